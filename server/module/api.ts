@@ -1,0 +1,231 @@
+/**
+ * The contract between the server and a module: everything that a module may touch. STYLE of a module: parse in
+ * `xml.ts`, act in `service.ts`, decide in `rules.ts`, write in `store.ts`, register in `index.ts`.
+ */
+
+import type { Grant, Role } from '../auth/roles.ts'
+import type { Logger } from '../log.ts'
+import type { StreamError } from '../stanza/errors.ts'
+import type { DataForm } from '../stanza/forms.ts'
+import type { Jid } from '../stanza/jid.ts'
+import type { Page, RsmRequest } from '../stanza/rsm.ts'
+import type { Storage } from '../storage/storage.ts'
+import type { Element, QName } from '../xml/element.ts'
+
+export { type Grant, ROLES, type Role } from '../auth/roles.ts'
+export type { Logger } from '../log.ts'
+export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
+export { call, Refusal, StorageUnavailable } from '../storage/storage.ts'
+
+/** One specification that a module implements; `sacm version --specs` and the README print them all. */
+export interface SpecRef {
+  /** `XEP-0060`, `RFC 6120`, `SACM-XMPP`. */
+  readonly doc: string
+  readonly version: string
+  readonly status: 'complete' | 'partial'
+  /** For a partial one: the sections left out and why, in a few words. */
+  readonly omits?: string
+}
+
+/** A module's options: a zod schema whose every field has a default, a unit in its name, bounds and a description. */
+export interface ConfigSchema<C> {
+  parse(value: unknown): C
+}
+
+export interface Module<C = unknown> {
+  /** Also its file or folder name, and its table in `sacm.toml`. */
+  readonly name: string
+  readonly specs: readonly SpecRef[]
+  /** Names of modules that are set up before this one, and whose tokens and hooks it uses. */
+  readonly requires?: readonly string[]
+  readonly config?: ConfigSchema<C>
+  /** Registers; does no I/O. What must be loaded first goes to `ctx.starting`. */
+  setup(ctx: ModuleContext<C>): void
+}
+
+/** Keeps the type of a module's configuration where it is declared, and forgets it where modules are listed. */
+export function defineModule<C>(module: Module<C>): Module {
+  // The host parses the configuration with the module's own schema, so the type it hands back is C by construction.
+  return module as Module
+}
+
+export interface Clock {
+  /** UTC milliseconds. */
+  now(): number
+}
+
+/** One bound client session. */
+export interface SessionHandle {
+  readonly fullJid: Jid
+  readonly bareJid: string
+  /** Unique for the life of the process; for logs. */
+  readonly id: string
+  readonly transport: 'tcp' | 'websocket'
+  readonly remoteAddress: string
+  /** Its last broadcast presence; undefined while unavailable. RFC 6121 §4.2. */
+  readonly presence: Element | undefined
+  readonly priority: number
+  /** Aborts when the session ends. */
+  readonly closed: AbortSignal
+}
+
+export interface SessionView {
+  /** Bound sessions of an account, oldest first. */
+  of(bareJid: string): readonly SessionHandle[]
+  get(fullJid: string): SessionHandle | undefined
+  all(): Iterable<SessionHandle>
+  readonly size: number
+  /** Queues a stanza on this session; false when it has ended. */
+  deliver(session: SessionHandle, stanza: Element | RawStanza): boolean
+  close(session: SessionHandle, error: StreamError): void
+}
+
+/**
+ * A stanza already written out, for fan-out: `<message from='…' to='…'>…</message>` without an xmlns for
+ * jabber:client, every other prefix and namespace declared inside. DESIGN decision 5.
+ */
+export interface RawStanza {
+  readonly name: 'message' | 'presence' | 'iq'
+  readonly to: Jid
+  readonly type: string | undefined
+  readonly xml: string
+}
+
+export interface AccountView {
+  exists(bareJid: string): boolean
+  /** Roles of a local account, from memory; empty for anyone else. */
+  roles(bareJid: string): ReadonlySet<Role>
+  /** What the account's roles reach. See Grant. */
+  grants(bareJid: string): readonly Grant[]
+  /** Binds a `self` grant to the endpoint first reported for; resolves with the grants after it. */
+  bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]>
+  /** May `by` see the presence of `of`? Own resources always. RFC 6121 §4. */
+  maySeePresence(of: string, by: string): boolean
+}
+
+export interface IqRequest {
+  readonly type: 'get' | 'set'
+  readonly id: string
+  readonly from: Jid
+  /** The address it was sent to; the bare JID of the sender when it had no `to`. */
+  readonly to: Jid
+  readonly payload: Element
+  /** The whole stanza, for what the payload does not carry (xml:lang). */
+  readonly stanza: Element
+  /** The sender's session when it is local. */
+  readonly session: SessionHandle | undefined
+}
+
+/** Returns the result's payload (undefined: an empty result), or throws a StanzaError. */
+export type IqHandler = (iq: IqRequest) => Promise<Element | undefined> | Element | undefined
+
+export interface InboundStanza {
+  readonly from: Jid
+  readonly to: Jid
+  readonly stanza: Element
+  readonly session: SessionHandle | undefined
+}
+export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | Promise<void>
+export type PresenceHandler = (presence: InboundStanza) => void | Promise<void>
+
+export interface DiscoIdentity {
+  readonly category: string
+  readonly type: string
+  readonly name?: string
+}
+export interface DiscoInfo {
+  readonly identities: readonly DiscoIdentity[]
+  readonly features: readonly string[]
+  readonly forms?: readonly DataForm[]
+}
+export interface DiscoItem {
+  readonly jid: string
+  readonly node?: string
+  readonly name?: string
+}
+export interface DiscoQuery {
+  readonly to: Jid
+  readonly asker: Jid
+  readonly node: string
+}
+/** Answers disco#info of a node; undefined: not mine. */
+export type DiscoInfoHandler = (query: DiscoQuery) => Promise<DiscoInfo | undefined> | DiscoInfo | undefined
+/** Lists disco#items; undefined: not mine. `node` is undefined for the address itself. */
+export type DiscoItemsHandler = (
+  query: Omit<DiscoQuery, 'node'> & { readonly node: string | undefined; readonly page: RsmRequest | undefined },
+) => Promise<Page<DiscoItem> | undefined> | Page<DiscoItem> | undefined
+
+/** An address. Disco is answered from what is registered here and nothing else. */
+export interface Endpoint {
+  /** `<domain>` for 'server' and 'account', `<name>.<domain>` for a service. */
+  readonly address: string
+  identity(category: string, type: string, name?: string): void
+  feature(...names: string[]): void
+  form(form: DataForm | (() => DataForm)): void
+  items(list: DiscoItemsHandler): void
+  info(answer: DiscoInfoHandler): void
+  /**
+   * Exactly one handler per (type, payload name). On an account endpoint `from: 'self'` is the default: what anyone
+   * may ask must not tell which accounts exist.
+   */
+  onIq(
+    type: 'get' | 'set',
+    payload: QName,
+    handler: IqHandler,
+    who?: { readonly from?: 'self' | 'subscribed' | 'anyone' },
+  ): void
+  onMessage(payload: QName, handler: MessageHandler): void
+  onPresence(handler: PresenceHandler): void
+  /** Routes a stanza from this address; `from` is set here. */
+  send(stanza: Element | RawStanza): void
+  /** Sends an IQ from this address to a client and resolves with its result's payload (undefined when empty). */
+  request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined>
+}
+
+/** Events that modules may hook; each owner adds its own by declaration merging. */
+export interface Hooks {
+  /** Before routing; guard may throw a StanzaError. */
+  'stanza.received': { readonly session: SessionHandle; readonly stanza: Element }
+  'session.bound': { readonly session: SessionHandle }
+  'session.closed': { readonly session: SessionHandle }
+  /** Broadcast presence; undefined when the session became unavailable. */
+  'presence.updated': { readonly session: SessionHandle; readonly presence: Element | undefined }
+  'account.removed': { readonly bareJid: string }
+  /** Roles or grants of an account changed. */
+  'account.changed': { readonly bareJid: string }
+}
+export type HookPhase = 'guard' | 'amend' | 'observe'
+/** Guard and amend are synchronous; observers may be asynchronous and are not awaited. */
+export type HookFn<E> = (event: E) => void | Promise<void>
+
+/** Names something one module provides to others, with its type. */
+export interface Token<T> {
+  readonly name: string
+  /** Never set; carries the type. */
+  readonly type?: T
+}
+export function token<T>(name: string): Token<T> {
+  return { name }
+}
+
+export interface ModuleContext<C = unknown> {
+  readonly domain: string
+  readonly log: Logger
+  readonly clock: Clock
+  readonly closing: AbortSignal
+  config(): Readonly<C>
+  onReload(fn: (next: Readonly<C>) => void): void
+  readonly storage: Storage
+  readonly accounts: AccountView
+  readonly sessions: SessionView
+  /** Profiles in force: `arch`, `grid`, `poc`. */
+  readonly profiles: ReadonlySet<string>
+  endpoint(at: 'server' | 'account' | `service:${string}`): Endpoint
+  on<K extends keyof Hooks>(phase: HookPhase, hook: K, fn: HookFn<Hooks[K]>): void
+  emit<K extends keyof Hooks>(hook: K, event: Hooks[K]): Hooks[K]
+  provide<T>(token: Token<T>, value: T): void
+  use<T>(token: Token<T>): T
+  /** Runs after all set-ups and before the first connection is accepted, in module order; loads the replica. */
+  starting(task: () => Promise<void>): void
+  every(intervalMs: number, task: (signal: AbortSignal) => Promise<void>): void
+}

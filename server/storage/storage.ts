@@ -1,0 +1,88 @@
+/** What the rest of the house sees of storage: named operations, run in order, durable when their promise resolves. */
+
+import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+
+export type Db = BetterSQLite3Database<Record<string, never>>
+
+/** What an operation runs on: one connection inside one savepoint (writes) or outside any (reads). */
+export interface Tx {
+  /**
+   * The prepared queries of a store file, built once per connection and kept by the identity of `build`.
+   * `build` must be a top-level function, or each call would prepare anew.
+   */
+  use<Q>(build: (db: Db) => Q): Q
+  /** UTC milliseconds at the start of this operation. */
+  readonly now: number
+}
+
+/**
+ * One protocol step on the database. Arguments and results are plain cloneable data: no Element, class, function
+ * or Buffer. A write decides and writes inside `run`; what it throws must be a `Refusal`, or counts as a defect.
+ */
+export interface Operation<A = unknown, R = unknown> {
+  readonly name: string
+  readonly kind: 'write' | 'read'
+  run(tx: Tx, args: A): R
+}
+
+/**
+ * What an operation throws to refuse: the savepoint rolls back, and the caller's promise rejects with the same key.
+ * It crosses the thread as plain data, so a module maps `key` to its error table where it catches it.
+ */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly key: string
+  readonly detail: Readonly<Record<string, string>>
+  constructor(key: string, text = '', detail: Readonly<Record<string, string>> = {}) {
+    super(text || key)
+    this.key = key
+    this.detail = detail
+  }
+}
+
+/** Storage cannot take the call now: queue full, disk full, closing. Callers answer `resource-constraint` or retry. */
+export class StorageUnavailable extends Error {
+  override readonly name = 'StorageUnavailable'
+  readonly reason: 'queue-full' | 'disk-full' | 'read-only' | 'closed' | 'failed'
+  constructor(reason: StorageUnavailable['reason'], text: string, options?: { cause?: unknown }) {
+    super(text, options)
+    this.reason = reason
+  }
+}
+
+/** One operation with its arguments, as `submit` takes it. */
+export interface Call<A = unknown, R = unknown> {
+  readonly operation: Operation<A, R>
+  readonly args: A
+}
+
+/** Pairs an operation with its arguments, keeping their types. */
+export function call<A, R>(operation: Operation<A, R>, args: A): Call<A, R> {
+  return { operation, args }
+}
+
+/** The results of a tuple of calls, in order. */
+export type Results<C extends readonly Call<never, unknown>[]> = {
+  [K in keyof C]: C[K] extends Call<never, infer R> ? R : never
+}
+
+export interface Storage {
+  /**
+   * Runs one operation. A write goes to the writer worker in the order of submission and resolves after COMMIT;
+   * a read runs on the read-only connection of this thread, after the writes its caller was told are done.
+   * @param applied  called with the result at commit, synchronously and in commit order, before the promise resolves:
+   *                 the place to update the replica in memory and to take fan-out recipients (DESIGN decision 13)
+   * @throws Refusal, StorageUnavailable (both as rejections)
+   */
+  run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R>
+  /** Runs several writes in one savepoint: all or none. Results in the order of the calls. */
+  submit<const C extends readonly Call<never, unknown>[]>(
+    calls: C,
+    applied?: (results: Results<C>) => void,
+  ): Promise<Results<C>>
+  /** The number of the last write submitted by anyone; grows by one per `run` or `submit` of writes. */
+  readonly submitted: number
+  /** Resolves when every write up to this number has been committed or refused; undefined when that is so already. */
+  settled(number: number): Promise<void> | undefined
+  close(): Promise<void>
+}
