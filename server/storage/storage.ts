@@ -13,6 +13,11 @@ export interface Tx {
   use<Q>(build: (db: Db) => Q): Q
   /** UTC milliseconds at the start of this operation. */
   readonly now: number
+  /**
+   * Values that operations of one `submit` hand on to those after them in the same savepoint: plain data, keys named
+   * `module.value` (`pubsub.scope`). Empty at the start of each savepoint.
+   */
+  readonly shared: Map<string, unknown>
 }
 
 /**

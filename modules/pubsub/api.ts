@@ -1,0 +1,68 @@
+/** What other modules see of pubsub: claimed NodeIDs with a policy of their own, and publishing as the server. */
+
+import { type Call, type Refusal, type Token, token } from '../../server/module/api.ts'
+import type { StanzaError } from '../../server/stanza/errors.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
+import type { Element } from '../../server/xml/element.ts'
+
+/** Under this key an operation of the same savepoint hands the item's scope to `pubsub.publish` (Tx.shared). */
+export const SHARED_SCOPE = 'pubsub.scope'
+
+/** A publish to a claimed node, authorised but not yet stored. */
+export interface ClaimedPublish {
+  readonly nodeId: string
+  readonly itemId: string | undefined
+  readonly payload: Element
+  readonly publisher: Jid
+}
+
+/** What the claimer adds to the publish; stored whole or not at all. DESIGN decision 17. */
+export interface PreparedPublish {
+  /** Run before pubsub's own write, in the same savepoint. They may set Tx.shared[SHARED_SCOPE]. */
+  readonly calls: readonly Call<never, unknown>[]
+  /** At commit, in commit order, with the results of `calls`, before notifications go out. */
+  applied?(results: readonly unknown[]): void
+  /** What a refusal by one of `calls` means: answered as done without a new event, or an error. */
+  refused?(refusal: Refusal): 'acknowledge' | StanzaError
+}
+
+/** NodeIDs that a module owns: nobody creates, configures, deletes, purges or auto-creates them (`not-allowed`). */
+export interface ClaimedNodes {
+  owns(nodeId: string): boolean
+  /** @throws StanzaError when the actor may not subscribe (asked again at delivery through `visibleScopes`) */
+  authorizeSubscribe(actor: Jid, nodeId: string): void
+  /** @throws StanzaError when the actor may not publish */
+  authorizePublish(actor: Jid, nodeId: string): void
+  /** May the account retract its own item there? Default no. */
+  authorizeRetract?(actor: Jid, nodeId: string): void
+  /**
+   * Which items an account sees there: all, or those whose scope is in the set (empty: none). Used for
+   * notifications, retrieval and paging alike. Items without a scope are seen by everyone who may read the node.
+   */
+  visibleScopes(bareJid: string, nodeId: string): 'all' | ReadonlySet<string>
+  /** Synchronous: order of submission is order of commit. @throws StanzaError to refuse */
+  preparePublish(publish: ClaimedPublish): PreparedPublish
+}
+
+export interface ServerNode {
+  readonly title?: string
+  readonly description?: string
+  readonly type?: string
+  readonly persistItems: boolean
+  readonly maxItems: number | 'max'
+}
+
+export interface Pubsub {
+  /** In setup() only. */
+  claim(nodes: ClaimedNodes): void
+  /** Creates the node when it is missing, else sets its configuration; in `starting` or later. */
+  ensureNode(nodeId: string, node: ServerNode): Promise<void>
+  hasNode(nodeId: string): boolean
+  /** Publishes as the server to a claimed node; resolves with the item id after commit. `preparePublish` is not asked. */
+  publish(nodeId: string, itemId: string | undefined, payload: Element, scope?: string): Promise<string>
+  retract(nodeId: string, itemId: string): Promise<void>
+  /** Is this bare JID subscribed there now? */
+  isSubscribed(bareJid: string, nodeId: string): boolean
+}
+
+export const PUBSUB: Token<Pubsub> = token('pubsub')
