@@ -19,7 +19,7 @@ export interface ClaimedPublish {
 /** What the claimer adds to the publish; stored whole or not at all. DESIGN decision 17. */
 export interface PreparedPublish {
   /** Run before pubsub's own write, in the same savepoint. They may set Tx.shared[SHARED_SCOPE]. */
-  readonly calls: readonly Call<never, unknown>[]
+  readonly calls: readonly Call[]
   /** At commit, in commit order, with the results of `calls`, before notifications go out. */
   applied?(results: readonly unknown[]): void
   /** What a refusal by one of `calls` means: answered as done without a new event, or an error. */

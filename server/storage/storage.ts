@@ -67,8 +67,8 @@ export function call<A, R>(operation: Operation<A, R>, args: A): Call<A, R> {
 }
 
 /** The results of a tuple of calls, in order. */
-export type Results<C extends readonly Call<never, unknown>[]> = {
-  [K in keyof C]: C[K] extends Call<never, infer R> ? R : never
+export type Results<C extends readonly Call[]> = {
+  [K in keyof C]: C[K] extends Call<unknown, infer R> ? R : never
 }
 
 export interface Storage {
@@ -81,7 +81,7 @@ export interface Storage {
    */
   run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R>
   /** Runs several writes in one savepoint: all or none. Results in the order of the calls. */
-  submit<const C extends readonly Call<never, unknown>[]>(
+  submit<const C extends readonly Call[]>(
     calls: C,
     applied?: (results: Results<C>) => void,
   ): Promise<Results<C>>
