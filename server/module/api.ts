@@ -182,6 +182,30 @@ export interface Endpoint {
   request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined>
 }
 
+/** What a module adds to `<stream:features/>`. */
+export interface StreamFeature {
+  /** Undefined: not in this state. `bind` is after authentication, `sasl` before it (and inside TLS). */
+  advertise(state: 'sasl' | 'bind'): Element | undefined
+}
+
+/** What has been registered at an address, for the modules that tell others (disco, caps, the documentation). */
+export interface EndpointView extends Endpoint {
+  readonly at: 'server' | 'account' | `service:${string}`
+  readonly identities: readonly DiscoIdentity[]
+  readonly features: readonly string[]
+  forms(): readonly DataForm[]
+  /** The first registered handler that knows the node answers. */
+  infoOf(query: DiscoQuery): Promise<DiscoInfo | undefined>
+  itemsOf(query: Parameters<DiscoItemsHandler>[0]): Promise<Page<DiscoItem> | undefined>
+}
+export interface Endpoints {
+  /** Calls `fn` for every address there is, and for each made later. */
+  each(fn: (endpoint: EndpointView) => void): void
+  get(at: EndpointView['at']): EndpointView
+}
+/** Provided by the host itself. */
+export const ENDPOINTS: Token<Endpoints> = { name: 'endpoints' }
+
 /** Events that modules may hook; each owner adds its own by declaration merging. */
 export interface Hooks {
   /** Before routing; guard may throw a StanzaError. */
@@ -210,17 +234,19 @@ export function token<T>(name: string): Token<T> {
 
 export interface ModuleContext<C = unknown> {
   readonly domain: string
+  /** The program's version. */
+  readonly version: string
   readonly log: Logger
   readonly clock: Clock
   readonly closing: AbortSignal
-  config(): Readonly<C>
-  onReload(fn: (next: Readonly<C>) => void): void
+  config(): C
   readonly storage: Storage
   readonly accounts: AccountView
   readonly sessions: SessionView
   /** Profiles in force: `arch`, `grid`, `poc`. */
   readonly profiles: ReadonlySet<string>
   endpoint(at: 'server' | 'account' | `service:${string}`): Endpoint
+  streamFeature(feature: StreamFeature): void
   on<K extends keyof Hooks>(phase: HookPhase, hook: K, fn: HookFn<Hooks[K]>): void
   emit<K extends keyof Hooks>(hook: K, event: Hooks[K]): Hooks[K]
   provide<T>(token: Token<T>, value: T): void

@@ -1,0 +1,78 @@
+/** Answers service discovery at every address from what is registered there. XEP-0030. */
+
+import { type DiscoInfo, type DiscoItem, ENDPOINTS, type EndpointView, type Module } from '../server/module/api.ts'
+import { StanzaError } from '../server/stanza/errors.ts'
+import { renderForm } from '../server/stanza/forms.ts'
+import { type Page, parseRsm, renderRsm } from '../server/stanza/rsm.ts'
+import { attr, type Element, el } from '../server/xml/element.ts'
+import { NS_RSM } from '../server/xml/namespaces.ts'
+
+export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info'
+export const NS_DISCO_ITEMS = 'http://jabber.org/protocol/disco#items'
+
+export const disco: Module = {
+  name: 'disco',
+  specs: [
+    { doc: 'XEP-0030', version: '2.5rc3', status: 'complete' },
+    { doc: 'XEP-0128', version: '1.0.1', status: 'complete' },
+  ],
+  setup(ctx) {
+    const endpoints = ctx.use(ENDPOINTS)
+    const services: EndpointView[] = []
+    ctx.endpoint('server').identity('server', 'im', 'sacm')
+    ctx.endpoint('account').identity('account', 'registered')
+
+    endpoints.each((endpoint) => {
+      if (endpoint.at.startsWith('service:')) services.push(endpoint)
+      endpoint.feature(NS_DISCO_INFO, NS_DISCO_ITEMS, NS_RSM)
+
+      endpoint.onIq('get', `{${NS_DISCO_INFO}}query`, async ({ from, to, payload }) => {
+        const node = attr(payload, 'node')
+        const info = node ? await endpoint.infoOf({ to, asker: from, node }) : ownInfo(endpoint)
+        if (!info) throw new StanzaError('cancel', 'item-not-found', 'no such node here') // XEP-0030 §7
+        return renderInfo(info, node)
+      })
+
+      endpoint.onIq('get', `{${NS_DISCO_ITEMS}}query`, async ({ from, to, payload }) => {
+        const node = attr(payload, 'node') || undefined
+        const page = parseRsm(payload)
+        let listed = await endpoint.itemsOf({ to, asker: from, node, page })
+        if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
+        if (endpoint.at === 'server' && !node && page?.after === undefined) {
+          listed = withServices(
+            services.map((service) => ({ jid: service.address })),
+            listed,
+          )
+        }
+        return el(
+          'query',
+          { xmlns: NS_DISCO_ITEMS, node },
+          ...(listed?.items ?? []).map((item) => el('item', { jid: item.jid, node: item.node, name: item.name })),
+          page && listed ? renderRsm(listed) : undefined,
+        )
+      })
+    })
+  },
+}
+
+/** What an address says of itself: identities, features and forms as registered. */
+export function ownInfo(endpoint: EndpointView): DiscoInfo {
+  return { identities: endpoint.identities, features: endpoint.features, forms: endpoint.forms() }
+}
+
+/** `<query/>` of a disco#info result. XEP-0030 §3.1, XEP-0128 §2. */
+export function renderInfo(info: DiscoInfo, node: string | undefined): Element {
+  return el(
+    'query',
+    { xmlns: NS_DISCO_INFO, node },
+    ...info.identities.map(({ category, type, name }) => el('identity', { category, type, name })),
+    ...info.features.map((feature) => el('feature', { var: feature })),
+    ...(info.forms ?? []).map((form) => renderForm(form)),
+  )
+}
+
+/** The services come first, on the first page only, beside whatever modules list at the domain itself. */
+function withServices(services: readonly DiscoItem[], listed: Page<DiscoItem> | undefined): Page<DiscoItem> {
+  if (!listed) return { items: services, count: services.length, first: services[0]?.jid, last: services.at(-1)?.jid }
+  return { ...listed, items: [...services, ...listed.items] }
+}

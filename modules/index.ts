@@ -1,0 +1,10 @@
+/** Every module, in the order in which they are set up. */
+
+import type { Module } from '../server/module/api.ts'
+import { caps } from './caps.ts'
+import { disco } from './disco.ts'
+import { ping } from './ping.ts'
+import { time } from './time.ts'
+import { version } from './version.ts'
+
+export const modules: readonly Module[] = [disco, caps, ping, version, time]

@@ -1,0 +1,288 @@
+/** The one reader of defaults, `sacm.toml`, environment and flags; what it returns is checked once and frozen. */
+
+import { readFileSync } from 'node:fs'
+import { parse as parseToml, TomlError } from 'smol-toml'
+import { z } from 'zod'
+
+/** An option as the table below states it: what it means, how it is checked, in which unit. */
+interface Option<S extends z.ZodType> {
+  readonly schema: S
+  readonly unit?: string
+  readonly description: string
+}
+
+function option<S extends z.ZodType>(schema: S, description: string, unit?: string): Option<S> {
+  return unit === undefined ? { schema, description } : { schema, description, unit }
+}
+
+const port = (fallback: number) => z.coerce.number().int().min(0).max(65535).default(fallback)
+const integer = (fallback: number, min: number, max: number) =>
+  z.coerce.number().int().min(min).max(max).default(fallback)
+const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonly T[]) =>
+  z
+    .preprocess(
+      (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
+      z.array(z.enum(allowed)).readonly(),
+    )
+    .default(fallback)
+
+export const PROFILES = ['arch'] as const
+export const MECHANISMS = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'] as const
+
+/** Every option of the server itself; a module's own stand beside them under the module's name. */
+const OPTIONS = {
+  domain: option(z.string().min(1).max(1023).default('localhost'), 'the XMPP domain; may be a single label'),
+  'data.dir': option(
+    z.string().min(1).default('./sacm-data'),
+    'folder of the database, certificates and first password',
+  ),
+  host: option(z.string().min(1).default('::'), 'address to listen on'),
+  'c2s.port': option(port(5222), 'STARTTLS port; 0 takes a free one'),
+  'tls.port': option(port(5223), 'direct TLS port (XEP-0368); 0 takes a free one'),
+  'https.port': option(port(5443), 'HTTPS port with the WebSocket; 0 takes a free one'),
+  profile: option(list(PROFILES, ['arch']), 'profiles in force'),
+  'c2s.mechanisms': option(
+    list(MECHANISMS, MECHANISMS),
+    'SASL mechanisms on the STARTTLS port; leaving out PLAIN is its switch',
+  ),
+  'tls.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the direct TLS port'),
+  'https.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the WebSocket'),
+  'scram.iterations': option(integer(10_000, 4096, 10_000_000), 'PBKDF2 iterations for new passwords'),
+  'log.level': option(
+    z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+    'lowest level written to stderr',
+  ),
+  'limits.stanzaBytes': option(
+    integer(262_144, 10_000, 16_777_216),
+    'largest stanza; larger: policy-violation',
+    'bytes',
+  ),
+  'limits.preAuthStanzaBytes': option(
+    integer(65_536, 10_000, 1_048_576),
+    'largest element before login; larger: policy-violation',
+    'bytes',
+  ),
+  'limits.depth': option(integer(64, 8, 1024), 'deepest nesting in a stanza; deeper: policy-violation', 'elements'),
+  'limits.attributes': option(integer(64, 8, 1024), 'attributes per element; more: policy-violation', 'attributes'),
+  'limits.nameBytes': option(
+    integer(256, 32, 4096),
+    'longest element or attribute name; longer: policy-violation',
+    'characters',
+  ),
+  'limits.outputBytes': option(
+    integer(4_194_304, 65_536, 1_073_741_824),
+    'unsent output per connection before it is dropped',
+    'bytes',
+  ),
+  'limits.resources': option(integer(10, 1, 10_000), 'sessions per account; more: resource-constraint', 'sessions'),
+  'limits.sessions': option(integer(100_000, 1, 10_000_000), 'connections in all; more: refused', 'connections'),
+  'limits.saslAttempts': option(integer(3, 1, 20), 'failed logins on one connection before it is closed', 'attempts'),
+  'limits.storageQueue': option(
+    integer(50_000, 100, 10_000_000),
+    'writes waiting for the database; more: resource-constraint',
+    'operations',
+  ),
+  'limits.sessionQueue': option(
+    integer(500, 1, 100_000),
+    'stanzas of one session waiting their turn before its socket is paused',
+    'stanzas',
+  ),
+  'timeouts.authSeconds': option(
+    integer(30, 1, 600),
+    'from connection to bound resource; later: connection-timeout',
+    'seconds',
+  ),
+  'timeouts.closeSeconds': option(integer(5, 1, 60), 'wait for the other side of a closing handshake', 'seconds'),
+  'timeouts.idleSeconds': option(
+    integer(600, 10, 86_400),
+    'silence after which a connection is closed; a ping is sent at half of it',
+    'seconds',
+  ),
+} as const satisfies Record<string, Option<z.ZodType>>
+
+type Options = typeof OPTIONS
+export type OptionName = keyof Options
+
+/** The checked configuration, by option name; a module's options stand in `modules` under the module's name. */
+export type Config = { readonly [K in OptionName]: z.output<Options[K]['schema']> } & {
+  readonly modules: Readonly<Record<string, unknown>>
+  /** Where every value came from, in the order of the table; for `sacm config`. */
+  readonly settings: readonly Setting[]
+}
+
+export interface Setting {
+  readonly name: string
+  readonly value: unknown
+  readonly source: 'default' | 'file' | 'environment' | 'flag'
+  readonly unit: string | undefined
+  /** Bounds and shape in words. */
+  readonly accepts: string
+  readonly description: string
+}
+
+/** A configuration that does not hold, with every fault and its place. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly string[]
+  constructor(faults: readonly string[]) {
+    super(faults.join('\n'))
+    this.faults = faults
+  }
+}
+
+/** The part of a module that configuration needs; the schema, when there is one, is a zod object. */
+export interface Configurable {
+  readonly name: string
+  readonly config?: unknown
+}
+
+export interface ConfigSources {
+  readonly modules: readonly Configurable[]
+  /** Path of `sacm.toml`; undefined: none. */
+  readonly file?: string | undefined
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** By option name. */
+  readonly flags: Readonly<Record<string, string>>
+}
+
+/** @throws ConfigError with every fault at once, each with the name of its option and source */
+export function loadConfig(sources: ConfigSources): Config {
+  const faults: string[] = []
+  const table = new Map<string, Option<z.ZodType>>(Object.entries(OPTIONS))
+  for (const module of sources.modules) {
+    if (!(module.config instanceof z.ZodObject)) continue
+    for (const [field, schema] of Object.entries(module.config.shape)) {
+      // A zod object's shape holds zod types; zod's own declaration says only `unknown` for an open shape.
+      const type = schema as z.ZodType
+      table.set(`${module.name}.${field}`, option(type, type.description ?? ''))
+    }
+  }
+  const fromFile = sources.file === undefined ? new Map<string, unknown>() : readFile(sources.file, faults)
+  const fromEnvironment = readEnvironment(sources.environment, table)
+  for (const name of fromFile.keys()) {
+    if (!table.has(name)) faults.push(`${sources.file}: no option is called ${name}${didYouMean(name, table)}`)
+  }
+  for (const name of Object.keys(sources.flags)) {
+    if (!table.has(name)) faults.push(`no option is called ${name}${didYouMean(name, table)}`)
+  }
+
+  const settings: Setting[] = []
+  const modules: Record<string, Record<string, unknown>> = {}
+  const values: Record<string, unknown> = {}
+  for (const module of sources.modules) modules[module.name] = {}
+  for (const [name, { schema, description, unit }] of table) {
+    const [source, raw] = pick(name, sources.flags, fromEnvironment, fromFile)
+    const parsed = schema.safeParse(raw)
+    if (!parsed.success) {
+      const where = source === 'file' ? `${sources.file}: ` : ''
+      faults.push(
+        `${where}${name} = ${JSON.stringify(raw)}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`,
+      )
+      continue
+    }
+    const value = Object.freeze(parsed.data)
+    settings.push({ name, value, source, unit: unit ?? unitOf(name), accepts: describe(schema), description })
+    const [module, field] = splitModule(name, modules)
+    if (module !== undefined && !(name in OPTIONS)) module[field] = value
+    else values[name] = value
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  for (const values of Object.values(modules)) Object.freeze(values)
+  // Each name of OPTIONS was parsed by its own schema above.
+  return Object.freeze({ ...values, modules: Object.freeze(modules), settings }) as unknown as Config
+}
+
+/** Reads one option's value for a command that needs no more (`sacm user`): same sources, same checks. */
+export function optionNames(): readonly OptionName[] {
+  return Object.keys(OPTIONS) as OptionName[]
+}
+
+function pick(
+  name: string,
+  flags: Readonly<Record<string, string>>,
+  environment: ReadonlyMap<string, string>,
+  file: ReadonlyMap<string, unknown>,
+): [Setting['source'], unknown] {
+  if (flags[name] !== undefined) return ['flag', flags[name]]
+  if (environment.has(name)) return ['environment', environment.get(name)]
+  if (file.has(name)) return ['file', file.get(name)]
+  return ['default', undefined]
+}
+
+function splitModule(
+  name: string,
+  modules: Record<string, Record<string, unknown>>,
+): [Record<string, unknown> | undefined, string] {
+  const dot = name.indexOf('.')
+  return dot < 0 ? [undefined, name] : [modules[name.slice(0, dot)], name.slice(dot + 1)]
+}
+
+/** `SACM_LIMITS_STANZA_BYTES` for `limits.stanzaBytes`: letters upper-cased, dots and capitals become underscores. */
+export function environmentName(name: string): string {
+  return `SACM_${name
+    .replaceAll('.', '_')
+    .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
+    .toUpperCase()}`
+}
+
+function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  table: ReadonlyMap<string, unknown>,
+): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const name of table.keys()) {
+    const value = environment[environmentName(name)]
+    if (value !== undefined) found.set(name, value)
+  }
+  return found
+}
+
+function readFile(file: string, faults: string[]): Map<string, unknown> {
+  const found = new Map<string, unknown>()
+  try {
+    flatten('', parseToml(readFileSync(file, 'utf8')), found)
+  } catch (error) {
+    if (error instanceof TomlError)
+      faults.push(`${file}:${error.line}:${error.column}: ${error.message.split('\n')[0]}`)
+    else faults.push(`${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  return found
+}
+
+function flatten(prefix: string, value: unknown, into: Map<string, unknown>): void {
+  if (value !== null && typeof value === 'object' && !Array.isArray(value) && !(value instanceof Date)) {
+    for (const [key, inner] of Object.entries(value)) flatten(prefix ? `${prefix}.${key}` : key, inner, into)
+  } else {
+    into.set(prefix, value)
+  }
+}
+
+const UNITS = ['Bytes', 'Seconds', 'Ms', 'Days'] as const
+
+/** The unit that a name carries: `payloadMaxBytes`, `intervalMs`. */
+function unitOf(name: string): string | undefined {
+  return UNITS.find((unit) => name.endsWith(unit))?.toLowerCase()
+}
+
+/** Bounds and shape of a schema in words, from its JSON Schema. */
+function describe(schema: z.ZodType): string {
+  const json = z.toJSONSchema(schema, { unrepresentable: 'any', io: 'output' })
+  if (json.enum) return json.enum.join(' | ')
+  if (json.type === 'array') {
+    const items = json.items
+    const names = items && typeof items === 'object' && !Array.isArray(items) && items.enum
+    return names ? `list of ${names.join(', ')}` : 'list'
+  }
+  if (json.type === 'integer' || json.type === 'number') return `${json.minimum ?? '-∞'} to ${json.maximum ?? '∞'}`
+  if (json.anyOf)
+    return [...new Set(json.anyOf.map((part) => (typeof part === 'object' && part.type) || 'value'))].join(' | ')
+  return typeof json.type === 'string' ? json.type : 'value'
+}
+
+function didYouMean(name: string, table: ReadonlyMap<string, unknown>): string {
+  const last = name.slice(name.lastIndexOf('.') + 1).toLowerCase()
+  const close = [...table.keys()].find(
+    (known) => known.toLowerCase().endsWith(last) || known.toLowerCase() === name.toLowerCase(),
+  )
+  return close ? `; is ${close} meant?` : '; `sacm config` lists them'
+}

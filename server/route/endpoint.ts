@@ -1,0 +1,130 @@
+/** One address of the server: what modules registered there, and nothing else. */
+
+import type {
+  DiscoIdentity,
+  DiscoInfo,
+  DiscoInfoHandler,
+  DiscoItem,
+  DiscoItemsHandler,
+  DiscoQuery,
+  EndpointView,
+  IqHandler,
+  MessageHandler,
+  PresenceHandler,
+  RawStanza,
+} from '../module/api.ts'
+import type { DataForm } from '../stanza/forms.ts'
+import type { Jid } from '../stanza/jid.ts'
+import type { Page } from '../stanza/rsm.ts'
+import type { Element, QName } from '../xml/element.ts'
+
+export interface IqRegistration {
+  readonly handler: IqHandler
+  readonly from: 'self' | 'subscribed' | 'anyone'
+}
+
+/** How an endpoint puts stanzas on the road; given by the router. */
+export interface EndpointRoutes {
+  send(from: string, stanza: Element | RawStanza): void
+  request(from: string, to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined>
+}
+
+export class ServerEndpoint implements EndpointView {
+  readonly at: EndpointView['at']
+  readonly address: string
+  readonly identities: DiscoIdentity[] = []
+  readonly features: string[] = []
+  readonly #forms: (() => DataForm)[] = []
+  readonly #items: DiscoItemsHandler[] = []
+  readonly #info: DiscoInfoHandler[] = []
+  readonly #iqs = new Map<string, IqRegistration>()
+  readonly #messages = new Map<string, MessageHandler>()
+  readonly #presences: PresenceHandler[] = []
+  readonly #routes: EndpointRoutes
+
+  constructor(at: EndpointView['at'], address: string, routes: EndpointRoutes) {
+    this.at = at
+    this.address = address
+    this.#routes = routes
+  }
+
+  identity(category: string, type: string, name?: string): void {
+    this.identities.push(name === undefined ? { category, type } : { category, type, name })
+  }
+
+  feature(...names: string[]): void {
+    for (const name of names) if (!this.features.includes(name)) this.features.push(name)
+  }
+
+  form(form: DataForm | (() => DataForm)): void {
+    this.#forms.push(typeof form === 'function' ? form : () => form)
+  }
+
+  forms(): readonly DataForm[] {
+    return this.#forms.map((form) => form())
+  }
+
+  items(list: DiscoItemsHandler): void {
+    this.#items.push(list)
+  }
+
+  info(answer: DiscoInfoHandler): void {
+    this.#info.push(answer)
+  }
+
+  async infoOf(query: DiscoQuery): Promise<DiscoInfo | undefined> {
+    for (const answer of this.#info) {
+      const info = await answer(query)
+      if (info) return info
+    }
+    return undefined
+  }
+
+  async itemsOf(query: Parameters<DiscoItemsHandler>[0]): Promise<Page<DiscoItem> | undefined> {
+    for (const list of this.#items) {
+      const page = await list(query)
+      if (page) return page
+    }
+    return undefined
+  }
+
+  onIq(
+    type: 'get' | 'set',
+    payload: QName,
+    handler: IqHandler,
+    who: { readonly from?: 'self' | 'subscribed' | 'anyone' } = {},
+  ): void {
+    const key = `${type} ${payload}`
+    if (this.#iqs.has(key)) throw new Error(`two handlers for ${key} at ${this.at}`)
+    this.#iqs.set(key, { handler, from: who.from ?? (this.at === 'account' ? 'self' : 'anyone') })
+  }
+
+  onMessage(payload: QName, handler: MessageHandler): void {
+    if (this.#messages.has(payload)) throw new Error(`two message handlers for ${payload} at ${this.at}`)
+    this.#messages.set(payload, handler)
+  }
+
+  onPresence(handler: PresenceHandler): void {
+    this.#presences.push(handler)
+  }
+
+  iqHandler(type: 'get' | 'set', payload: QName): IqRegistration | undefined {
+    return this.#iqs.get(`${type} ${payload}`)
+  }
+
+  messageHandler(payload: QName): MessageHandler | undefined {
+    return this.#messages.get(payload)
+  }
+
+  get presenceHandlers(): readonly PresenceHandler[] {
+    return this.#presences
+  }
+
+  send(stanza: Element | RawStanza): void {
+    this.#routes.send(this.address, stanza)
+  }
+
+  request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined> {
+    return this.#routes.request(this.address, to, type, payload, timeoutMs)
+  }
+}

@@ -1,0 +1,334 @@
+/** Routes each stanza to exactly one place: a handler, a session, or an error reply. RFC 6120 §8, §10; RFC 6121 §8. */
+
+import type { Logger } from '../log.ts'
+import type { AccountView, EndpointView, IqHandler, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
+import { StanzaError } from '../stanza/errors.ts'
+import { bareJid, type Jid, tryParseJid } from '../stanza/jid.ts'
+import { errorReply, resultReply } from '../stanza/stanza.ts'
+import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
+import { attr, childElements, type Element, qnameOf } from '../xml/element.ts'
+import { NS_STANZAS } from '../xml/namespaces.ts'
+import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
+import { describeError, type HookTable } from './hooks.ts'
+import { deliverMessage } from './messages.ts'
+import { PendingIqs } from './pending.ts'
+import type { PresenceRouter } from './presence.ts'
+
+export interface RouterParts {
+  readonly domain: string
+  readonly sessions: SessionView
+  readonly accounts: AccountView
+  readonly storage: Pick<Storage, 'submitted' | 'settled'>
+  readonly presence: PresenceRouter
+  readonly hooks: HookTable
+  readonly log: Logger
+}
+
+/** A stanza on its way, its addresses prepared. */
+interface Routed {
+  readonly stanza: Element
+  readonly from: Jid
+  readonly to: Jid
+  readonly session: SessionHandle | undefined
+}
+
+const IQ_TYPES = new Set(['get', 'set', 'result', 'error'])
+
+export class Router {
+  readonly #parts: RouterParts
+  readonly #endpoints = new Map<string, ServerEndpoint>()
+  readonly #server: ServerEndpoint
+  readonly #account: ServerEndpoint
+  readonly #pending = new PendingIqs()
+  readonly #watchers: ((endpoint: ServerEndpoint) => void)[] = []
+  /** The number of each session's last submitted write: a read waits for it. DESIGN decision 13. */
+  readonly #lastWrite = new WeakMap<SessionHandle, number>()
+
+  constructor(parts: RouterParts) {
+    this.#parts = parts
+    this.#server = this.#make('server', parts.domain)
+    this.#account = this.#make('account', parts.domain)
+    this.#endpoints.set(parts.domain, this.#server)
+  }
+
+  /** The endpoint registered as `at`; a service is made at its first mention. */
+  endpoint(at: EndpointView['at']): ServerEndpoint {
+    if (at === 'server') return this.#server
+    if (at === 'account') return this.#account
+    const address = `${at.slice('service:'.length)}.${this.#parts.domain}`
+    let endpoint = this.#endpoints.get(address)
+    if (!endpoint) {
+      endpoint = this.#make(at, address)
+      this.#endpoints.set(address, endpoint)
+      for (const watch of this.#watchers) watch(endpoint)
+    }
+    return endpoint
+  }
+
+  /** The addresses that are this server's: the domain and its services. */
+  isLocalDomain(domain: string): boolean {
+    return this.#endpoints.has(domain)
+  }
+
+  /**
+   * Takes one stanza of a session. A returned promise holds back the session's next stanza; an ordinary stanza
+   * returns nothing and is done, or answered later, without a turn of the loop.
+   */
+  receive(session: SessionHandle, stanza: Element): void | Promise<void> {
+    // A read sees the session's own writes: it waits until the last one submitted is committed.
+    if (stanza.getName() === 'iq' && attr(stanza, 'type') === 'get') {
+      const settled = this.#parts.storage.settled(this.#lastWrite.get(session) ?? 0)
+      if (settled) return settled.then(() => this.#receiveNow(session, stanza))
+    }
+    this.#receiveNow(session, stanza)
+  }
+
+  #receiveNow(session: SessionHandle, stanza: Element): void {
+    const { storage, hooks } = this.#parts
+    const before = storage.submitted
+    try {
+      hooks.emit('stanza.received', { session, stanza })
+      this.#dispatch(session, stanza)
+    } catch (error) {
+      this.#fail(stanza, error)
+    }
+    if (storage.submitted !== before) this.#lastWrite.set(session, storage.submitted)
+  }
+
+  #dispatch(session: SessionHandle, stanza: Element): void {
+    const name = stanza.getName()
+    const toText = attr(stanza, 'to')
+    if (name === 'presence' && toText === undefined) {
+      this.#parts.presence.broadcast(session, stanza)
+      return
+    }
+    // RFC 6120 §10.3.1, §10.3.3: without a `to` the server acts for the sender's own account
+    const to = toText === undefined ? bareJid(session.fullJid) : tryParseJid(toText)
+    if (!to) throw new StanzaError('modify', 'jid-malformed', `not an address: ${toText?.slice(0, 200)}`)
+    const routed: Routed = { stanza, from: session.fullJid, to, session }
+    if (name === 'iq') checkIq(stanza)
+    this.#route(routed)
+  }
+
+  #route(routed: Routed): void {
+    const { to, stanza } = routed
+    const endpoint = this.#endpoints.get(to.domain)
+    if (!endpoint) {
+      // RFC 6120 §10.4: there is no server-to-server side here
+      throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
+    }
+    if (to.local === '') this.#toEndpoint(endpoint, routed)
+    else if (endpoint !== this.#server)
+      throw new StanzaError('cancel', 'item-not-found', `no such address at ${to.domain}`)
+    else {
+      switch (stanza.getName()) {
+        case 'iq':
+          this.#iqToAccount(routed)
+          return
+        case 'presence':
+          this.#parts.presence.direct(routed)
+          return
+        default:
+          deliverMessage(this.#parts, routed)
+      }
+    }
+  }
+
+  #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
+    const { stanza, from, to, session } = routed
+    switch (stanza.getName()) {
+      case 'iq':
+        this.#iqToEndpoint(endpoint, routed)
+        return
+      case 'presence':
+        if (session) this.#parts.presence.noteDirected(session, stanza, to)
+        for (const handler of endpoint.presenceHandlers) this.#later(handler({ from, to, stanza, session }), undefined)
+        return
+      default:
+        this.#messageToEndpoint(endpoint, routed)
+    }
+  }
+
+  #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: Routed): void {
+    for (const payload of childElements(stanza)) {
+      const handler = endpoint.messageHandler(qnameOf(payload))
+      if (!handler) continue
+      this.#later(handler({ from, to, stanza, session, payload }), stanza)
+      return
+    }
+    if (attr(stanza, 'type') !== 'error')
+      throw new StanzaError('cancel', 'service-unavailable', 'no message is taken here')
+  }
+
+  #iqToAccount(routed: Routed): void {
+    const { stanza, from, to } = routed
+    const type = attr(stanza, 'type')
+    if (to.resource !== '') {
+      const session = this.#parts.sessions.get(to.full)
+      if (session && this.#parts.sessions.deliver(session, stanza)) return
+      if (type === 'get' || type === 'set') throw new StanzaError('cancel', 'service-unavailable') // RFC 6121 §8.5.3.2.3
+      return
+    }
+    if (type === 'result' || type === 'error') {
+      this.#pending.settle(from, to, stanza)
+      return
+    }
+    const payload = childElements(stanza)[0]
+    const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', qnameOf(payload))
+    const isOwn = from.bare === to.bare
+    // RFC 6120 §8.3.3.19: the same answer for no such account, no such service and not for you
+    const mayAsk =
+      registration &&
+      (isOwn ||
+        registration.from === 'anyone' ||
+        (registration.from === 'subscribed' && this.#parts.accounts.maySeePresence(to.bare, from.bare)))
+    if (!registration || !mayAsk || (!isOwn && !this.#parts.accounts.exists(to.bare))) {
+      throw new StanzaError('cancel', 'service-unavailable')
+    }
+    this.#answer(registration.handler, routed, payload)
+  }
+
+  #iqToEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
+    const { stanza, from, to } = routed
+    const type = attr(stanza, 'type')
+    if (type === 'result' || type === 'error') {
+      this.#pending.settle(from, to, stanza)
+      return
+    }
+    const payload = childElements(stanza)[0]
+    const registration = payload && endpoint.iqHandler(type === 'set' ? 'set' : 'get', qnameOf(payload))
+    if (!registration) throw new StanzaError('cancel', 'service-unavailable', 'nothing here answers that') // RFC 6120 §8.4
+    this.#answer(registration.handler, routed, payload)
+  }
+
+  #answer(handler: IqHandler, routed: Routed, payload: Element): void {
+    const { stanza, from, to, session } = routed
+    const type = attr(stanza, 'type') === 'set' ? 'set' : 'get'
+    const answer = handler({ type, id: attr(stanza, 'id') ?? '', from, to, payload, stanza, session })
+    if (answer instanceof Promise) {
+      answer.then(
+        (result) => this.#reply(resultReply(stanza, result)),
+        (error: unknown) => this.#fail(stanza, error),
+      )
+    } else {
+      this.#reply(resultReply(stanza, answer))
+    }
+  }
+
+  #later(pending: void | Promise<void>, stanza: Element | undefined): void {
+    pending?.catch((error: unknown) => {
+      if (stanza) this.#fail(stanza, error)
+      else this.#parts.log.error({ what: 'presence_handler_failed', error: describeError(error) })
+    })
+  }
+
+  /** Turns whatever was thrown into the one error reply, or into silence where RFC 6120 §8.3.1 demands it. */
+  #fail(stanza: Element, error: unknown): void {
+    const type = attr(stanza, 'type')
+    const known = this.#asStanzaError(error)
+    if (type === 'error' || type === 'result') return // RFC 6120 §8.3.1: never answer an error with an error
+    this.#reply(errorReply(stanza, known))
+  }
+
+  #asStanzaError(error: unknown): StanzaError {
+    if (error instanceof StanzaError) return error
+    if (error instanceof StorageUnavailable) {
+      this.#parts.log.warn({ what: 'storage_unavailable', reason: error.reason, error: error.message })
+      return error.reason === 'queue-full' || error.reason === 'disk-full'
+        ? new StanzaError('wait', 'resource-constraint', 'the server cannot store more at the moment; try again later')
+        : new StanzaError('wait', 'internal-server-error', 'the server cannot store anything at the moment')
+    }
+    const logId = Math.random().toString(36).slice(2, 10)
+    const refused = error instanceof Refusal ? { refusal: error.key } : {}
+    this.#parts.log.error({ what: 'handler_failed', logId, ...refused, error: describeError(error) })
+    return new StanzaError('cancel', 'internal-server-error', `the server's log has it under ${logId}`)
+  }
+
+  #reply(reply: Element): void {
+    const to = tryParseJid(attr(reply, 'to') ?? '')
+    const session = to && this.#parts.sessions.get(to.full)
+    if (session) this.#parts.sessions.deliver(session, reply)
+  }
+
+  #make(at: EndpointView['at'], address: string): ServerEndpoint {
+    const routes: EndpointRoutes = {
+      send: (from, stanza) => this.#send(from, stanza),
+      request: (from, to, type, payload, timeoutMs) => {
+        const { stanza, answer } = this.#pending.make(from, to, type, payload, timeoutMs)
+        this.#send(from, stanza)
+        return answer
+      },
+    }
+    return new ServerEndpoint(at, address, routes)
+  }
+
+  /** Routes a stanza that the server itself made. What cannot be delivered answers a pending request or is dropped. */
+  #send(from: string, stanza: Element | RawStanza): void {
+    const { sessions } = this.#parts
+    if ('xml' in stanza && typeof stanza.xml === 'string') {
+      // A RawStanza: Element has no `xml` property.
+      const raw = stanza as RawStanza
+      if (raw.to.resource !== '') {
+        const session = sessions.get(raw.to.full)
+        if (session) sessions.deliver(session, raw)
+        return
+      }
+      for (const session of sessions.of(raw.to.bare)) {
+        if (session.presence && session.priority >= 0) sessions.deliver(session, raw)
+      }
+      return
+    }
+    const element = stanza as Element
+    element.attrs['from'] ??= from
+    const sender = tryParseJid(from)
+    const to = tryParseJid(attr(element, 'to') ?? '')
+    if (!sender || !to) throw new Error(`a stanza of the server's own needs valid addresses: ${attr(element, 'to')}`)
+    try {
+      this.#route({ stanza: element, from: sender, to, session: undefined })
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error
+      // The server's own request could not be delivered: its pending answer is that error.
+      if (element.getName() === 'iq') this.#pending.settle(to, sender, errorReply(element, error))
+    }
+  }
+
+  /** Routes presence that the server sends for a session whose presence ended; nobody is told what fails. */
+  relayPresence(from: Jid, stanza: Element): void {
+    const to = tryParseJid(attr(stanza, 'to') ?? '')
+    if (!to) return
+    try {
+      this.#route({ stanza, from, to, session: undefined })
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error
+    }
+  }
+
+  /** Calls `fn` for every address there is, and for each made later. */
+  eachEndpoint(fn: (endpoint: ServerEndpoint) => void): void {
+    for (const endpoint of [this.#account, ...this.#endpoints.values()]) fn(endpoint)
+    this.#watchers.push(fn)
+  }
+
+  close(): void {
+    this.#pending.close()
+  }
+}
+
+/** RFC 6120 §8.2.3: an id, one of four types, and exactly one child in a get or set. */
+function checkIq(stanza: Element): void {
+  const type = attr(stanza, 'type')
+  if (attr(stanza, 'id') === undefined) throw new StanzaError('modify', 'bad-request', 'an IQ needs an id')
+  if (type === undefined || !IQ_TYPES.has(type))
+    throw new StanzaError('modify', 'bad-request', 'an IQ is get, set, result or error')
+  const children = childElements(stanza)
+  if ((type === 'get' || type === 'set') && children.length !== 1) {
+    throw new StanzaError('modify', 'bad-request', 'an IQ of type get or set has exactly one child element')
+  }
+  if (type === 'error' && !children.some((child) => child.is('error'))) {
+    throw new StanzaError(
+      'modify',
+      'bad-request',
+      `an IQ of type error has an <error/> with a condition of ${NS_STANZAS}`,
+    )
+  }
+}
