@@ -104,18 +104,21 @@ export class StanzaError extends Error {
   readonly application: readonly Element[]
   /** Content of the defined condition: the new address of `gone` and `redirect`. RFC 6120 §8.3.3.5, §8.3.3.14. */
   readonly content: string | undefined
+  /** Stands before `<error/>` in the stanza, where a protocol answers with what it refused. XEP-0060 §8.9.2.4. */
+  readonly payload: Element | undefined
 
   constructor(
     type: ErrorType,
     condition: StanzaCondition,
     text = '',
-    options?: { cause?: unknown; application?: readonly Element[]; content?: string },
+    options?: { cause?: unknown; application?: readonly Element[]; content?: string; payload?: Element },
   ) {
     super(text, options?.cause === undefined ? undefined : { cause: options.cause })
     this.type = type
     this.condition = condition
     this.application = options?.application ?? []
     this.content = options?.content
+    this.payload = options?.payload
   }
 
   /** `<error/>` as it stands in an error stanza; `by` is the entity that raised it. RFC 6120 §8.3.2. */
