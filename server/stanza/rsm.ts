@@ -1,6 +1,8 @@
 /** Result set management: the request's and the answer's `<set/>`, and pages in between. XEP-0059 1.0. */
 
-import type { Element } from '../xml/element.ts'
+import { childElements, childOf, type Element, el, textOf } from '../xml/element.ts'
+import { NS_RSM } from '../xml/namespaces.ts'
+import { StanzaError } from './errors.ts'
 
 /** A parsed `<set/>` request. At most one of after, before and index is set; `before: ''` asks for the last page. */
 export interface RsmRequest {
@@ -23,5 +25,90 @@ export interface Page<T> {
   readonly last: string | undefined
 }
 
-export declare function parseRsm(parent: Element): RsmRequest | undefined
-export declare function renderRsm(page: Page<unknown>): Element
+/** What an answer's `<set/>` says, read by the requesting side. XEP-0059 §2.2. */
+export interface RsmAnswer {
+  readonly count: number | undefined
+  readonly index?: number
+  readonly first: string | undefined
+  readonly last: string | undefined
+}
+
+/**
+ * Reads the `<set/>` request inside `parent`; undefined when there is none.
+ * @throws StanzaError bad-request when a number is none, or more than one place to page from is named
+ * XEP-0059 §2.1 to §2.7.
+ */
+export function parseRsm(parent: Element): RsmRequest | undefined {
+  const set = childOf(parent, 'set', NS_RSM)
+  if (!set) return undefined
+  const request: { max: number | undefined; after?: string; before?: string; index?: number } = { max: undefined }
+  const seen = new Set<string>()
+  for (const part of childElements(set)) {
+    if (part.getNS() !== NS_RSM) continue
+    const name = part.getName()
+    if (name !== 'max' && name !== 'index' && name !== 'after' && name !== 'before') continue
+    if (seen.has(name)) throw bad(`<${name}/> twice in a result set request`)
+    seen.add(name)
+    const text = textOf(part)
+    if (name === 'max' || name === 'index') request[name] = count(name, text)
+    else if (name === 'before' || text !== '') request[name] = text // an empty <after/> is the first page, §2.2
+  }
+  const places = [request.after, request.before, request.index].filter((place) => place !== undefined)
+  if (places.length > 1) throw bad('more than one of after, before and index in a result set request')
+  return request
+}
+
+/** Writes the request's `<set/>`. */
+export function renderRsmRequest(request: RsmRequest): Element {
+  return el(
+    'set',
+    { xmlns: NS_RSM },
+    request.max === undefined ? undefined : el('max', {}, String(request.max)),
+    request.after === undefined ? undefined : el('after', {}, request.after),
+    request.before === undefined ? undefined : el('before', {}, request.before),
+    request.index === undefined ? undefined : el('index', {}, String(request.index)),
+  )
+}
+
+/** Writes the answer's `<set/>`: first (with its index), last and count, as far as they are known. XEP-0059 §2.2. */
+export function renderRsm(page: Page<unknown>): Element {
+  // XEP-0059 §2.2: an empty page has neither first nor last.
+  const bounds = page.first !== undefined && page.last !== undefined
+  return el(
+    'set',
+    { xmlns: NS_RSM },
+    bounds ? el('first', { index: page.index }, page.first) : undefined,
+    bounds ? el('last', {}, page.last) : undefined,
+    page.count === undefined ? undefined : el('count', {}, String(page.count)),
+  )
+}
+
+/**
+ * Reads the answer's `<set/>` inside `parent`; undefined when there is none.
+ * @throws StanzaError bad-request when a number is none
+ */
+export function parseRsmAnswer(parent: Element): RsmAnswer | undefined {
+  const set = childOf(parent, 'set', NS_RSM)
+  if (!set) return undefined
+  const first = childOf(set, 'first', NS_RSM)
+  const last = childOf(set, 'last', NS_RSM)
+  const total = childOf(set, 'count', NS_RSM)
+  const index: unknown = first?.attrs['index']
+  return {
+    count: total ? count('count', textOf(total)) : undefined,
+    ...(typeof index === 'string' ? { index: count('index', index) } : {}),
+    first: first ? textOf(first) : undefined,
+    last: last ? textOf(last) : undefined,
+  }
+}
+
+/** XEP-0059 §5: xs:unsignedInt, but no more than nine digits, so that it is always an exact small number. */
+function count(name: string, text: string): number {
+  const digits = text.trim()
+  if (!/^[0-9]{1,9}$/.test(digits)) throw bad(`<${name}/> of a result set must be a number of at most nine digits`)
+  return Number(digits)
+}
+
+function bad(text: string): StanzaError {
+  return new StanzaError('modify', 'bad-request', text)
+}

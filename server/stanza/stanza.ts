@@ -1,0 +1,78 @@
+/** What every stanza has: its kind, addresses, id; and the replies to one. RFC 6120 §8. */
+
+import { attr, type Element, el } from '../xml/element.ts'
+import { NS_CLIENT } from '../xml/namespaces.ts'
+import { StanzaError } from './errors.ts'
+import { type Jid, JidError, parseJid, tryParseJid } from './jid.ts'
+
+export type StanzaName = 'message' | 'presence' | 'iq'
+
+/** True when the element is a stanza of a client stream. RFC 6120 §8. */
+export function isStanza(element: Element): boolean {
+  return stanzaName(element) !== undefined && element.getNS() === NS_CLIENT
+}
+
+/** The element's local name when it is a stanza's. */
+export function stanzaName(element: Element): StanzaName | undefined {
+  const name = element.getName()
+  return name === 'message' || name === 'presence' || name === 'iq' ? name : undefined
+}
+
+/** A stanza's addresses as it states them. */
+export interface StanzaAddresses {
+  readonly from: Jid | undefined
+  readonly to: Jid | undefined
+}
+
+/**
+ * Reads `from` and `to`.
+ * @throws StanzaError jid-malformed when either is no address
+ * RFC 6120 §8.1.1, §8.1.2, §8.3.3.8.
+ */
+export function parseStanzaAddresses(stanza: Element): StanzaAddresses {
+  return { from: address(stanza, 'from'), to: address(stanza, 'to') }
+}
+
+function address(stanza: Element, name: 'from' | 'to'): Jid | undefined {
+  const text = attr(stanza, name)
+  if (text === undefined) return undefined
+  try {
+    return parseJid(text)
+  } catch (error) {
+    if (!(error instanceof JidError)) throw error
+    throw new StanzaError('modify', 'jid-malformed', `'${name}': ${error.message}`, { cause: error })
+  }
+}
+
+/**
+ * The error reply to a stanza: addresses swapped, id kept; undefined where none may be sent.
+ * @param by  the entity that raised the error, when it is not the addressee
+ * RFC 6120 §8.3.1.
+ */
+export function errorReply(stanza: Element, error: StanzaError, by?: string): Element | undefined {
+  const type = attr(stanza, 'type')
+  // RFC 6120 §8.3.1, rule 8: an error is never answered with an error; §8.2.3: nor is a result with anything.
+  if (type === 'error' || (type === 'result' && stanza.getName() === 'iq')) return undefined
+  const to = attr(stanza, 'to')
+  return el(
+    stanza.getName(),
+    {
+      xmlns: NS_CLIENT,
+      type: 'error',
+      id: attr(stanza, 'id'),
+      // RFC 6120 §8.3.1, rule 2: swap, unless that would send a malformed address.
+      from: to !== undefined && tryParseJid(to) ? to : undefined,
+      to: attr(stanza, 'from'),
+    },
+    error.toElement(by),
+  )
+}
+
+/** The result of an IQ: addresses swapped, id kept, one payload or none. RFC 6120 §8.2.3. */
+export function resultReply(iq: Element, payload?: Element): Element {
+  return el(
+    'iq',
+    { xmlns: NS_CLIENT, type: 'result', id: attr(iq, 'id'), from: attr(iq, 'to'), to: attr(iq, 'from') },
+    payload,
+  )
+}
