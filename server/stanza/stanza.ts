@@ -64,6 +64,7 @@ export function errorReply(stanza: Element, error: StanzaError, by?: string): El
       from: to !== undefined && tryParseJid(to) ? to : undefined,
       to: attr(stanza, 'from'),
     },
+    error.payload,
     error.toElement(by),
   )
 }

@@ -13,6 +13,23 @@ type Child = Element | string | undefined
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>
 
 /**
+ * XML already written out, to stand as a child of an element that is only sent: a stored payload is not parsed to be
+ * written again. It must declare all that it uses, its default namespace too, and nobody can look inside.
+ */
+export class RawXml extends Element {
+  readonly xml: string
+
+  constructor(xml: string) {
+    super('raw')
+    this.xml = xml
+  }
+
+  override write(writer: (text: string) => void): void {
+    writer(this.xml)
+  }
+}
+
+/**
  * Builds an element. `attributes.xmlns` declares its namespace, as in the XML that will be written.
  * Undefined children are skipped.
  */
