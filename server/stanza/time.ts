@@ -3,7 +3,7 @@
 const DATE_TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:\d{2})$/
 
 /** A moment as `CCYY-MM-DDThh:mm:ss[.sss]Z`; the fraction is left out when it is zero. XEP-0082 §3.2. */
-export function formatTime(utcMs: number): string {
+export function formatDateTime(utcMs: number): string {
   return new Date(utcMs).toISOString().replace('.000Z', 'Z')
 }
 
@@ -12,7 +12,7 @@ export function formatTime(utcMs: number): string {
  * @returns UTC milliseconds, undefined when the text is no DateTime of the Gregorian calendar
  * XEP-0082 §3.2.
  */
-export function parseTime(text: string): number | undefined {
+export function parseDateTime(text: string): number | undefined {
   const match = DATE_TIME.exec(text)
   if (!match) return undefined
   const [year, month, day, hour, minute, second] = match.slice(1, 7).map(Number)

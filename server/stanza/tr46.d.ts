@@ -13,5 +13,5 @@ declare module 'tr46' {
     toASCII(domain: string, options: Options & { readonly verifyDNSLength?: boolean }): string | null
     toUnicode(domain: string, options: Options): { readonly domain: string; readonly error: boolean }
   }
-  export default tr46
+  export = tr46
 }

@@ -141,12 +141,12 @@ function classes(sets: Readonly<Record<string, Uint8Array>>, other: string): (cp
 }
 
 /** Runs of equal values: each is its length in base 36, then its value's capital letter. */
-function encode(valueOf: (cp: number) => string): string {
+function encode(propertyOf: (cp: number) => string): string {
   let text = ''
   let from = 0
   for (let cp = 1; cp <= LAST + 1; cp++) {
-    if (cp <= LAST && valueOf(cp) === valueOf(from)) continue
-    text += (cp - from).toString(36) + valueOf(from)
+    if (cp <= LAST && propertyOf(cp) === propertyOf(from)) continue
+    text += (cp - from).toString(36) + propertyOf(from)
     from = cp
   }
   return text

@@ -1,0 +1,138 @@
+/** Elements to text: canonical form, strict escaping, every namespace declared where it is needed. RFC 6120 §11. */
+
+import { Element } from './element.ts'
+import { isQualifiedName } from './names.ts'
+import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
+
+/** A tree that has no XML form: an illegal character or name, a prefix without a namespace. A defect of ours. */
+export class SerializeError extends Error {
+  override readonly name = 'SerializeError'
+}
+
+/**
+ * Writes the element with all that it needs at the place it goes to: each prefix it uses is declared inside, each
+ * default namespace where it begins. Double quotes, `<empty/>`, attributes in their order.
+ * @param parentNs  the default namespace where the text will stand, which need not be repeated. Left out:
+ *                  jabber:client for a stanza (no parent, or a stream's root as parent), and none for an element
+ *                  taken out of a stanza
+ * @throws SerializeError on an illegal character, an illegal name, an undeclared prefix
+ * DESIGN decision 5.
+ */
+export function serialize(element: Element, parentNs: string = namespaceAround(element)): string {
+  return write(element, ownDefault(element) ?? parentNs, parentNs, undefined, element.parent)
+}
+
+/** Text between tags. @throws SerializeError on a character that XML cannot carry */
+export function escapeText(text: string): string {
+  return TEXT_NEEDS_CARE.test(text) ? checked(text).replace(/[&<>\r]/g, escapeOne) : text
+}
+
+/** An attribute's value, to stand in double quotes. @throws SerializeError on a character that XML cannot carry */
+export function escapeAttribute(value: string): string {
+  return ATTRIBUTE_NEEDS_CARE.test(value) ? checked(value).replace(/[&<>"\t\n\r]/g, escapeOne) : value
+}
+
+/** A prefix declared by the tags around, innermost first. */
+interface Declaration {
+  readonly prefix: string
+  readonly uri: string
+  readonly outer: Declaration | undefined
+}
+
+function namespaceAround(element: Element): string {
+  const parent = element.parent
+  return parent === null || parent.getNS() === NS_STREAM ? NS_CLIENT : ''
+}
+
+/** The default namespace that the tree around gives the element; undefined when it says nothing. */
+function ownDefault(element: Element): string | undefined {
+  for (let each: Element | null = element; each; each = each.parent) {
+    const xmlns: unknown = each.attrs['xmlns']
+    if (xmlns !== undefined) return String(xmlns)
+  }
+  return undefined
+}
+
+/**
+ * @param ns        the element's default namespace
+ * @param parentNs  the one in force around it
+ * @param outer     prefixes declared by what is already written
+ * @param context   where prefixes are looked up that nothing written declares
+ */
+function write(
+  element: Element,
+  ns: string,
+  parentNs: string,
+  outer: Declaration | undefined,
+  context: Element | null,
+): string {
+  const { name, attrs } = element
+  let scope = outer
+  let text = `<${checkedName(name)}`
+  if (ns !== parentNs) text += ` xmlns="${escapeAttribute(ns)}"`
+  const prefixed: string[] = name.includes(':') ? [name] : []
+  for (const key in attrs) {
+    const value: unknown = attrs[key]
+    if (value === undefined || value === null || key === 'xmlns') continue
+    const written = String(value)
+    if (key.startsWith('xmlns:')) scope = { prefix: key.slice(6), uri: written, outer: scope }
+    else if (key.includes(':')) prefixed.push(key)
+    text += ` ${checkedName(key)}="${escapeAttribute(written)}"`
+  }
+  for (const qualified of prefixed) {
+    const prefix = qualified.slice(0, qualified.indexOf(':'))
+    if (prefix === 'xml' || find(scope, prefix) !== undefined) continue
+    const uri = context?.findNS(prefix)
+    if (!uri) throw new SerializeError(`no namespace is declared for the prefix of ${qualified}`)
+    scope = { prefix, uri, outer: scope }
+    text += ` xmlns:${prefix}="${escapeAttribute(uri)}"`
+  }
+  let content = ''
+  for (const child of element.children) {
+    if (child instanceof Element) {
+      const own: unknown = child.attrs['xmlns']
+      content += write(child, own === undefined ? ns : String(own), ns, scope, context)
+    } else {
+      content += escapeText(String(child))
+    }
+  }
+  return content === '' ? `${text}/>` : `${text}>${content}</${name}>`
+}
+
+function find(scope: Declaration | undefined, prefix: string): string | undefined {
+  for (let each = scope; each; each = each.outer) if (each.prefix === prefix) return each.uri
+  return undefined
+}
+
+/** Special or illegal, or a surrogate, whose partner must be looked for. XML 1.0 §2.2, §2.4. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
+const TEXT_NEEDS_CARE = /[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+const ATTRIBUTE_NEEDS_CARE = /[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+const ILLEGAL = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/
+
+function checked(text: string): string {
+  if (ILLEGAL.test(text) || !text.isWellFormed()) throw new SerializeError('a character that XML cannot carry')
+}
+
+function checkedName(name: string): string {
+  if (!isQualifiedName(name)) throw new SerializeError('a name that XML does not allow')
+  return name
+}
+
+function escapeOne(char: string): string {
+  switch (char) {
+    case '&':
+      return '&amp;'
+    case '<':
+      return '&lt;'
+    case '>':
+      return '&gt;'
+    case '"':
+      return '&quot;'
+    default:
+      // Tab, line feed, return: as they stand, a reader would change them. XML 1.0 §2.11, §3.3.3.
+      return `&#x${char.charCodeAt(0).toString(16).toUpperCase()};`
+  }
+}
