@@ -81,10 +81,7 @@ export interface Storage {
    */
   run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R>
   /** Runs several writes in one savepoint: all or none. Results in the order of the calls. */
-  submit<const C extends readonly Call[]>(
-    calls: C,
-    applied?: (results: Results<C>) => void,
-  ): Promise<Results<C>>
+  submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>>
   /** The number of the last write submitted by anyone; grows by one per `run` or `submit` of writes. */
   readonly submitted: number
   /** Resolves when every write up to this number has been committed or refused; undefined when that is so already. */

@@ -1,0 +1,6 @@
+/** Entry of the storage worker: the operations of the accounts and of every module, by static import. */
+
+import { accountOperations } from '../server/auth/store.ts'
+import { runStorageWorker } from '../server/storage/worker.ts'
+
+runStorageWorker([...accountOperations])

@@ -1,0 +1,47 @@
+/** Tables of accounts: existence, SCRAM keys per hash, roles with what they reach, and secrets of this installation. */
+
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+
+export const accounts = sqliteTable('accounts', {
+  /** Prepared local part; the domain is the server's one. */
+  local: text().primaryKey(),
+  createdAt: integer().notNull(),
+  /** UTC milliseconds since when the account may not log in; null while it may. */
+  disabledAt: integer(),
+})
+
+/** What a SCRAM server keeps instead of a password. RFC 5802 §3. Binary values are base64. */
+export const scramKeys = sqliteTable(
+  'scram_keys',
+  {
+    local: text()
+      .notNull()
+      .references(() => accounts.local, { onDelete: 'cascade' }),
+    hash: text({ enum: ['SHA-1', 'SHA-256', 'SHA-512'] }).notNull(),
+    salt: text().notNull(),
+    iterations: integer().notNull(),
+    storedKey: text().notNull(),
+    serverKey: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.local, table.hash] })],
+)
+
+/** One row per grant. `target` is the endpoint id or the label; empty for `any`, and for `self` until bound. */
+export const grants = sqliteTable(
+  'grants',
+  {
+    local: text()
+      .notNull()
+      .references(() => accounts.local, { onDelete: 'cascade' }),
+    role: text().notNull(),
+    scope: text({ enum: ['any', 'id', 'label', 'self'] }).notNull(),
+    target: text().notNull().default(''),
+  },
+  (table) => [primaryKey({ columns: [table.local, table.role, table.scope, table.target] })],
+)
+
+/** Random values made once per installation, base64. */
+export const secrets = sqliteTable('secrets', {
+  name: text().primaryKey(),
+  value: text().notNull(),
+})

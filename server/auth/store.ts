@@ -1,0 +1,277 @@
+/** What is kept of accounts: the operations on their tables. Roles and keys cross as plain data. */
+
+import { and, eq, sql } from 'drizzle-orm'
+import { type Db, type Operation, Refusal } from '../storage/storage.ts'
+import type { Grant } from './roles.ts'
+import { accounts, grants, scramKeys, secrets } from './schema.sqlite.ts'
+
+export const SCRAM_HASHES = ['SHA-1', 'SHA-256', 'SHA-512'] as const
+export type ScramHash = (typeof SCRAM_HASHES)[number]
+
+/** What is kept instead of a password; binary values are base64. RFC 5802 §3. */
+export interface ScramKeys {
+  readonly hash: ScramHash
+  readonly salt: string
+  readonly iterations: number
+  readonly storedKey: string
+  readonly serverKey: string
+}
+
+export interface AccountRecord {
+  readonly local: string
+  /** UTC milliseconds. */
+  readonly createdAt: number
+  readonly isDisabled: boolean
+  readonly keys: readonly ScramKeys[]
+  readonly grants: readonly Grant[]
+}
+
+const queries = (db: Db) => ({
+  find: db
+    .select()
+    .from(accounts)
+    .where(eq(accounts.local, sql.placeholder('local')))
+    .prepare(),
+  insert: db
+    .insert(accounts)
+    .values({ local: sql.placeholder('local'), createdAt: sql.placeholder('now') })
+    .onConflictDoNothing()
+    .prepare(),
+  remove: db
+    .delete(accounts)
+    .where(eq(accounts.local, sql.placeholder('local')))
+    .prepare(),
+  removeKeys: db
+    .delete(scramKeys)
+    .where(eq(scramKeys.local, sql.placeholder('local')))
+    .prepare(),
+  insertKeys: db
+    .insert(scramKeys)
+    .values({
+      local: sql.placeholder('local'),
+      hash: sql.placeholder('hash'),
+      salt: sql.placeholder('salt'),
+      iterations: sql.placeholder('iterations'),
+      storedKey: sql.placeholder('storedKey'),
+      serverKey: sql.placeholder('serverKey'),
+    })
+    .prepare(),
+  grantsOf: db
+    .select()
+    .from(grants)
+    .where(eq(grants.local, sql.placeholder('local')))
+    .prepare(),
+  insertGrant: db
+    .insert(grants)
+    .values({
+      local: sql.placeholder('local'),
+      role: sql.placeholder('role'),
+      scope: sql.placeholder('scope'),
+      target: sql.placeholder('target'),
+    })
+    .onConflictDoNothing()
+    .prepare(),
+  removeGrants: db
+    .delete(grants)
+    .where(eq(grants.local, sql.placeholder('local')))
+    .prepare(),
+  removeRole: db
+    .delete(grants)
+    .where(and(eq(grants.local, sql.placeholder('local')), eq(grants.role, sql.placeholder('role'))))
+    .prepare(),
+  removeSelf: db
+    .delete(grants)
+    .where(
+      and(
+        eq(grants.local, sql.placeholder('local')),
+        eq(grants.role, sql.placeholder('role')),
+        eq(grants.scope, 'self'),
+      ),
+    )
+    .prepare(),
+  all: db.select().from(accounts).orderBy(accounts.local).prepare(),
+  allKeys: db.select().from(scramKeys).orderBy(scramKeys.local).prepare(),
+  allGrants: db.select().from(grants).orderBy(grants.local, grants.role).prepare(),
+  secret: db
+    .select({ value: secrets.value })
+    .from(secrets)
+    .where(eq(secrets.name, sql.placeholder('name')))
+    .prepare(),
+  insertSecret: db
+    .insert(secrets)
+    .values({ name: sql.placeholder('name'), value: sql.placeholder('value') })
+    .onConflictDoNothing()
+    .prepare(),
+})
+
+type GrantRow = typeof grants.$inferSelect
+
+/** @throws Refusal never: a role that this version does not know any more is left out by the caller */
+function grantOf(row: GrantRow): Grant {
+  // Only this file writes the column, from a Grant.
+  const role = row.role as Grant['role']
+  switch (row.scope) {
+    case 'any':
+      return { role, scope: 'any' }
+    case 'id':
+      return { role, scope: 'id', endpointId: row.target }
+    case 'label':
+      return { role, scope: 'label', label: row.target }
+    case 'self':
+      return { role, scope: 'self', endpointId: row.target === '' ? undefined : row.target }
+  }
+}
+
+function targetOf(grant: Grant): string {
+  switch (grant.scope) {
+    case 'any':
+      return ''
+    case 'label':
+      return grant.label
+    default:
+      return grant.endpointId ?? ''
+  }
+}
+
+type Queries = ReturnType<typeof queries>
+
+function insertGrant(q: Queries, local: string, grant: Grant): void {
+  // An account has one endpoint of its own, so a role has one `self` grant; a bound one stays bound.
+  if (grant.scope === 'self') {
+    const bound = q.grantsOf.all({ local }).find((row) => row.role === grant.role && row.scope === 'self')
+    if (bound && (grant.endpointId === undefined || bound.target === grant.endpointId)) return
+    q.removeSelf.run({ local, role: grant.role })
+  }
+  q.insertGrant.run({ local, role: grant.role, scope: grant.scope, target: targetOf(grant) })
+}
+
+function replaceKeys(q: Queries, local: string, keys: readonly ScramKeys[]): void {
+  q.removeKeys.run({ local })
+  for (const key of keys) q.insertKeys.run({ local, ...key })
+}
+
+function requireAccount(q: Queries, local: string): void {
+  if (!q.find.get({ local })) throw new Refusal('noSuchAccount', `there is no account ${local}`, { local })
+}
+
+const grantsNow = (q: Queries, local: string): Grant[] => q.grantsOf.all({ local }).map(grantOf)
+
+export interface AddAccount {
+  readonly local: string
+  /** Empty: no password, so no SCRAM and no PLAIN (a certificate only). */
+  readonly keys: readonly ScramKeys[]
+  readonly grants: readonly Grant[]
+}
+
+/** Makes an account; one that exists gets these keys and grants in place of its own. True when it is new. */
+export const putAccount: Operation<AddAccount & { readonly replace: boolean }, boolean> = {
+  name: 'accounts.put',
+  kind: 'write',
+  run(tx, { local, keys, grants: wanted, replace }) {
+    const q = tx.use(queries)
+    const isNew = q.insert.run({ local, now: tx.now }).changes === 1
+    if (!isNew && !replace) throw new Refusal('accountExists', `the account ${local} exists`, { local })
+    if (isNew || keys.length > 0) replaceKeys(q, local, keys)
+    const before = q.grantsOf.all({ local })
+    q.removeGrants.run({ local })
+    for (const grant of wanted) {
+      const bound = before.find((row) => row.scope === 'self' && grant.scope === 'self' && row.role === grant.role)
+      insertGrant(q, local, bound ? grantOf(bound) : grant)
+    }
+    return isNew
+  },
+}
+
+/** Replaces the keys of an account. */
+export const setKeys: Operation<{ readonly local: string; readonly keys: readonly ScramKeys[] }, void> = {
+  name: 'accounts.setKeys',
+  kind: 'write',
+  run(tx, { local, keys }) {
+    const q = tx.use(queries)
+    requireAccount(q, local)
+    replaceKeys(q, local, keys)
+  },
+}
+
+/** Removes an account with its keys and grants; false when there was none. */
+export const removeAccount: Operation<string, boolean> = {
+  name: 'accounts.remove',
+  kind: 'write',
+  run: (tx, local) => tx.use(queries).remove.run({ local }).changes === 1,
+}
+
+/** Adds a grant; resolves with all grants of the account after it. */
+export const addGrant: Operation<{ readonly local: string; readonly grant: Grant }, Grant[]> = {
+  name: 'accounts.grant',
+  kind: 'write',
+  run(tx, { local, grant }) {
+    const q = tx.use(queries)
+    requireAccount(q, local)
+    insertGrant(q, local, grant)
+    return grantsNow(q, local)
+  },
+}
+
+/** Takes a role away with whatever it reaches; resolves with the grants that remain. */
+export const revokeRole: Operation<{ readonly local: string; readonly role: string }, Grant[]> = {
+  name: 'accounts.revoke',
+  kind: 'write',
+  run(tx, { local, role }) {
+    const q = tx.use(queries)
+    requireAccount(q, local)
+    q.removeRole.run({ local, role })
+    return grantsNow(q, local)
+  },
+}
+
+/** Binds the `self` grants that are not bound yet to an endpoint; resolves with the grants after it. */
+export const bindSelfGrants: Operation<{ readonly local: string; readonly endpointId: string }, Grant[]> = {
+  name: 'accounts.bindSelf',
+  kind: 'write',
+  run(tx, { local, endpointId }) {
+    const q = tx.use(queries)
+    requireAccount(q, local)
+    for (const grant of grantsNow(q, local))
+      if (grant.scope === 'self' && grant.endpointId === undefined) insertGrant(q, local, { ...grant, endpointId })
+    return grantsNow(q, local)
+  },
+}
+
+/** Every account with its keys and grants, by local part. */
+export const loadAccounts: Operation<undefined, AccountRecord[]> = {
+  name: 'accounts.load',
+  kind: 'read',
+  run(tx) {
+    const q = tx.use(queries)
+    const keys = Map.groupBy(q.allKeys.all(), (row) => row.local)
+    const granted = Map.groupBy(q.allGrants.all(), (row) => row.local)
+    return q.all.all().map((row) => ({
+      local: row.local,
+      createdAt: row.createdAt,
+      isDisabled: row.disabledAt !== null,
+      keys: (keys.get(row.local) ?? []).map(({ local: _local, ...key }) => key),
+      grants: (granted.get(row.local) ?? []).map(grantOf),
+    }))
+  },
+}
+
+/** The secret of this name; the proposed value becomes it when there is none. Base64. */
+export const keepSecret: Operation<{ readonly name: string; readonly proposed: string }, string> = {
+  name: 'accounts.keepSecret',
+  kind: 'write',
+  run(tx, { name, proposed }) {
+    const q = tx.use(queries)
+    q.insertSecret.run({ name, value: proposed })
+    return q.secret.get({ name })?.value ?? proposed
+  },
+}
+
+export const accountOperations = [
+  putAccount,
+  setKeys,
+  removeAccount,
+  addGrant,
+  revokeRole,
+  bindSelfGrants,
+  keepSecret,
+] as const

@@ -1,0 +1,318 @@
+/** Storage as the main thread sees it: writes go to the worker in order, reads run on a connection of this thread. */
+
+import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { Logger } from '../log.ts'
+import type { Assets } from './assets.ts'
+import type { FromWorker, Group, Outcome, ToWorker, UnavailableReason, WorkerStart } from './protocol.ts'
+import { type Connection, type FolderLock, lockFolder, openReader, unavailableReason } from './sqlite.ts'
+import { type Call, type Operation, Refusal, type Results, type Storage, StorageUnavailable } from './storage.ts'
+import { weigh } from './weigh.ts'
+
+export interface StorageOptions {
+  /** The database; its folder is made (mode 0700) when missing. */
+  readonly file: string
+  readonly assets: Assets
+  readonly log: Logger
+  /** The lock of the file's folder, when the caller has taken it; else it is taken here and released by `close`. */
+  readonly lock?: FolderLock
+  /** Writes waiting or under way at most; one more is refused with `queue-full`. */
+  readonly maxQueue?: number
+  /** Characters of text that those writes may hold together. */
+  readonly maxQueueChars?: number
+  /** How long `close` waits for the worker to finish, in milliseconds. */
+  readonly closeTimeoutMs?: number
+  /** Called once when the worker has died: every further write is refused, so the server should stop. */
+  onFailure?(error: Error): void
+}
+
+const MAX_QUEUE = 20_000
+const MAX_QUEUE_CHARS = 128 * 1024 * 1024
+const CLOSE_TIMEOUT_MS = 30_000
+
+/**
+ * Opens the database, checks it after an unclean end, brings its schema up to date, and starts the writer worker.
+ * @throws FolderLocked, SchemaError as an Error with the worker's text
+ */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  const binding = options.assets.nativeBinding()
+  const lock = options.lock ?? lockFolder(dirname(options.file), binding)
+  const release = options.lock ? () => {} : () => lock.release()
+  try {
+    const start: WorkerStart = {
+      file: options.file,
+      nativeBinding: binding,
+      migrations: options.assets.migrations(),
+    }
+    const worker = startWorker(options.assets, start)
+    const ready = await firstMessage(worker)
+    const log = options.log.child('storage')
+    if (ready.checked)
+      log.warn({ what: 'storage_recovered', text: 'the last run did not end cleanly; checked and sound' })
+    if (ready.migrated.length > 0) log.info({ what: 'storage_migrated', migrations: ready.migrated })
+    const reader = await openReaderOrStop(options.file, binding, worker)
+    return new StorageClient(worker, reader, release, log, options)
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function startWorker(assets: Assets, start: WorkerStart): Worker {
+  const entry = assets.workerEntry()
+  const options = { name: 'storage', workerData: start }
+  return entry instanceof URL ? new Worker(entry, options) : new Worker(entry.code, { ...options, eval: true })
+}
+
+function firstMessage(worker: Worker): Promise<FromWorker & { kind: 'ready' }> {
+  return new Promise((resolve, reject) => {
+    const stop = () => worker.off('message', onMessage).off('error', onError).off('exit', onExit)
+    const onMessage = (message: FromWorker) => {
+      stop()
+      if (message.kind === 'ready') resolve(message)
+      else reject(new Error(message.kind === 'failed' ? message.text : `the storage worker began with ${message.kind}`))
+    }
+    const onError = (error: Error) => {
+      stop()
+      reject(error)
+    }
+    const onExit = (code: number) => {
+      stop()
+      reject(new Error(`the storage worker ended at once with ${code}`))
+    }
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
+  })
+}
+
+async function openReaderOrStop(file: string, binding: string | undefined, worker: Worker): Promise<Connection> {
+  try {
+    return openReader(file, binding)
+  } catch (error) {
+    await worker.terminate()
+    throw error
+  }
+}
+
+/** A group on its way: what to do with its outcome. */
+interface Pending {
+  readonly number: number
+  readonly chars: number
+  resolve(results: readonly unknown[]): void
+  reject(error: Error): void
+}
+
+class StorageClient implements Storage {
+  readonly #worker: Worker
+  readonly #reader: Connection
+  readonly #release: () => void
+  readonly #log: Logger
+  readonly #options: StorageOptions
+  /** Submitted and not answered, oldest first: a Map keeps the order and forgets the head cheaply. */
+  readonly #pending = new Map<number, Pending>()
+  #pendingChars = 0
+  /** Submitted in this loop turn and not posted. */
+  #outbox: Group[] = []
+  #submitted = 0
+  #settled = 0
+  readonly #waiters = new Map<number, { readonly promise: Promise<void>; readonly resolve: () => void }>()
+  #refusing: { reason: UnavailableReason; text: string } | undefined
+  #closed: Promise<void> | undefined
+  readonly #exited: Promise<void>
+
+  constructor(worker: Worker, reader: Connection, release: () => void, log: Logger, options: StorageOptions) {
+    this.#worker = worker
+    this.#reader = reader
+    this.#release = release
+    this.#log = log
+    this.#options = options
+    let failure: Error | undefined
+    worker.on('message', (message: FromWorker) => this.#receive(message))
+    worker.on('error', (error) => {
+      failure = error
+    })
+    this.#exited = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        if (!this.#closed) this.#fail(failure ?? new Error(`the storage worker ended with ${code}`))
+        resolve()
+      })
+    })
+  }
+
+  get submitted(): number {
+    return this.#submitted
+  }
+
+  settled(number: number): Promise<void> | undefined {
+    if (number <= this.#settled) return undefined
+    const last = Math.min(number, this.#submitted)
+    let waiter = this.#waiters.get(last)
+    if (!waiter) {
+      waiter = Promise.withResolvers<void>()
+      this.#waiters.set(last, waiter)
+    }
+    return waiter.promise
+  }
+
+  run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R> {
+    if (operation.kind === 'read') return this.#read(operation, args, applied)
+    return this.#write(
+      [[operation.name, args]],
+      // One call, one result, of this operation's type.
+      applied && (([result]) => applied(result as R)),
+    ).then(([result]) => result as R)
+  }
+
+  submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>> {
+    const group = calls.map(({ operation, args }) => [operation.name, args] as const)
+    // One result per call, in order: what Results<C> says.
+    return this.#write(group, applied && ((results) => applied(results as Results<C>))) as Promise<Results<C>>
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#refusing ??= { reason: 'closed', text: 'storage is closing' }
+    this.#flush()
+    await this.settled(this.#submitted)
+    // The writer closes last: the last connection to close merges the WAL, which tells a clean end.
+    this.#reader.close()
+    this.#post({ kind: 'close' })
+    const timer = setTimeout(() => void this.#worker.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
+    await this.#exited
+    clearTimeout(timer)
+    this.#release()
+  }
+
+  #read<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R> {
+    if (this.#closed) return Promise.reject(new StorageUnavailable('closed', 'storage is closed'))
+    try {
+      const result = this.#reader.snapshot((tx) => operation.run(tx, args))
+      applied?.(result)
+      return Promise.resolve(result)
+    } catch (error) {
+      if (error instanceof Refusal) return Promise.reject(error)
+      const reason = unavailableReason(error)
+      if (reason) return Promise.reject(new StorageUnavailable(reason, 'the database cannot be read', { cause: error }))
+      return Promise.reject(this.#defect(operation.name, error))
+    }
+  }
+
+  #write(group: Group, applied: ((results: readonly unknown[]) => void) | undefined): Promise<readonly unknown[]> {
+    if (this.#refusing) return Promise.reject(new StorageUnavailable(this.#refusing.reason, this.#refusing.text))
+    const chars = weigh(group)
+    if (this.#isFull(chars)) return Promise.reject(new StorageUnavailable('queue-full', 'too many writes are waiting'))
+    this.#submitted += 1
+    const number = this.#submitted
+    this.#pendingChars += chars
+    // A loop turn's writes go in one message: everything that arrived with one poll of the sockets.
+    if (this.#outbox.length === 0) setImmediate(() => this.#flush())
+    this.#outbox.push(group)
+    return new Promise((resolve, reject) => {
+      this.#pending.set(number, {
+        number,
+        chars,
+        reject,
+        resolve: (results) => {
+          applied?.(results)
+          resolve(results)
+        },
+      })
+    })
+  }
+
+  #isFull(chars: number): boolean {
+    if (this.#pending.size >= (this.#options.maxQueue ?? MAX_QUEUE)) return true
+    // One write larger than the whole bound may still go when it goes alone.
+    return this.#pending.size > 0 && this.#pendingChars + chars > (this.#options.maxQueueChars ?? MAX_QUEUE_CHARS)
+  }
+
+  #flush(): void {
+    if (this.#outbox.length === 0) return
+    const groups = this.#outbox
+    this.#outbox = []
+    try {
+      this.#post({ kind: 'groups', groups })
+    } catch {
+      // Some argument is not plain data. The group that holds it is replaced by one that fails, so that the others
+      // keep their places in the order.
+      this.#post({ kind: 'groups', groups: groups.map(replaceUncloneable) })
+    }
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message)
+  }
+
+  #receive(message: FromWorker): void {
+    if (message.kind !== 'outcomes') return
+    const refused = message.outcomes.find((outcome) => outcome.kind === 'unavailable')
+    // Once per batch: a full disk would else fill its log too.
+    if (refused) this.#log.error({ what: 'storage_unavailable', reason: refused.reason, text: refused.text })
+    // All `applied` of the batch run here, in commit order; the promises' reactions run after them.
+    for (const outcome of message.outcomes) this.#settle(outcome)
+  }
+
+  #settle(outcome: Outcome): void {
+    const number = this.#settled + 1
+    const pending = this.#pending.get(number)
+    if (!pending) {
+      this.#log.error({ what: 'storage_answer_without_question', number })
+      return
+    }
+    this.#pending.delete(number)
+    this.#pendingChars -= pending.chars
+    if (outcome.kind === 'done') {
+      try {
+        pending.resolve(outcome.results)
+      } catch (error) {
+        pending.reject(this.#defect('applied', error))
+      }
+    } else {
+      pending.reject(this.#errorOf(outcome))
+    }
+    this.#settled = number
+    this.#waiters.get(number)?.resolve()
+    this.#waiters.delete(number)
+  }
+
+  #errorOf(outcome: Exclude<Outcome, { kind: 'done' }>): Error {
+    switch (outcome.kind) {
+      case 'refused':
+        return new Refusal(outcome.key, outcome.text, outcome.detail)
+      case 'unavailable':
+        return new StorageUnavailable(outcome.reason, outcome.text)
+      case 'defect': {
+        const cause = new Error(outcome.text)
+        cause.stack = outcome.stack
+        return this.#defect(outcome.operation, cause)
+      }
+    }
+  }
+
+  /** What a caller hears of a fault that is ours: no detail but the operation's name; the rest is in the log. */
+  #defect(operation: string, cause: unknown): Error {
+    this.#log.error({ what: 'storage_defect', operation, error: cause instanceof Error ? cause.stack : String(cause) })
+    return new Error(`storage operation ${operation} failed`, { cause })
+  }
+
+  #fail(error: Error): void {
+    this.#refusing = { reason: 'failed', text: 'the storage worker has ended' }
+    this.#outbox = []
+    this.#log.error({ what: 'storage_worker_died', error: error.stack })
+    // What was posted may or may not be on disk: nobody was told that it is.
+    while (this.#pending.size > 0)
+      this.#settle({ kind: 'unavailable', reason: 'failed', text: 'the storage worker has ended' })
+    this.#options.onFailure?.(error)
+  }
+}
+
+function replaceUncloneable(group: Group): Group {
+  try {
+    return structuredClone(group)
+  } catch {
+    return [[`${group.map(([name]) => name).join('+')} with arguments that are not plain data`, undefined]]
+  }
+}

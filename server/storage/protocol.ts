@@ -1,0 +1,39 @@
+/** What crosses between the main thread and the storage worker: plain data only. */
+
+import type { Migration } from './assets.ts'
+import type { StorageUnavailable } from './storage.ts'
+
+/** Given to the worker when it starts. */
+export interface WorkerStart {
+  readonly file: string
+  readonly nativeBinding: string | undefined
+  readonly migrations: readonly Migration[]
+}
+
+/** Operations of one savepoint: name and arguments of each. */
+export type Group = readonly (readonly [operation: string, args: unknown])[]
+
+export type ToWorker =
+  /** The groups submitted in one loop turn of the main thread, in order. */
+  { readonly kind: 'groups'; readonly groups: readonly Group[] } | { readonly kind: 'close' }
+
+export type UnavailableReason = StorageUnavailable['reason']
+
+/** What became of one group. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly results: readonly unknown[] }
+  | {
+      readonly kind: 'refused'
+      readonly key: string
+      readonly text: string
+      readonly detail: Readonly<Record<string, string>>
+    }
+  | { readonly kind: 'unavailable'; readonly reason: UnavailableReason; readonly text: string }
+  | { readonly kind: 'defect'; readonly operation: string; readonly text: string; readonly stack: string }
+
+export type FromWorker =
+  | { readonly kind: 'ready'; readonly migrated: readonly string[]; readonly checked: boolean }
+  /** It could not start: `text` says why and what to do. */
+  | { readonly kind: 'failed'; readonly text: string; readonly stack: string }
+  /** Outcomes of the oldest groups not answered yet, in order of submission, after COMMIT. */
+  | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }

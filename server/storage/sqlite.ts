@@ -1,0 +1,189 @@
+/** Opens SQLite connections the way storage needs them, and keeps a data folder to one process. */
+
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import Database from 'better-sqlite3'
+import { drizzle } from 'drizzle-orm/better-sqlite3'
+import type { UnavailableReason } from './protocol.ts'
+import type { Db, Tx } from './storage.ts'
+
+/** One connection with its prepared queries. */
+export interface Connection {
+  readonly sqlite: Database.Database
+  /** What the operations of one savepoint run on. */
+  tx(): Tx
+  /** Runs one read in a transaction, so that all its queries see the same state. */
+  snapshot<R>(read: (tx: Tx) => R): R
+  close(): void
+}
+
+const BUSY_TIMEOUT_MS = 5_000
+const READER_MMAP_BYTES = 256 * 1024 * 1024
+const WAL_KEEP_BYTES = 64 * 1024 * 1024
+
+/** Opens the one connection that writes; makes the file (mode 0600) when it is missing. */
+export function openWriter(file: string, nativeBinding: string | undefined): Connection {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  // SQLite gives its -wal and -shm files the mode of the main file.
+  closeSync(openSync(file, 'a', 0o600))
+  const sqlite = open(file, nativeBinding, false)
+  sqlite.pragma('journal_mode = WAL')
+  sqlite.pragma(`journal_size_limit = ${WAL_KEEP_BYTES}`)
+  // Set explicitly: the package is built with NORMAL for WAL, which may lose the last commits with the power.
+  sqlite.pragma('synchronous = FULL')
+  sqlite.pragma('foreign_keys = ON')
+  return connect(sqlite)
+}
+
+/** Opens a connection that only reads; the writer must have opened the file before. */
+export function openReader(file: string, nativeBinding: string | undefined): Connection {
+  const sqlite = open(file, nativeBinding, true)
+  sqlite.pragma(`mmap_size = ${READER_MMAP_BYTES}`)
+  return connect(sqlite)
+}
+
+/** True when the last process that wrote this file did not close it: SQLite removes the WAL on a clean close. */
+export function endedUncleanly(file: string): boolean {
+  return (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0
+}
+
+/** What `PRAGMA quick_check` finds wrong; undefined when the file is sound. */
+export function findDamage(sqlite: Database.Database): string | undefined {
+  const rows = sqlite.prepare<[], { quick_check: string }>('PRAGMA quick_check(10)').all()
+  const found = rows.map((row) => row.quick_check).filter((text) => text !== 'ok')
+  return found.length > 0 ? found.join('; ') : undefined
+}
+
+/** Why storage cannot serve when SQLite failed like this; undefined when the fault is the operation's own. */
+export function unavailableReason(error: unknown): UnavailableReason | undefined {
+  // drizzle wraps some errors once; nothing of ours wraps them deeper.
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 4; cause = cause.cause, depth++) {
+    if (!(cause instanceof Database.SqliteError)) continue
+    if (cause.code.startsWith('SQLITE_FULL')) return 'disk-full'
+    if (cause.code.startsWith('SQLITE_READONLY')) return 'read-only'
+    return ENVIRONMENT_FAULTS.some((code) => cause.code.startsWith(code)) ? 'failed' : undefined
+  }
+  return undefined
+}
+
+const ENVIRONMENT_FAULTS = [
+  'SQLITE_BUSY',
+  'SQLITE_CANTOPEN',
+  'SQLITE_CORRUPT',
+  'SQLITE_IOERR',
+  'SQLITE_LOCKED',
+  'SQLITE_NOMEM',
+  'SQLITE_NOTADB',
+  'SQLITE_PERM',
+  'SQLITE_PROTOCOL',
+]
+
+/** Held while this process works on a data folder. */
+export interface FolderLock {
+  readonly folder: string
+  release(): void
+}
+
+/** Another process works on the folder. */
+export class FolderLocked extends Error {
+  override readonly name = 'FolderLocked'
+}
+
+/**
+ * Takes a data folder for this process. The lock is SQLite's own lock on an empty file (POSIX record locks, and its
+ * table of open files within one process), so the kernel drops it however the process ends: no stale lock, no process
+ * number that another program has by now.
+ * @throws FolderLocked when another process, or another part of this one, holds it
+ */
+export function lockFolder(folder: string, nativeBinding?: string): FolderLock {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const file = join(folder, 'lock')
+  const pidFile = join(folder, 'lock.pid')
+  closeSync(openSync(file, 'a', 0o600))
+  const sqlite = new Database(file, { timeout: 0, ...bindingOption(nativeBinding) })
+  try {
+    sqlite.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    sqlite.close()
+    if (unavailableReason(error) !== 'failed') throw error
+    throw new FolderLocked(
+      `the data folder ${folder} is in use by another process${holder(pidFile)}. Stop it first, or use another folder.`,
+      { cause: error },
+    )
+  }
+  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
+  return {
+    folder,
+    release: () => sqlite.close(),
+  }
+}
+
+function holder(pidFile: string): string {
+  try {
+    return ` (process ${readFileSync(pidFile, 'utf8').trim()})`
+  } catch {
+    // The number only helps to find the process; the lock itself has been decided.
+    return ''
+  }
+}
+
+function open(file: string, nativeBinding: string | undefined, readonly: boolean): Database.Database {
+  return new Database(file, {
+    readonly,
+    fileMustExist: true,
+    timeout: BUSY_TIMEOUT_MS,
+    ...bindingOption(nativeBinding),
+  })
+}
+
+function connect(sqlite: Database.Database): Connection {
+  const db: Db = drizzle(sqlite, { casing: 'snake_case' })
+  const prepared = new Map<unknown, unknown>()
+  const use = <Q>(build: (db: Db) => Q): Q => {
+    let queries = prepared.get(build)
+    if (queries === undefined) {
+      queries = build(db)
+      prepared.set(build, queries)
+    }
+    // Kept under the function that made it, so it is what that function returns.
+    return queries as Q
+  }
+  const tx = (): Tx => ({ use, now: Date.now(), shared: new Map() })
+  const begin = sqlite.prepare('BEGIN')
+  const end = sqlite.prepare('COMMIT')
+  return {
+    sqlite,
+    tx,
+    snapshot: (read) => {
+      begin.run()
+      try {
+        return read(tx())
+      } finally {
+        // A read leaves nothing to roll back.
+        if (sqlite.inTransaction) end.run()
+      }
+    },
+    close: () => sqlite.close(),
+  }
+}
+
+/** One addon per thread and path: an addon is loaded once per thread by its nature. */
+const loaded = new Map<string, object>()
+
+/**
+ * The addon itself instead of its path: a single binary has no `require` that could load it from a path.
+ * DESIGN decision 14.
+ */
+function bindingOption(path: string | undefined): { nativeBinding?: string } {
+  if (path === undefined) return {}
+  const file = resolve(path)
+  let addon = loaded.get(file)
+  if (!addon) {
+    const module: { exports: object } = { exports: {} }
+    process.dlopen(module, file)
+    addon = module.exports
+    loaded.set(file, addon)
+  }
+  // better-sqlite3 13 takes an addon object here; its type declarations, of version 9, know only the path.
+  return { nativeBinding: addon as unknown as string }
+}
