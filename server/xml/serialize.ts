@@ -47,8 +47,8 @@ function namespaceAround(element: Element): string {
 /** The default namespace that the tree around gives the element; undefined when it says nothing. */
 function ownDefault(element: Element): string | undefined {
   for (let each: Element | null = element; each; each = each.parent) {
-    const xmlns: unknown = each.attrs['xmlns']
-    if (xmlns !== undefined) return String(xmlns)
+    const xmlns = attributeText(each.attrs['xmlns'])
+    if (xmlns !== undefined) return xmlns
   }
   return undefined
 }
@@ -72,12 +72,11 @@ function write(
   if (ns !== parentNs) text += ` xmlns="${escapeAttribute(ns)}"`
   const prefixed: string[] = name.includes(':') ? [name] : []
   for (const key in attrs) {
-    const value: unknown = attrs[key]
-    if (value === undefined || value === null || key === 'xmlns') continue
-    const written = String(value)
-    if (key.startsWith('xmlns:')) scope = { prefix: key.slice(6), uri: written, outer: scope }
+    const value = attributeText(attrs[key])
+    if (value === undefined || key === 'xmlns') continue
+    if (key.startsWith('xmlns:')) scope = { prefix: key.slice(6), uri: value, outer: scope }
     else if (key.includes(':')) prefixed.push(key)
-    text += ` ${checkedName(key)}="${escapeAttribute(written)}"`
+    text += ` ${checkedName(key)}="${escapeAttribute(value)}"`
   }
   for (const qualified of prefixed) {
     const prefix = qualified.slice(0, qualified.indexOf(':'))
@@ -90,13 +89,18 @@ function write(
   let content = ''
   for (const child of element.children) {
     if (child instanceof Element) {
-      const own: unknown = child.attrs['xmlns']
-      content += write(child, own === undefined ? ns : String(own), ns, scope, context)
+      content += write(child, attributeText(child.attrs['xmlns']) ?? ns, ns, scope, context)
     } else {
       content += escapeText(String(child))
     }
   }
   return content === '' ? `${text}/>` : `${text}>${content}</${name}>`
+}
+
+/** An attribute as text; ltx takes numbers and booleans too, and leaves out what is undefined or null. */
+function attributeText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
 }
 
 function find(scope: Declaration | undefined, prefix: string): string | undefined {
@@ -114,6 +118,7 @@ const ILLEGAL = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/
 
 function checked(text: string): string {
   if (ILLEGAL.test(text) || !text.isWellFormed()) throw new SerializeError('a character that XML cannot carry')
+  return text
 }
 
 function checkedName(name: string): string {
