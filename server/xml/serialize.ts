@@ -1,7 +1,7 @@
 /** Elements to text: canonical form, strict escaping, every namespace declared where it is needed. RFC 6120 §11. */
 
 import { Element } from './element.ts'
-import { isQualifiedName } from './names.ts'
+import { isQualifiedName, isXmlChar } from './names.ts'
 import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
 
 /** A tree that has no XML form: an illegal character or name, a prefix without a namespace. A defect of ours. */
@@ -108,16 +108,18 @@ function find(scope: Declaration | undefined, prefix: string): string | undefine
   return undefined
 }
 
-/** Special or illegal, or a surrogate, whose partner must be looked for. XML 1.0 §2.2, §2.4. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to find
-const TEXT_NEEDS_CARE = /[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-const ATTRIBUTE_NEEDS_CARE = /[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-const ILLEGAL = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/
+/** Special, a control character (some are illegal), a lone surrogate, or a noncharacter. XML 1.0 §2.2, §2.4. */
+const TEXT_NEEDS_CARE = /[&<>\p{Cc}\p{Cs}\ufffe\uffff]/u
+const ATTRIBUTE_NEEDS_CARE = /[&<>"\p{Cc}\p{Cs}\ufffe\uffff]/u
 
 function checked(text: string): string {
-  if (ILLEGAL.test(text) || !text.isWellFormed()) throw new SerializeError('a character that XML cannot carry')
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit >= 0x20 && unit < 0xd800) continue
+    const codePoint = text.codePointAt(at) ?? unit
+    if (!isXmlChar(codePoint)) throw new SerializeError('a character that XML cannot carry')
+    if (codePoint > 0xffff) at++
+  }
   return text
 }
 
