@@ -1,0 +1,268 @@
+/**
+ * Evaluates a policy against one endpoint's posture: pure, no I/O, no clock. XCCDF 1.2 (NIST IR 7275r4) §6.6.4.
+ *
+ * A check is true, false, unknown or error. They combine as the truth tables of XCCDF 1.2's complex checks say, in
+ * which unknown outweighs error; `match` combines its attributes by the same tables (`all` as and, `any` as or, `none`
+ * as not any):
+ *
+ *   and | T F U E      or | T F U E      not |
+ *   ----+---------    ----+---------     ----+---
+ *    T  | T F U E      T  | T T T T       T  | F
+ *    F  | F F F F      F  | T F U E       F  | T
+ *    U  | U F U U      U  | T U U U       U  | U
+ *    E  | E F U E      E  | T E U E       E  | E
+ *
+ * What one attribute says to a test of values: `exists` compares, and is an error when the value is not of the test's
+ * datatype; `error` is an error; `not-collected` is unknown; `does-not-exist` has no value, hence satisfies nothing.
+ * A test with `all` or `any` of attributes that do not exist is false; `none` is then true.
+ * `exists` is true when an attribute exists, false when it is known not to; `none-exist` is its opposite.
+ *
+ * A name for which nothing is reported: a test of a value is unknown. For `exists`, `none-exist` and `none`, absence is
+ * an answer when the name's area was collected (`Posture.coverage`), else they are unknown or an error like the area.
+ *
+ * Verdicts: `applies` false: notapplicable; `applies` unknown or error: that. Else the check: true is pass, false is
+ * fail, unknown is unknown, error is error.
+ */
+
+import type {
+  EvaluationResult,
+  Evidence,
+  PostureAttribute,
+  RuleResult,
+  Verdict,
+} from '../../../modules/repository/xml.ts'
+import type { AttributeTest, Check, Policy, PolicyRule } from '../../../modules/scap/policy.ts'
+import { comparisonOf } from './compare.ts'
+import { describeCheck, describeTest } from './describe.ts'
+import { indexPosture, type Posture } from './posture.ts'
+
+export const MAX_EVIDENCE = 20
+const MAX_EVIDENCE_VALUE = 512
+const MAX_REASONS = 3
+const MAX_MESSAGE = 1_000
+
+type Truth = 'true' | 'false' | 'unknown' | 'error'
+
+/** A check's outcome with what decided it. */
+interface Finding {
+  readonly truth: Truth
+  readonly decided: readonly PostureAttribute[]
+  /** False: what was expected instead. Unknown, error: why. True: empty, or what absence was concluded. */
+  readonly reasons: readonly string[]
+}
+
+export interface EvaluationOptions {
+  readonly endpoint: string
+  /** UTC milliseconds. */
+  readonly now: number
+  readonly job?: string
+  readonly profile?: string
+}
+
+/**
+ * Evaluates every rule. `attributes` is the endpoint's current posture, in any order; several rows of one name (two
+ * collectors) all count. Evidence is the attributes that decided, at most `MAX_EVIDENCE` per rule, values cut at
+ * 512 characters; the message says how many more there are.
+ */
+export function evaluatePolicy(
+  policy: Policy,
+  attributes: Iterable<PostureAttribute>,
+  options: EvaluationOptions,
+): EvaluationResult {
+  const posture = indexPosture(attributes)
+  const rules = policy.rules.map((rule) => evaluateRule(rule, posture))
+  return {
+    endpoint: options.endpoint,
+    policy: policy.id,
+    policyVersion: policy.version,
+    ...(options.profile === undefined ? {} : { profile: options.profile }),
+    evaluated: options.now,
+    ...(options.job === undefined ? {} : { job: options.job }),
+    score: scoreOf(rules),
+    rules,
+  }
+}
+
+/** The percentage of passed among passed, failed, error and unknown, to two decimals; 0 when there is none of them. */
+export function scoreOf(rules: readonly { readonly verdict: Verdict }[]): number {
+  const count = (verdict: Verdict) => rules.filter((rule) => rule.verdict === verdict).length
+  const decided = count('pass') + count('fail') + count('error') + count('unknown')
+  return decided === 0 ? 0 : Math.round((count('pass') * 10_000) / decided) / 100
+}
+
+/**
+ * The attribute name patterns that a policy needs, sorted. Where absence is an answer the whole area is named
+ * (`package.*`), since without neighbours a name that is not there is only unknown.
+ */
+export function requiredNames(policy: Policy): readonly string[] {
+  const names = new Set<string>()
+  const add = (check: Check): void => {
+    if (check.kind !== 'attribute') {
+      for (const each of check.kind === 'not' ? [check.check] : check.checks) add(each)
+      return
+    }
+    const dot = check.name.indexOf('.')
+    const isAbsenceAnAnswer = check.match === 'none' || check.operation === 'exists' || check.operation === 'none-exist'
+    names.add(isAbsenceAnAnswer && dot !== -1 ? `${check.name.slice(0, dot)}.*` : check.name)
+  }
+  for (const rule of policy.rules) {
+    if (rule.applies) add(rule.applies)
+    add(rule.check)
+  }
+  const isWithinArea = (name: string) => {
+    const area = `${name.slice(0, name.indexOf('.'))}.*`
+    return name !== area && names.has(area)
+  }
+  return [...names].filter((name) => !isWithinArea(name)).sort()
+}
+
+function evaluateRule(rule: PolicyRule, posture: Posture): RuleResult {
+  const applies = rule.applies ? evaluateCheck(rule.applies, posture) : undefined
+  if (rule.applies && applies && applies.truth !== 'true') {
+    if (applies.truth === 'false') {
+      const reasons = [`does not apply here: it is for hosts where ${describeCheck(rule.applies)}`]
+      return resultOf(rule, 'notapplicable', { ...applies, reasons })
+    }
+    const reasons = applies.reasons.map((reason) => `whether the rule applies cannot be told: ${reason}`)
+    return resultOf(rule, applies.truth, { ...applies, reasons })
+  }
+  const finding = evaluateCheck(rule.check, posture)
+  return resultOf(rule, VERDICTS[finding.truth], finding)
+}
+
+const VERDICTS: Readonly<Record<Truth, Verdict>> = { true: 'pass', false: 'fail', unknown: 'unknown', error: 'error' }
+
+function resultOf(rule: PolicyRule, verdict: Verdict, finding: Finding): RuleResult {
+  const decided = [...new Set(finding.decided)]
+  const notes = listed(finding.reasons)
+  if (decided.length > MAX_EVIDENCE) notes.push(`${decided.length - MAX_EVIDENCE} more attributes decided alike`)
+  const message = cut(notes.join('; '), MAX_MESSAGE)
+  return {
+    id: rule.id,
+    title: rule.title,
+    severity: rule.severity,
+    verdict,
+    ...(message === '' ? {} : { message }),
+    evidence: decided.slice(0, MAX_EVIDENCE).map(evidenceOf),
+  }
+}
+
+function listed(reasons: readonly string[]): string[] {
+  const unique = [...new Set(reasons)]
+  const shown = unique.slice(0, MAX_REASONS)
+  if (unique.length > shown.length) shown.push(`and ${unique.length - shown.length} more reasons`)
+  return shown
+}
+
+function evidenceOf(attribute: PostureAttribute): Evidence {
+  return {
+    name: attribute.name,
+    status: attribute.status,
+    ...(attribute.value === undefined ? {} : { value: cut(attribute.value, MAX_EVIDENCE_VALUE) }),
+    ...(attribute.collected === undefined ? {} : { collected: attribute.collected }),
+  }
+}
+
+function cut(text: string, max: number): string {
+  // A surrogate pair is not cut in two: what is sent must stay well-formed.
+  return text.length <= max ? text : `${text.slice(0, max - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
+}
+
+function evaluateCheck(check: Check, posture: Posture): Finding {
+  switch (check.kind) {
+    case 'attribute':
+      return evaluateTest(check, posture)
+    case 'not': {
+      const finding = evaluateCheck(check.check, posture)
+      if (finding.truth === 'true') {
+        return { ...finding, truth: 'false', reasons: [`expected: ${describeCheck(check)}`] }
+      }
+      return finding.truth === 'false' ? { ...finding, truth: 'true', reasons: [] } : finding
+    }
+    case 'and':
+    case 'or':
+      return combine(
+        check.kind,
+        check.checks.map((each) => evaluateCheck(each, posture)),
+      )
+  }
+}
+
+/** By the tables above; what decided are the parts that have the outcome's truth. */
+function combine(kind: 'and' | 'or', findings: readonly Finding[]): Finding {
+  const dominant: readonly Truth[] =
+    kind === 'and' ? ['false', 'unknown', 'error', 'true'] : ['true', 'unknown', 'error', 'false']
+  const truths = new Set(findings.map((finding) => finding.truth))
+  const truth = dominant.find((each) => truths.has(each)) ?? 'unknown'
+  const deciding = findings.filter((finding) => finding.truth === truth)
+  return {
+    truth,
+    decided: deciding.flatMap((finding) => finding.decided),
+    reasons: deciding.flatMap((finding) => finding.reasons),
+  }
+}
+
+function evaluateTest(test: AttributeTest, posture: Posture): Finding {
+  const rows = posture.matching(test.name)
+  if (rows.length === 0) return evaluateMissing(test, posture)
+  if (test.operation === 'exists' || test.operation === 'none-exist') return evaluateExistence(test, rows)
+  const compare = comparisonOf(test)
+  const items = rows.filter((row) => row.status !== 'does-not-exist').map((row) => itemOf(row, compare))
+  if (items.length === 0) return absence(test, rows, test.match === 'none' ? 'true' : 'false')
+  const finding = combine(test.match === 'all' ? 'and' : 'or', items)
+  return settle(test, test.match === 'none' ? negate(finding) : finding)
+}
+
+/** One attribute against the test, as a finding of its own. */
+function itemOf(row: PostureAttribute, compare: ReturnType<typeof comparisonOf>): Finding {
+  const decided = [row]
+  if (row.status === 'error') return { truth: 'error', decided, reasons: [reasonOf(row, 'could not be read')] }
+  if (row.status === 'not-collected') return { truth: 'unknown', decided, reasons: [reasonOf(row, 'not collected')] }
+  const outcome = compare(row.value ?? '')
+  if (typeof outcome === 'boolean') return { truth: outcome ? 'true' : 'false', decided, reasons: [] }
+  return { truth: 'error', decided, reasons: [`${row.name}: ${outcome.reason}`] }
+}
+
+function evaluateExistence(test: AttributeTest, rows: readonly PostureAttribute[]): Finding {
+  const items = rows.map((row): Finding => {
+    if (row.status === 'does-not-exist') return { truth: 'false', decided: [row], reasons: [] }
+    return itemOf(row, () => true)
+  })
+  const finding = combine('or', items)
+  return settle(test, test.operation === 'exists' ? finding : negate(finding))
+}
+
+/** No attribute of that name is reported. */
+function evaluateMissing(test: AttributeTest, posture: Posture): Finding {
+  const { state, because } = posture.coverage(test.name)
+  const isAbsenceAnAnswer = test.match === 'none' || test.operation === 'exists' || test.operation === 'none-exist'
+  if (state === 'absent' && isAbsenceAnAnswer) {
+    return absence(test, [], test.operation === 'exists' ? 'false' : 'true')
+  }
+  const reasons = because.map((row) => reasonOf(row, 'not collected'))
+  if (state === 'error') return { truth: 'error', decided: because, reasons }
+  return {
+    truth: 'unknown',
+    decided: because,
+    reasons: reasons.length > 0 ? reasons : [`${test.name}: never reported`],
+  }
+}
+
+function absence(test: AttributeTest, rows: readonly PostureAttribute[], truth: 'true' | 'false'): Finding {
+  const known = rows.length > 0 ? 'known not to exist' : 'nothing of that name among what was collected'
+  return settle(test, { truth, decided: rows, reasons: truth === 'true' ? [`${test.name}: ${known}`] : [] })
+}
+
+function negate(finding: Finding): Finding {
+  if (finding.truth === 'true') return { ...finding, truth: 'false' }
+  return finding.truth === 'false' ? { ...finding, truth: 'true' } : finding
+}
+
+/** A test that is false says what it expected. */
+function settle(test: AttributeTest, finding: Finding): Finding {
+  return finding.truth === 'false' ? { ...finding, reasons: [`expected: ${describeTest(test)}`] } : finding
+}
+
+function reasonOf(row: PostureAttribute, otherwise: string): string {
+  return `${row.name}: ${row.reason || otherwise}`
+}
