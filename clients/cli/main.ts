@@ -1,0 +1,55 @@
+/** The command line: one program, its commands, and the one place where errors become exit codes. */
+
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../../server/version.ts'
+import { certCommand } from './cert.ts'
+import { configCommand } from './config.ts'
+import { CliError, EXIT } from './exit.ts'
+import { serveCommand } from './serve.ts'
+import { roleCommand, userCommand } from './user.ts'
+import { versionCommand } from './version.ts'
+
+/** What a command may set when it ends neither well nor with an error: a rule failed, a check is bad. */
+export interface Outcome {
+  exitCode: number
+}
+
+/** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start */
+export async function main(argv: readonly string[]): Promise<number> {
+  const outcome: Outcome = { exitCode: EXIT.done }
+  const program = new Command('sacm')
+    .description('An XMPP server with the SACM repository built in, and the clients of its ecosystem.')
+    .version(VERSION, '-V, --version')
+    .showHelpAfterError('(run with --help for the options)')
+    .showSuggestionAfterError()
+    .enablePositionalOptions()
+    .addHelpText('after', '\nExit codes: 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start.')
+  for (const add of [serveCommand, userCommand, roleCommand, certCommand, configCommand, versionCommand])
+    add(program, outcome)
+  overrideExit(program)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return outcome.exitCode
+  } catch (error) {
+    return fail(error)
+  }
+}
+
+/** Commander would end the process itself; only the entry may. */
+function overrideExit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) overrideExit(child)
+}
+
+function fail(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Help and version have been printed and are no fault; the rest has been printed as one.
+    return error.exitCode === 0 ? EXIT.done : EXIT.misuse
+  }
+  if (error instanceof CliError) {
+    process.stderr.write(`sacm: ${error.message}\n${error.hint ? `  ${error.hint}\n` : ''}`)
+    return error.exitCode
+  }
+  process.stderr.write(`sacm: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return EXIT.unreachable
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+// The entry: checks that this Node can run the rest, says what to do when it cannot, then hands over.
+// Plain JavaScript of an old dialect on purpose: a Node too old for the rest must still read this file.
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+const isNewEnough = major > 22 || (major === 22 && minor >= 18)
+
+if (!isNewEnough) {
+  process.stderr.write(
+    `sacm needs Node 22.18 or newer to run from source; this is ${process.versions.node}.\n` +
+      'The project brings its own: run `npm ci`, then `npm run sacm -- …` instead of `node clients/cli/sacm.mjs …`.\n',
+  )
+  process.exit(3)
+}
+
+const { main } = await import('./main.ts')
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,140 @@
+/**
+ * Builds the release. `node esbuild.config.ts` makes dist/sacm.js with what it needs beside it; with `--binary` it goes
+ * on to dist/sacm, a single executable of the pinned Node with the bundle and its assets inside (Node's single
+ * executable applications). DESIGN decision 14: stripped before injection, since stripping afterwards breaks it.
+ */
+
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { type BuildOptions, build } from 'esbuild'
+import { inject } from 'postject'
+
+const DIST = 'dist'
+const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
+
+const shared: BuildOptions = {
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  minify: false,
+  keepNames: true,
+  sourcemap: false,
+  legalComments: 'external',
+  logLevel: 'warning',
+}
+
+/** CommonJS packages inside an ES module still call require for Node's own modules. */
+const REQUIRE_BANNER =
+  "import { createRequire as sacmCreateRequire } from 'node:module'; const require = sacmCreateRequire(import.meta.url);"
+
+await main()
+
+async function main(): Promise<void> {
+  rmSync(DIST, { recursive: true, force: true })
+  mkdirSync(DIST)
+  await buildBundle()
+  if (process.argv.includes('--binary')) await buildBinary()
+}
+
+async function buildBundle(): Promise<void> {
+  await build({
+    ...shared,
+    format: 'esm',
+    entryPoints: { sacm: 'clients/cli/sacm.mjs', worker: 'modules/worker.ts' },
+    outdir: DIST,
+    banner: { js: REQUIRE_BANNER },
+    define: { SACM_BUILD: '"bundle"' },
+  })
+  copyFileSync(addonPath(), join(DIST, 'better_sqlite3.node'))
+  cpSync('migrations/sqlite', join(DIST, 'migrations'), { recursive: true })
+  for (const name of baselines()) copyFileSync(join('clients/evaluator/baseline', name), join(DIST, name))
+  copyFileSync('LICENSE', join(DIST, 'LICENSE'))
+  report('sacm.js')
+}
+
+async function buildBinary(): Promise<void> {
+  const work = join(DIST, 'binary')
+  mkdirSync(work)
+  // A single executable's main script is CommonJS, and so is a worker that is started from text.
+  await build({
+    ...shared,
+    format: 'cjs',
+    entryPoints: { main: 'clients/cli/binary.ts', worker: 'modules/worker.ts' },
+    outdir: work,
+    outExtension: { '.js': '.cjs' },
+    define: { SACM_BUILD: '"bundle"', 'import.meta.url': '"file:///sacm"' },
+  })
+  const assets: Record<string, string> = {
+    'worker.js': join(work, 'worker.cjs'),
+    'better_sqlite3.node': addonPath(),
+    'migrations/meta/_journal.json': 'migrations/sqlite/meta/_journal.json',
+  }
+  for (const name of readdirSync('migrations/sqlite')) {
+    if (name.endsWith('.sql')) assets[`migrations/${name}`] = join('migrations/sqlite', name)
+  }
+  for (const name of baselines()) assets[name] = join('clients/evaluator/baseline', name)
+  const blob = join(work, 'sea.blob')
+  writeFileSync(
+    join(work, 'sea.json'),
+    JSON.stringify({
+      main: join(work, 'main.cjs'),
+      output: blob,
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: false,
+      assets,
+    }),
+  )
+  execFileSync(process.execPath, ['--experimental-sea-config', join(work, 'sea.json')], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+
+  const binary = join(DIST, 'sacm')
+  copyFileSync(realpathSync(process.execPath), binary)
+  chmodSync(binary, 0o755)
+  strip(binary)
+  const { readFileSync } = await import('node:fs')
+  await inject(binary, 'NODE_SEA_BLOB', readFileSync(blob), { sentinelFuse: SENTINEL })
+  rmSync(work, { recursive: true })
+  report('sacm')
+}
+
+function baselines(): string[] {
+  return readdirSync('clients/evaluator/baseline').filter((name) => name.endsWith('.xml'))
+}
+
+/** The prebuilt addon for this machine, as the package ships it. */
+function addonPath(): string {
+  const header = process.report.getReport()
+  // glibc names its version in the report; a report without one is musl's.
+  const isMusl = process.platform === 'linux' && !JSON.stringify(header).includes('glibcVersionRuntime')
+  const file = `node_modules/better-sqlite3/prebuilds/${process.platform}${isMusl ? 'musl' : ''}-${process.arch}.node`
+  if (!existsSync(file)) throw new Error(`better-sqlite3 ships no addon for this machine: ${file}`)
+  return file
+}
+
+/** Takes the symbols out when binutils are there; without them the binary is only larger. */
+function strip(binary: string): void {
+  try {
+    execFileSync('strip', [binary], { stdio: 'ignore' })
+  } catch {
+    process.stderr.write('strip is not installed: the binary keeps its symbols and is some 15 MB larger\n')
+  }
+}
+
+function report(name: string): void {
+  const megabytes = statSync(join(DIST, name)).size / 1_048_576
+  process.stdout.write(`${join(DIST, name)}  ${megabytes.toFixed(1)} MB\n`)
+}

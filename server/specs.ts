@@ -1,0 +1,23 @@
+/** What the core of the server implements; modules name their own. Printed by `sacm version --specs` and in the README. */
+
+import type { SpecRef } from './module/api.ts'
+
+export const coreSpecs: readonly SpecRef[] = [
+  { doc: 'RFC 6120', version: '2011-03', status: 'partial', omits: 'server-to-server streams (§10.4), SASL EXTERNAL' },
+  {
+    doc: 'RFC 6121',
+    version: '2011-03',
+    status: 'partial',
+    omits: 'rosters and subscriptions (§2, §3), offline storage; presence stays within the account and with those it is directed at',
+  },
+  { doc: 'RFC 7395', version: '2014-10', status: 'complete' },
+  { doc: 'RFC 7590', version: '2015-06', status: 'partial', omits: 'client certificates' },
+  { doc: 'RFC 7622', version: '2015-09', status: 'complete' },
+  { doc: 'RFC 4616', version: '2006-08', status: 'complete' },
+  { doc: 'RFC 5802', version: '2010-07', status: 'partial', omits: 'channel binding (-PLUS)' },
+  { doc: 'RFC 7677', version: '2015-11', status: 'partial', omits: 'channel binding (-PLUS)' },
+  { doc: 'XEP-0004', version: '2.13.1', status: 'partial', omits: 'multi-item results (§3.4)' },
+  { doc: 'XEP-0059', version: '1.0', status: 'complete' },
+  { doc: 'XEP-0082', version: '1.1.1', status: 'complete' },
+  { doc: 'XEP-0368', version: '1.1.0', status: 'partial', omits: 'server-to-server' },
+]

@@ -1,0 +1,151 @@
+/** Starts a real server process on free ports and a folder of its own, and makes accounts in it. */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+export const SACM = join(import.meta.dirname, '../../clients/cli/sacm.mjs')
+const READY_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS = 20_000
+
+export interface TestServerOptions {
+  /** Default: a new folder, removed by `stop`. A folder given is kept. */
+  readonly dataDir?: string
+  readonly domain?: string
+  /** `--set` options. */
+  readonly set?: Readonly<Record<string, string>>
+}
+
+export interface TestServer {
+  readonly domain: string
+  readonly host: string
+  readonly ports: { readonly c2s: number; readonly tls: number; readonly https: number }
+  readonly dataDir: string
+  /** PEM of the CA that signed the server's certificate. */
+  readonly caFile: string
+  readonly pid: number
+  addUser(jid: string, password: string, roles?: readonly string[]): Promise<void>
+  /** What the server wrote to stderr so far. */
+  log(): string
+  /** SIGTERM, waits for the end, removes a folder that was made here. @returns the exit code */
+  stop(): Promise<number | null>
+  /** SIGKILL, waits for the end, keeps the folder. */
+  kill(): Promise<void>
+}
+
+interface Ready {
+  readonly ready: true
+  readonly pid: number
+  readonly domain: string
+  readonly c2s: number
+  readonly tls: number
+  readonly https: number
+}
+
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'sacm-test-'))
+  const domain = options.domain ?? 'localhost'
+  const host = '127.0.0.1'
+  const set = { 'scram.iterations': '4096', ...options.set }
+  const child = spawn(
+    process.execPath,
+    [
+      SACM,
+      'serve',
+      '--data-dir',
+      dataDir,
+      '--domain',
+      domain,
+      '--host',
+      host,
+      '--c2s-port',
+      '0',
+      '--tls-port',
+      '0',
+      '--https-port',
+      '0',
+      ...Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log += text
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const ready = await firstLine(child, ended, () => log)
+  const end = async (signal: NodeJS.Signals): Promise<number | null> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal)
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+    const code = await ended
+    clearTimeout(timer)
+    return code
+  }
+  return {
+    domain,
+    host,
+    ports: { c2s: ready.c2s, tls: ready.tls, https: ready.https },
+    dataDir,
+    caFile: join(dataDir, 'certs', 'ca.pem'),
+    pid: ready.pid,
+    addUser: async (jid, password, roles = []) => {
+      await runSacm([
+        'user',
+        'add',
+        jid,
+        '--password',
+        password,
+        ...roles.flatMap((role) => ['--role', role]),
+        '--data-dir',
+        dataDir,
+        '--domain',
+        domain,
+      ])
+    },
+    log: () => log,
+    stop: async () => {
+      const code = await end('SIGTERM')
+      if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })
+      return code
+    },
+    kill: async () => {
+      await end('SIGKILL')
+    },
+  }
+}
+
+/** Runs one `sacm` command to its end; rejects with its stderr when the exit code is not 0. */
+export async function runSacm(
+  args: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [SACM, ...args], {
+    env: { ...process.env, ...options.env },
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  return stdout
+}
+
+function firstLine(child: ChildProcess, ended: Promise<number | null>, log: () => string): Promise<Ready> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      reject(new Error(`the server was not ready within ${READY_TIMEOUT_MS} ms:\n${log()}`))
+    }, READY_TIMEOUT_MS)
+    let out = ''
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+      const end = out.indexOf('\n')
+      if (end < 0) return
+      clearTimeout(timer)
+      // The line's shape is `sacm serve`'s own promise; a test that reads it wrong fails at once.
+      resolve(JSON.parse(out.slice(0, end)) as Ready)
+    })
+    ended.then((code) => {
+      clearTimeout(timer)
+      reject(new Error(`the server ended with ${code} before it was ready:\n${log()}`))
+    })
+  })
+}
