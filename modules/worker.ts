@@ -2,5 +2,6 @@
 
 import { accountOperations } from '../server/auth/store.ts'
 import { runStorageWorker } from '../server/storage/worker.ts'
+import { pubsubOperations } from './pubsub/store.sqlite.ts'
 
-runStorageWorker([...accountOperations])
+runStorageWorker([...accountOperations, ...pubsubOperations])

@@ -1,0 +1,71 @@
+/** The error table of XEP-0060: every way in which a request is refused, by its application condition. */
+
+import { errorTable, type StanzaError } from '../../server/stanza/errors.ts'
+
+export const NS_PUBSUB_ERRORS = 'http://jabber.org/protocol/pubsub#errors'
+
+const ROWS = {
+  malformed: ['modify', 'bad-request'], // XEP-0060 §18.1: not what the schema says
+  nodeIdRequired: ['modify', 'bad-request', 'nodeid-required'], // XEP-0060 §7.2.3.3, §8.2.3.3
+  nodeNotFound: ['cancel', 'item-not-found'], // XEP-0060 §6.1.3.12, §7.1.3.3, §8.2.3.5
+  claimedNode: ['cancel', 'not-allowed'], // SACM-XMPP §2; XEP-0060 §8.2.3.4
+  unsupported: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.3.4.6, §6.4.3.2
+  subscribingDisabled: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.1.3.10
+  notPersistent: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.4, §7.2.3.5, §8.5.3.3
+
+  invalidJid: ['modify', 'bad-request', 'invalid-jid'], // XEP-0060 §6.1.3.1
+  closedNode: ['cancel', 'not-allowed', 'closed-node'], // XEP-0060 §6.1.3.4, §6.5.9.8
+  outcast: ['auth', 'forbidden'], // XEP-0060 §6.1.3.8, §6.5.9.10
+  publishOnly: ['auth', 'forbidden'], // XEP-0060 §4.1: publish-only neither subscribes nor retrieves
+  tooManySubscriptions: ['wait', 'policy-violation', 'too-many-subscriptions'], // XEP-0060 §6.1.3.9
+  notSubscribed: ['cancel', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.2.3.2
+  notYourSubscription: ['auth', 'forbidden'], // XEP-0060 §6.2.3.3
+  subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
+  tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
+  pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
+  pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6
+
+  mayNotPublish: ['auth', 'forbidden'], // XEP-0060 §7.1.3.1
+  itemRequired: ['modify', 'bad-request', 'item-required'], // XEP-0060 §7.1.3.7, §7.2.3.4
+  itemForbidden: ['modify', 'bad-request', 'item-forbidden'], // XEP-0060 §7.1.3.7
+  payloadRequired: ['modify', 'bad-request', 'payload-required'], // XEP-0060 §7.1.3.7
+  payloadTooBig: ['modify', 'not-acceptable', 'payload-too-big'], // XEP-0060 §7.1.3.5
+  invalidPayload: ['modify', 'bad-request', 'invalid-payload'], // XEP-0060 §7.1.3.6
+  preconditionNotMet: ['cancel', 'conflict', 'precondition-not-met'], // XEP-0060 §7.1.5
+  mayNotRetract: ['auth', 'forbidden'], // XEP-0060 §7.2.3.1
+  itemNotFound: ['cancel', 'item-not-found'], // XEP-0060 §7.2.3.2
+
+  mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
+  nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1
+  tooManyNodes: ['wait', 'resource-constraint', 'max-nodes-exceeded'], // XEP-0060 §18.2
+  notOwner: ['auth', 'forbidden'], // XEP-0060 §8.2.3.2, §8.4.3.1, §8.5.3.2, §8.8.1.3.2, §8.9.1.3.2
+  unsupportedAccessModel: ['modify', 'not-acceptable', 'unsupported-access-model'], // XEP-0060 §8.1.2
+  invalidConfig: ['modify', 'not-acceptable'], // XEP-0060 §8.2.5.2
+  modificationsRefused: ['modify', 'not-acceptable'], // XEP-0060 §8.8.2.4, §8.9.2.4
+} as const satisfies Parameters<typeof errorTable>[1]
+
+export type PubsubErrorKey = keyof typeof ROWS
+
+const fromTable = errorTable(NS_PUBSUB_ERRORS, ROWS)
+
+/** The feature that `<unsupported/>` names where the row alone tells it. */
+const FEATURES: { readonly [K in PubsubErrorKey]?: string } = {
+  subscribingDisabled: 'subscribe',
+  notPersistent: 'persistent-items',
+}
+
+/**
+ * The StanzaError of one row; operations refuse by the same keys.
+ * @param feature  what `<unsupported/>` names, without the namespace
+ */
+export function pubsubError(key: PubsubErrorKey, text?: string, feature = FEATURES[key]): StanzaError {
+  return fromTable(key, text, feature === undefined ? {} : { feature })
+}
+
+/** All keys, for the test that reaches every row over the wire. */
+export const PUBSUB_ERROR_KEYS: readonly string[] = Object.keys(ROWS)
+
+/** True when the text is a row of this table. */
+export function isPubsubErrorKey(key: string): key is PubsubErrorKey {
+  return Object.hasOwn(ROWS, key)
+}

@@ -1,0 +1,246 @@
+/** A node's configuration and its data forms. XEP-0060 §8.1.3, §8.2, §8.3, §17.4.4; XEP-0004. */
+
+import type { DataForm, FieldType, FormField } from '../../server/stanza/forms.ts'
+import { pubsubError } from './errors.ts'
+
+export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
+export const PUBLISH_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#publish-options'
+
+export interface NodeConfig {
+  /** Empty: unset. */
+  readonly title: string
+  readonly description: string
+  /** Namespace that payloads must have; empty: any. */
+  readonly type: string
+  readonly accessModel: 'open' | 'whitelist'
+  readonly publishModel: 'publishers' | 'subscribers' | 'open'
+  readonly persistItems: boolean
+  readonly maxItems: number | 'max'
+  readonly maxPayloadBytes: number
+  readonly subscribe: boolean
+  readonly deliverNotifications: boolean
+  readonly deliverPayloads: boolean
+  readonly notifyConfig: boolean
+  readonly notifyDelete: boolean
+  readonly notifyRetract: boolean
+  readonly notificationType: 'normal' | 'headline'
+  readonly itemReply: 'publisher' | 'none'
+  readonly sendLastItem: 'never' | 'on_sub'
+}
+export type ConfigChanges = Partial<NodeConfig>
+
+/** What the service allows at most. */
+export interface ConfigBounds {
+  readonly itemsMax: number
+  readonly payloadMaxBytes: number
+}
+
+/** What a new node gets when its creator says nothing. XEP-0060 §4.5 recommends `open`; SACM-XMPP §5 wants `normal`. */
+export function defaultConfig(bounds: ConfigBounds): NodeConfig {
+  return {
+    title: '',
+    description: '',
+    type: '',
+    accessModel: 'open',
+    publishModel: 'publishers',
+    persistItems: true,
+    maxItems: 'max',
+    maxPayloadBytes: bounds.payloadMaxBytes,
+    subscribe: true,
+    deliverNotifications: true,
+    deliverPayloads: true,
+    notifyConfig: false,
+    notifyDelete: true, // §8.4.2: subscribers MUST be told
+    notifyRetract: false,
+    notificationType: 'normal',
+    itemReply: 'none',
+    sendLastItem: 'never',
+  }
+}
+
+/** One line of the form: how a value is shown, and how it is read back. */
+interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
+  readonly key: K
+  readonly field: `pubsub#${string}`
+  readonly label: string
+  readonly type: FieldType
+  readonly options?: readonly string[]
+  render(config: NodeConfig): string
+  /** @throws StanzaError not-acceptable when the node cannot be so */
+  parse(value: string, bounds: ConfigBounds): NodeConfig[K]
+}
+
+const OPTIONS: readonly Option[] = [
+  text('title', 'pubsub#title', 'A short name for the node'),
+  text('description', 'pubsub#description', 'A description of the node'),
+  text('type', 'pubsub#type', 'Namespace of the payloads at this node'),
+  choice('accessModel', 'pubsub#access_model', 'Who may subscribe and retrieve items', ['open', 'whitelist'], (value) =>
+    pubsubError('unsupportedAccessModel', `access model ${value} is not available here`),
+  ),
+  choice('publishModel', 'pubsub#publish_model', 'Who may publish', ['publishers', 'subscribers', 'open']),
+  flag('persistItems', 'pubsub#persist_items', 'Keep items'),
+  {
+    key: 'maxItems',
+    field: 'pubsub#max_items',
+    label: 'How many items to keep; "max" for as many as the service allows',
+    type: 'text-single',
+    render: (config) => String(config.maxItems),
+    parse: (value, bounds) =>
+      value === 'max' ? 'max' : wholeNumber('pubsub#max_items', value, bounds.itemsMax, 'use "max"'),
+  },
+  {
+    key: 'maxPayloadBytes',
+    field: 'pubsub#max_payload_size',
+    label: 'The largest payload in bytes',
+    type: 'text-single',
+    render: (config) => String(config.maxPayloadBytes),
+    // Larger than what the service takes is no promise that could be kept; the form then shows what holds.
+    parse: (value, bounds) =>
+      Math.min(wholeNumber('pubsub#max_payload_size', value, Number.MAX_SAFE_INTEGER, ''), bounds.payloadMaxBytes),
+  },
+  flag('subscribe', 'pubsub#subscribe', 'Allow subscriptions'),
+  flag('deliverNotifications', 'pubsub#deliver_notifications', 'Send event notifications'),
+  flag('deliverPayloads', 'pubsub#deliver_payloads', 'Send payloads with event notifications'),
+  flag('notifyConfig', 'pubsub#notify_config', 'Tell subscribers when the configuration changes'),
+  flag('notifyDelete', 'pubsub#notify_delete', 'Tell subscribers when the node is deleted'),
+  flag('notifyRetract', 'pubsub#notify_retract', 'Tell subscribers when items are removed'),
+  choice('notificationType', 'pubsub#notification_type', 'Message type of notifications', ['normal', 'headline']),
+  choice('itemReply', 'pubsub#itemreply', 'Whether items name their publisher', ['publisher', 'none']),
+  choice('sendLastItem', 'pubsub#send_last_published_item', 'When to send the last item', ['never', 'on_sub']),
+]
+
+/** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3. */
+export function configForm(config: NodeConfig): DataForm {
+  const fields = OPTIONS.map((option): FormField => {
+    const { field, label, type, options } = option
+    const values = [option.render(config)]
+    return { name: field, type, label, values, ...(options && { options: options.map((value) => ({ value })) }) }
+  })
+  return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, nodeType('list-single')] }
+}
+
+/** The configuration as told to subscribers. XEP-0060 §8.2.5.3. */
+export function configResult(config: NodeConfig): DataForm {
+  const fields = OPTIONS.map((option): FormField => ({ name: option.field, values: [option.render(config)] }))
+  return { type: 'result', formType: NODE_CONFIG_FORM, fields }
+}
+
+function nodeType(type: FieldType): FormField {
+  return { name: 'pubsub#node_type', type, label: 'Kind of node', values: ['leaf'], options: [{ value: 'leaf' }] }
+}
+
+/**
+ * Reads a submitted form; a field left out leaves its option as it is, an unknown one is ignored (XEP-0004 §3.2).
+ * @throws StanzaError not-acceptable for a value that cannot be, bad-request for another form
+ * XEP-0060 §8.1.2, §8.2.4, §8.2.5.2.
+ */
+export function parseConfigForm(form: DataForm, bounds: ConfigBounds): ConfigChanges {
+  if (form.formType !== undefined && form.formType !== NODE_CONFIG_FORM)
+    throw pubsubError('malformed', `the form's FORM_TYPE is not ${NODE_CONFIG_FORM}`)
+  const changes: Partial<Record<keyof NodeConfig, NodeConfig[keyof NodeConfig]>> = {}
+  for (const { name, values } of form.fields) {
+    if (name === 'pubsub#node_type' && values.length > 0 && values[0] !== 'leaf')
+      throw pubsubError('unsupported', 'only leaf nodes', 'collections') // XEP-0248
+    const option = OPTIONS.find(({ field }) => field === name)
+    if (!option) continue
+    if (values.length > 1 && option.type !== 'text-single')
+      throw pubsubError('invalidConfig', `${name} takes one value`)
+    changes[option.key] = option.parse(values.join('\n'), bounds)
+  }
+  // Each option parses the type of its own key; see Option.
+  return changes as ConfigChanges
+}
+
+/** Preconditions of a publish: field -> the value that must hold. */
+export type Preconditions = Readonly<Record<string, string>>
+
+/**
+ * Reads `<publish-options/>`' form. XEP-0060 §7.1.5.
+ * @throws StanzaError bad-request for another form
+ */
+export function parsePreconditions(form: DataForm): Preconditions {
+  if (form.formType !== PUBLISH_OPTIONS_FORM)
+    throw pubsubError('malformed', `the form's FORM_TYPE is not ${PUBLISH_OPTIONS_FORM}`)
+  return Object.fromEntries(form.fields.map(({ name, values }) => [name, values.join('\n')]))
+}
+
+/** The first precondition that does not hold, an unknown field included; undefined when all do. XEP-0060 §7.1.5. */
+export function unmetPrecondition(config: NodeConfig, preconditions: Preconditions): string | undefined {
+  for (const [name, wanted] of Object.entries(preconditions)) {
+    const option = OPTIONS.find(({ field }) => field === name)
+    if (!option) return name
+    const value = option.type === 'boolean' ? (readFlag(wanted) === true ? '1' : '0') : wanted
+    if (option.type === 'boolean' && readFlag(wanted) === undefined) return name
+    if (option.render(config) !== value) return name
+  }
+  return undefined
+}
+
+type KeysOf<T> = { [K in keyof NodeConfig]: NodeConfig[K] extends T ? K : never }[keyof NodeConfig]
+
+function text(key: 'title' | 'description' | 'type', field: Option['field'], label: string): Option {
+  return {
+    key,
+    field,
+    label,
+    type: 'text-single',
+    render: (config) => config[key],
+    parse(value) {
+      if (value.length > MAX_TEXT_CHARS)
+        throw pubsubError('invalidConfig', `${field} is longer than ${MAX_TEXT_CHARS} characters`)
+      return value
+    },
+  }
+}
+
+const MAX_TEXT_CHARS = 4096
+
+function flag(key: KeysOf<boolean>, field: Option['field'], label: string): Option {
+  return {
+    key,
+    field,
+    label,
+    type: 'boolean',
+    render: (config) => (config[key] ? '1' : '0'),
+    parse(value) {
+      const parsed = readFlag(value)
+      if (parsed === undefined) throw pubsubError('invalidConfig', `${field} is neither true nor false`)
+      return parsed
+    },
+  }
+}
+
+/** XEP-0004 §3.3: a boolean field's lexical forms. */
+function readFlag(value: string): boolean | undefined {
+  if (value === '1' || value === 'true') return true
+  return value === '0' || value === 'false' ? false : undefined
+}
+
+function choice(
+  key: 'accessModel' | 'publishModel' | 'notificationType' | 'itemReply' | 'sendLastItem',
+  field: Option['field'],
+  label: string,
+  values: readonly string[],
+  refuse: (value: string) => Error = (value) =>
+    pubsubError('invalidConfig', `${field}: ${value} is not available here`),
+): Option {
+  return {
+    key,
+    field,
+    label,
+    type: 'list-single',
+    options: values,
+    render: (config) => config[key],
+    parse(value) {
+      if (!values.includes(value)) throw refuse(value)
+      // One of `values`, which are those of this key's type.
+      return value as NodeConfig[typeof key]
+    },
+  }
+}
+
+function wholeNumber(field: string, value: string, max: number, hint: string): number {
+  const number = /^[0-9]{1,15}$/.test(value) ? Number(value) : 0
+  if (number >= 1 && number <= max) return number
+  throw pubsubError('invalidConfig', `${field} is a whole number from 1 to ${max}${hint && `; ${hint}`}`)
+}

@@ -1,0 +1,172 @@
+/** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
+
+import { count, eq, sql } from 'drizzle-orm'
+import type { Db, Tx } from '../../server/module/api.ts'
+import { pruneItems } from './items.sqlite.ts'
+import {
+  affiliationOf,
+  configColumns,
+  configOf,
+  endSubscriptions,
+  enforce,
+  findNode,
+  itemLimit,
+  type NodeRow,
+  nodeOf,
+  recordOf,
+  refuse,
+  standingOf,
+} from './queries.sqlite.ts'
+import { mayManage, mayStaySubscribed } from './rules.ts'
+import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
+import type { CreateNode, NodeRecord, PubsubStore, Snapshot, SubscriptionRecord } from './store.ts'
+
+const ph = sql.placeholder
+
+const config = {
+  title: ph('title'),
+  description: ph('description'),
+  type: ph('type'),
+  accessModel: ph('accessModel'),
+  publishModel: ph('publishModel'),
+  persistItems: ph('persistItems'),
+  maxItems: ph('maxItems'),
+  maxPayloadBytes: ph('maxPayloadBytes'),
+  subscribe: ph('subscribe'),
+  deliverNotifications: ph('deliverNotifications'),
+  deliverPayloads: ph('deliverPayloads'),
+  notifyConfig: ph('notifyConfig'),
+  notifyDelete: ph('notifyDelete'),
+  notifyRetract: ph('notifyRetract'),
+  notificationType: ph('notificationType'),
+  itemReply: ph('itemReply'),
+  sendLastItem: ph('sendLastItem'),
+}
+
+const queries = (db: Db) => ({
+  count: db.select({ nodes: count() }).from(nodes).prepare(),
+  insert: db
+    .insert(nodes)
+    .values({ nodeId: ph('nodeId'), creator: ph('creator'), createdAt: ph('createdAt'), ...config })
+    .returning()
+    .prepare(),
+  // drizzle types a placeholder in set() as no value of the column, although it fills it in like any other.
+  configure: db
+    .update(nodes)
+    .set(config as never)
+    .where(eq(nodes.id, ph('id')))
+    .returning()
+    .prepare(),
+  delete: db
+    .delete(nodes)
+    .where(eq(nodes.id, ph('id')))
+    .prepare(),
+  addOwner: db
+    .insert(affiliations)
+    .values({ node: ph('node'), bareJid: ph('bareJid'), affiliation: 'owner' })
+    .prepare(),
+  subscribers: db
+    .selectDistinct({ bareJid: subscriptions.bareJid })
+    .from(subscriptions)
+    .where(eq(subscriptions.node, ph('node')))
+    .prepare(),
+})
+
+const snapshot = (db: Db) => ({
+  nodes: db.select().from(nodes).orderBy(nodes.id).prepare(),
+  affiliations: db
+    .select({ nodeId: nodes.nodeId, bareJid: affiliations.bareJid, affiliation: affiliations.affiliation })
+    .from(affiliations)
+    .innerJoin(nodes, eq(nodes.id, affiliations.node))
+    .prepare(),
+  subscriptions: db
+    .select({
+      nodeId: nodes.nodeId,
+      jid: subscriptions.jid,
+      bareJid: subscriptions.bareJid,
+      address: subscriptions.address,
+    })
+    .from(subscriptions)
+    .innerJoin(nodes, eq(nodes.id, subscriptions.node))
+    .prepare(),
+})
+
+function insertNode(tx: Tx, node: Omit<CreateNode, 'nodesMax'>): NodeRow {
+  const { nodeId, creator } = node
+  return tx.use(queries).insert.get({ nodeId, creator, createdAt: tx.now, ...configColumns(node.config) })
+}
+
+export const createNode: PubsubStore['createNode'] = {
+  name: 'pubsub.createNode',
+  kind: 'write',
+  run(tx, node) {
+    const q = tx.use(queries)
+    if (findNode(tx, node.nodeId)) refuse('nodeExists')
+    if ((q.count.get()?.nodes ?? 0) >= node.nodesMax) refuse('tooManyNodes')
+    const row = insertNode(tx, node)
+    q.addOwner.run({ node: row.id, bareJid: node.creator })
+    return recordOf(row)
+  },
+}
+
+export const ensureNode: PubsubStore['ensureNode'] = {
+  name: 'pubsub.ensureNode',
+  kind: 'write',
+  run(tx, node) {
+    const existing = findNode(tx, node.nodeId)
+    if (!existing) return recordOf(insertNode(tx, node))
+    return recordOf(tx.use(queries).configure.get({ id: existing.id, ...configColumns(node.config) }) ?? existing)
+  },
+}
+
+export const configureNode: PubsubStore['configureNode'] = {
+  name: 'pubsub.configureNode',
+  kind: 'write',
+  run(tx, { nodeId, actor, changes, itemsMax }) {
+    const before = nodeOf(tx, nodeId)
+    enforce(mayManage(standingOf(tx, before.id, actor)))
+    const config = { ...configOf(before), ...changes }
+    const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
+    const isClosed = config.accessModel !== 'open' && before.accessModel === 'open'
+    return {
+      node: recordOf(row),
+      ended: isClosed ? endOutsiders(tx, row) : [],
+      pruned: pruneItems(tx, row, itemLimit(config, itemsMax)),
+    }
+  },
+}
+
+/** A node that became closed keeps only the subscribers who may read it. */
+function endOutsiders(tx: Tx, node: NodeRow): SubscriptionRecord[] {
+  const config = configOf(node)
+  return tx
+    .use(queries)
+    .subscribers.all({ node: node.id })
+    .flatMap(({ bareJid }) => {
+      const affiliation = affiliationOf(tx, node.id, bareJid)
+      const mayStay = mayStaySubscribed(config, { affiliation, isSubscribed: true, isAdmin: false })
+      return mayStay ? [] : endSubscriptions(tx, node, bareJid, () => false)
+    })
+}
+
+export const deleteNode: PubsubStore['deleteNode'] = {
+  name: 'pubsub.deleteNode',
+  kind: 'write',
+  run(tx, request) {
+    const node = nodeOf(tx, request.nodeId)
+    enforce(mayManage(standingOf(tx, node.id, request.actor)))
+    // Items, subscriptions and affiliations go with their node.
+    tx.use(queries).delete.run({ id: node.id })
+    return request
+  },
+}
+
+export const readSnapshot: PubsubStore['readSnapshot'] = {
+  name: 'pubsub.readSnapshot',
+  kind: 'read',
+  run(tx): Snapshot {
+    const q = tx.use(snapshot)
+    const records: NodeRecord[] = q.nodes.all().map(recordOf)
+    return { nodes: records, affiliations: q.affiliations.all(), subscriptions: q.subscriptions.all() }
+  },
+}

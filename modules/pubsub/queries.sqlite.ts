@@ -1,0 +1,146 @@
+/** What the verbs of pubsub's store share on SQLite: rows and records, the node of a request, who the actor is there. */
+
+import { and, count, eq, type SQL, sql } from 'drizzle-orm'
+import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
+import type { PubsubErrorKey } from './errors.ts'
+import type { NodeConfig } from './node-config.ts'
+import type { Affiliation, Standing, Verdict } from './rules.ts'
+import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
+import type { Actor, NodeRecord, SubscriptionRecord } from './store.ts'
+
+export type NodeRow = typeof nodes.$inferSelect
+
+const ph = sql.placeholder
+
+/** Prepared once per connection. */
+const queries = (db: Db) => ({
+  node: db
+    .select()
+    .from(nodes)
+    .where(eq(nodes.nodeId, ph('nodeId')))
+    .prepare(),
+  affiliation: db
+    .select({ affiliation: affiliations.affiliation })
+    .from(affiliations)
+    .where(and(eq(affiliations.node, ph('node')), eq(affiliations.bareJid, ph('bareJid'))))
+    .prepare(),
+  ownerCount: db
+    .select({ owners: count() })
+    .from(affiliations)
+    .where(and(eq(affiliations.node, ph('node')), eq(affiliations.affiliation, 'owner')))
+    .prepare(),
+  subscriptionsOf: db
+    .select()
+    .from(subscriptions)
+    .where(and(eq(subscriptions.bareJid, ph('bareJid')), eq(subscriptions.node, ph('node'))))
+    .prepare(),
+  deleteSubscription: db
+    .delete(subscriptions)
+    .where(and(eq(subscriptions.node, ph('node')), eq(subscriptions.jid, ph('jid'))))
+    .prepare(),
+  countSubscriptions: db
+    .update(nodes)
+    .set({ subscriptionCount: plus(nodes.subscriptionCount, 'by') })
+    .where(eq(nodes.id, ph('node')))
+    .prepare(),
+})
+
+/** `column + :name`, to change a count in place. */
+export function plus(column: SQL.Aliased | typeof nodes.itemCount, name: string): SQL {
+  return sql`${column} + ${ph(name)}`
+}
+
+/** Refuses by a key of errors.ts. */
+export function refuse(key: PubsubErrorKey, text?: string): never {
+  throw new Refusal(key, text)
+}
+
+/** Refuses when the verdict says so. */
+export function enforce(verdict: Verdict): void {
+  if (verdict) refuse(verdict)
+}
+
+/** @throws Refusal nodeNotFound */
+export function nodeOf(tx: Tx, nodeId: string): NodeRow {
+  return tx.use(queries).node.get({ nodeId }) ?? refuse('nodeNotFound')
+}
+
+export function findNode(tx: Tx, nodeId: string): NodeRow | undefined {
+  return tx.use(queries).node.get({ nodeId })
+}
+
+export function affiliationOf(tx: Tx, node: number, bareJid: string): Affiliation {
+  return tx.use(queries).affiliation.get({ node, bareJid })?.affiliation ?? 'none'
+}
+
+export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boolean {
+  return affiliation === 'owner' && (tx.use(queries).ownerCount.get({ node })?.owners ?? 0) <= 1
+}
+
+export function standingOf(tx: Tx, node: number, actor: Actor): Standing {
+  return {
+    affiliation: affiliationOf(tx, node, actor.bareJid),
+    isSubscribed: tx.use(queries).subscriptionsOf.get({ node, bareJid: actor.bareJid }) !== undefined,
+    isAdmin: actor.isAdmin,
+  }
+}
+
+/** Ends those subscriptions of an entity at a node that `isKept` does not want. */
+export function endSubscriptions(
+  tx: Tx,
+  node: NodeRow,
+  bareJid: string,
+  isKept: (subscription: SubscriptionRecord) => boolean,
+): SubscriptionRecord[] {
+  const rows = tx.use(queries).subscriptionsOf.all({ node: node.id, bareJid })
+  const ended = rows
+    .map(({ jid, address }) => ({ nodeId: node.nodeId, jid, bareJid, address }))
+    .filter((subscription) => !isKept(subscription))
+  for (const { jid } of ended) tx.use(queries).deleteSubscription.run({ node: node.id, jid })
+  if (ended.length > 0) countSubscriptions(tx, node.id, -ended.length)
+  return ended
+}
+
+export function countSubscriptions(tx: Tx, node: number, by: number): void {
+  tx.use(queries).countSubscriptions.run({ node, by })
+}
+
+export function configOf(row: NodeRow): NodeConfig {
+  const { title, description, type, accessModel, publishModel, persistItems, maxPayloadBytes, subscribe } = row
+  const { deliverNotifications, deliverPayloads, notifyConfig, notifyDelete, notifyRetract } = row
+  const { notificationType, itemReply, sendLastItem } = row
+  return {
+    title,
+    description,
+    type,
+    accessModel,
+    publishModel,
+    persistItems,
+    maxItems: row.maxItems ?? 'max',
+    maxPayloadBytes,
+    subscribe,
+    deliverNotifications,
+    deliverPayloads,
+    notifyConfig,
+    notifyDelete,
+    notifyRetract,
+    notificationType,
+    itemReply,
+    sendLastItem,
+  }
+}
+
+/** The columns of a configuration. */
+export function configColumns(config: NodeConfig): Omit<NodeConfig, 'maxItems'> & { maxItems: number | null } {
+  return { ...config, maxItems: config.maxItems === 'max' ? null : config.maxItems }
+}
+
+export function recordOf(row: NodeRow): NodeRecord {
+  const { nodeId, creator, createdAt } = row
+  return { nodeId, creator, createdAt, config: configOf(row), seenType: row.seenType ?? undefined }
+}
+
+/** How many items a node may keep. XEP-0060 §7.1.2.5. */
+export function itemLimit(config: NodeConfig, itemsMax: number): number {
+  return config.maxItems === 'max' ? itemsMax : Math.min(config.maxItems, itemsMax)
+}

@@ -1,0 +1,141 @@
+/** Who may do what at a node: affiliation x access model x publish model. Pure; the storage worker decides with it. */
+
+import type { PubsubErrorKey } from './errors.ts'
+import type { NodeConfig } from './node-config.ts'
+
+/** XEP-0060 §4.1. */
+export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'none', 'outcast'] as const
+export type Affiliation = (typeof AFFILIATIONS)[number]
+
+/** True when the text names an affiliation. */
+export function isAffiliation(text: string): text is Affiliation {
+  return (AFFILIATIONS as readonly string[]).includes(text)
+}
+
+/** What an entity is at a node. */
+export interface Standing {
+  readonly affiliation: Affiliation
+  /** Has a subscription with this bare JID, whatever the resource. */
+  readonly isSubscribed: boolean
+  /** The service's administrator has an owner's rights everywhere but at claimed nodes. SACM-XMPP §1. */
+  readonly isAdmin: boolean
+}
+
+/** Why not; undefined when the entity may. */
+export type Verdict = PubsubErrorKey | undefined
+
+export function isOwner(standing: Standing): boolean {
+  return standing.isAdmin || standing.affiliation === 'owner'
+}
+
+/** Configure, delete, purge, manage affiliations and subscriptions. XEP-0060 §8.2.3.2 and its like. */
+export function mayManage(standing: Standing): Verdict {
+  return isOwner(standing) ? undefined : 'notOwner'
+}
+
+/** XEP-0060 §4.1, §4.5, §6.1.3. */
+export function maySubscribe(config: NodeConfig, standing: Standing): Verdict {
+  if (!config.subscribe) return 'subscribingDisabled'
+  return mayRead(config, standing)
+}
+
+/** Does a subscription outlast a change of the access model or of the affiliation? XEP-0060 §4.5, §13.14. */
+export function mayStaySubscribed(config: NodeConfig, standing: Standing): boolean {
+  return mayRead(config, standing) === undefined
+}
+
+/** XEP-0060 §4.1, §4.5, §6.5.1. */
+export function mayRetrieve(config: NodeConfig, standing: Standing): Verdict {
+  const refusal = mayRead(config, standing)
+  if (refusal) return refusal
+  // §6.5.1: at a whitelist node only subscribed entities retrieve; §13.12: owners and publishers always do.
+  const mustSubscribe = config.accessModel === 'whitelist' && !isOwner(standing) && standing.affiliation !== 'publisher'
+  return mustSubscribe && !standing.isSubscribed ? 'subscriptionRequired' : undefined
+}
+
+function mayRead(config: NodeConfig, standing: Standing): Verdict {
+  if (isOwner(standing)) return undefined
+  switch (standing.affiliation) {
+    case 'outcast':
+      return 'outcast'
+    case 'publish-only':
+      return 'publishOnly'
+    case 'owner':
+    case 'publisher':
+    case 'member':
+      return undefined
+    case 'none':
+      return config.accessModel === 'open' ? undefined : 'closedNode'
+  }
+}
+
+/** XEP-0060 §4.1, §7.1.3.1. */
+export function mayPublish(config: NodeConfig, standing: Standing): Verdict {
+  if (isOwner(standing)) return undefined
+  switch (standing.affiliation) {
+    case 'outcast':
+      return 'mayNotPublish'
+    case 'owner':
+    case 'publisher':
+    case 'publish-only':
+      return undefined
+    case 'member':
+    case 'none':
+      if (config.publishModel === 'open') return undefined
+      return config.publishModel === 'subscribers' && standing.isSubscribed ? undefined : 'mayNotPublish'
+  }
+}
+
+/** An owner retracts any item, whoever may publish retracts its own. XEP-0060 §4.1 (note), §7.2.3.1. */
+export function mayRetract(config: NodeConfig, standing: Standing, isOwnItem: boolean): Verdict {
+  if (isOwner(standing)) return undefined
+  return mayPublish(config, standing) === undefined && isOwnItem ? undefined : 'mayNotRetract'
+}
+
+/** Is the node listed for, and its metadata told to, this entity? XEP-0060 §5.2, §15.1. */
+export function maySee(config: NodeConfig, standing: Standing): boolean {
+  if (isOwner(standing)) return true
+  if (standing.affiliation === 'outcast') return false
+  return config.accessModel === 'open' || standing.affiliation !== 'none'
+}
+
+/** What a publish request carries. */
+export interface Publication {
+  readonly hasItem: boolean
+  /** Namespace of the payload's root; undefined without payload. */
+  readonly payloadNs: string | undefined
+  readonly payloadBytes: number
+}
+
+/**
+ * Does the request fit the node's event type, payload type and size?
+ * @param maxPayloadBytes  the service's own limit; the node's may be lower
+ * XEP-0060 §4.3, §7.1.3.5 to §7.1.3.7.
+ */
+export function fitsNode(config: NodeConfig, publication: Publication, maxPayloadBytes: number): Verdict {
+  const { hasItem, payloadNs, payloadBytes } = publication
+  if (!hasItem && config.persistItems) return 'itemRequired'
+  if (hasItem && !config.persistItems && !config.deliverPayloads) return 'itemForbidden'
+  if (payloadNs === undefined) return config.deliverPayloads ? 'payloadRequired' : undefined
+  if (config.type !== '' && config.type !== payloadNs) return 'invalidPayload'
+  return payloadBytes > Math.min(maxPayloadBytes, config.maxPayloadBytes) ? 'payloadTooBig' : undefined
+}
+
+/**
+ * May an owner change one affiliation into another? The state chart of XEP-0060 §4.1, with publish-only treated as
+ * publisher; who is owner first resigns, and somebody must remain.
+ */
+export function mayChangeAffiliation(from: Affiliation, to: Affiliation, isLastOwner: boolean): boolean {
+  if (from === to) return true
+  switch (from) {
+    case 'owner':
+      return to === 'none' && !isLastOwner
+    case 'publisher':
+    case 'publish-only':
+      return to !== 'member'
+    case 'member':
+    case 'none':
+    case 'outcast':
+      return true
+  }
+}

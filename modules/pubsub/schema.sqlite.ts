@@ -1,0 +1,102 @@
+/** Tables of pubsub. Items are kept in the order of publication: `seq` grows over the whole service. DESIGN decision 11. */
+
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+
+export const nodes = sqliteTable('pubsub_nodes', {
+  /** Never used again: a node made anew under an old NodeID is another node. */
+  id: integer().primaryKey({ autoIncrement: true }),
+  nodeId: text().notNull().unique(),
+  creator: text().notNull(),
+  /** UTC milliseconds. */
+  createdAt: integer().notNull(),
+  seenType: text(),
+  /** Items kept, and how many of them have a scope: the count of every page without counting. */
+  itemCount: integer().notNull().default(0),
+  scopedCount: integer().notNull().default(0),
+  subscriptionCount: integer().notNull().default(0),
+  title: text().notNull(),
+  description: text().notNull(),
+  type: text().notNull(),
+  accessModel: text({ enum: ['open', 'whitelist'] }).notNull(),
+  publishModel: text({ enum: ['publishers', 'subscribers', 'open'] }).notNull(),
+  persistItems: integer({ mode: 'boolean' }).notNull(),
+  /** Null: as many as the service allows. */
+  maxItems: integer(),
+  maxPayloadBytes: integer().notNull(),
+  subscribe: integer({ mode: 'boolean' }).notNull(),
+  deliverNotifications: integer({ mode: 'boolean' }).notNull(),
+  deliverPayloads: integer({ mode: 'boolean' }).notNull(),
+  notifyConfig: integer({ mode: 'boolean' }).notNull(),
+  notifyDelete: integer({ mode: 'boolean' }).notNull(),
+  notifyRetract: integer({ mode: 'boolean' }).notNull(),
+  notificationType: text({ enum: ['normal', 'headline'] }).notNull(),
+  itemReply: text({ enum: ['publisher', 'none'] }).notNull(),
+  sendLastItem: text({ enum: ['never', 'on_sub'] }).notNull(),
+})
+
+const nodeRef = () =>
+  integer()
+    .notNull()
+    .references(() => nodes.id, { onDelete: 'cascade' })
+
+export const affiliations = sqliteTable(
+  'pubsub_affiliations',
+  {
+    node: nodeRef(),
+    bareJid: text().notNull(),
+    /** `none` has no row. */
+    affiliation: text({ enum: ['owner', 'publisher', 'publish-only', 'member', 'outcast'] }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.node, table.bareJid] }),
+    index('pubsub_affiliations_by_account').on(table.bareJid),
+  ],
+)
+
+export const subscriptions = sqliteTable(
+  'pubsub_subscriptions',
+  {
+    node: nodeRef(),
+    /** Bare or full. */
+    jid: text().notNull(),
+    bareJid: text().notNull(),
+    /** The service address it was made at. */
+    address: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.node, table.jid] }),
+    index('pubsub_subscriptions_by_account').on(table.bareJid, table.node),
+  ],
+)
+
+export const items = sqliteTable(
+  'pubsub_items',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    node: nodeRef(),
+    itemId: text().notNull(),
+    publisher: text().notNull(),
+    /** UTC milliseconds. */
+    publishedAt: integer().notNull(),
+    /** Who may see it at a claimed node; null: everyone who may read the node. */
+    scope: text(),
+    /** Self-contained XML; last, since SQLite reads a row from its start. */
+    payload: text(),
+  },
+  (table) => [
+    uniqueIndex('pubsub_items_by_id').on(table.node, table.itemId),
+    // The scope is in the index, so that a page for few scopes skips the others without reading their rows.
+    index('pubsub_items_by_order').on(table.node, table.seq, table.scope),
+  ],
+)
+
+/** How many items of a scope a node keeps. */
+export const scopeCounts = sqliteTable(
+  'pubsub_scope_counts',
+  {
+    node: nodeRef(),
+    scope: text().notNull(),
+    items: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.node, table.scope] })],
+)

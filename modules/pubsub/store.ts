@@ -1,0 +1,248 @@
+/** What pubsub keeps: its records, and the verbs of its store. Importable in the storage worker. */
+
+import type { Operation } from '../../server/module/api.ts'
+import type { ConfigChanges, NodeConfig, Preconditions } from './node-config.ts'
+import type { Affiliation } from './rules.ts'
+
+export interface NodeRecord {
+  readonly nodeId: string
+  /** Bare JID, or the service's domain for a node of the server's own. */
+  readonly creator: string
+  /** UTC milliseconds. */
+  readonly createdAt: number
+  readonly config: NodeConfig
+  /** Namespace of the first payload, told as the node's type while none is configured. SACM-XMPP §5. */
+  readonly seenType: string | undefined
+}
+
+export interface SubscriptionRecord {
+  readonly nodeId: string
+  /** The subscribed JID, bare or full. */
+  readonly jid: string
+  readonly bareJid: string
+  /** The service address it was made at: its events come from there. SACM-XMPP §1. */
+  readonly address: string
+}
+
+export interface AffiliationRecord {
+  readonly nodeId: string
+  readonly bareJid: string
+  readonly affiliation: Affiliation
+}
+
+export interface ItemRecord {
+  readonly itemId: string
+  /** Bare JID. */
+  readonly publisher: string
+  /** UTC milliseconds. */
+  readonly publishedAt: number
+  /** Self-contained XML; undefined when the item is empty, or when only ids were asked for. */
+  readonly payload: string | undefined
+}
+
+/** An item by what tells it apart: enough to say that it is gone, and to whom. */
+export interface ItemKey {
+  readonly itemId: string
+  readonly scope: string | undefined
+}
+
+/** Who asks, as far as the store needs to know. */
+export interface Actor {
+  readonly bareJid: string
+  readonly isAdmin: boolean
+}
+
+/** Items an asker may see: all, or those without a scope and with one of these. */
+export type Visible = 'all' | readonly string[]
+
+export interface CreateNode {
+  readonly nodeId: string
+  readonly creator: string
+  readonly config: NodeConfig
+  readonly nodesMax: number
+}
+export interface EnsureNode {
+  readonly nodeId: string
+  readonly creator: string
+  readonly config: NodeConfig
+}
+export interface ConfigureNode {
+  readonly nodeId: string
+  readonly actor: Actor
+  readonly changes: ConfigChanges
+  readonly itemsMax: number
+}
+/** Items pruned at once at most; what is left goes with the next publishes. */
+export const PRUNE_BATCH = 1_000
+
+export interface NodeConfigured {
+  readonly node: NodeRecord
+  /** Subscriptions that the new access model ended. */
+  readonly ended: readonly SubscriptionRecord[]
+  readonly pruned: readonly ItemKey[]
+}
+export interface OwnerRequest {
+  readonly nodeId: string
+  readonly actor: Actor
+}
+
+export interface PublishItem {
+  readonly nodeId: string
+  readonly actor: Actor
+  /** The publisher's own, or one that the service made; undefined when the request has no item. */
+  readonly itemId: string | undefined
+  readonly payload: string | undefined
+  readonly payloadNs: string | undefined
+  readonly preconditions: Preconditions
+  /** The claimer or the server itself has authorised it; affiliations and publish model do not count. */
+  readonly isAuthorized: boolean
+  /** Of the item; else what Tx.shared[SHARED_SCOPE] holds. */
+  readonly scope: string | undefined
+  readonly itemsMax: number
+  readonly payloadMaxBytes: number
+}
+export interface ItemPublished {
+  readonly nodeId: string
+  readonly itemId: string | undefined
+  readonly publisher: string
+  readonly publishedAt: number
+  readonly scope: string | undefined
+  /** The node's new seenType when this payload was its first. */
+  readonly seenType: string | undefined
+  readonly pruned: readonly ItemKey[]
+}
+
+export interface RetractItem {
+  readonly nodeId: string
+  readonly actor: Actor
+  readonly itemId: string
+  /** Of a claimed node: `own` items only; `any`: the server itself; undefined: by affiliation. */
+  readonly authorized: 'own' | 'any' | undefined
+}
+export interface ItemRetracted extends ItemKey {
+  readonly nodeId: string
+}
+
+export interface Subscribe {
+  readonly nodeId: string
+  readonly actor: Actor
+  readonly jid: string
+  readonly address: string
+  /** The claimer has authorised it. */
+  readonly isAuthorized: boolean
+  readonly perNodeMax: number
+  readonly perAccountMax: number
+}
+export interface Subscribed {
+  readonly subscription: SubscriptionRecord
+  readonly isNew: boolean
+}
+export interface Unsubscribe {
+  readonly nodeId: string
+  readonly jid: string
+}
+
+export interface ModifyAffiliations extends OwnerRequest {
+  readonly changes: readonly { readonly bareJid: string; readonly affiliation: Affiliation }[]
+  readonly perNodeMax: number
+}
+export interface AffiliationsModified {
+  readonly nodeId: string
+  readonly changed: readonly AffiliationRecord[]
+  /** Entries that were not changed, with what they are. */
+  readonly refused: readonly AffiliationRecord[]
+  readonly ended: readonly SubscriptionRecord[]
+}
+
+export interface ModifySubscriptions extends OwnerRequest {
+  readonly changes: readonly SubscriptionChange[]
+  readonly perNodeMax: number
+}
+export interface SubscriptionChange {
+  readonly jid: string
+  readonly bareJid: string
+  readonly address: string
+  /** Undefined: a state that no subscription can have here. */
+  readonly state: 'subscribed' | 'none' | undefined
+}
+export interface SubscriptionsModified {
+  readonly nodeId: string
+  readonly made: readonly SubscriptionRecord[]
+  readonly ended: readonly SubscriptionRecord[]
+  readonly refused: readonly { readonly jid: string; readonly state: 'subscribed' | 'none' }[]
+}
+
+export interface AccountForgotten {
+  readonly bareJid: string
+}
+
+export interface Snapshot {
+  readonly nodes: readonly NodeRecord[]
+  readonly affiliations: readonly AffiliationRecord[]
+  readonly subscriptions: readonly SubscriptionRecord[]
+}
+
+/** Where a page begins; `after` and `before` are item ids. XEP-0059 §2.2 to §2.5. */
+export type PageStart =
+  | { readonly at: 'start' }
+  | { readonly at: 'end' }
+  | { readonly at: 'after'; readonly itemId: string }
+  | { readonly at: 'before'; readonly itemId: string }
+
+export interface ReadPage {
+  readonly nodeId: string
+  readonly visible: Visible
+  readonly start: PageStart
+  /** 0 asks for the count only. */
+  readonly max: number
+  /** Payload characters at most; one item is returned whatever its size. */
+  readonly maxChars: number
+  readonly withPayloads: boolean
+}
+export interface ItemPage {
+  /** Oldest first. */
+  readonly items: readonly ItemRecord[]
+  readonly count: number
+  /** Position of the first; undefined where counting would be dear. */
+  readonly index: number | undefined
+}
+export interface ReadItems {
+  readonly nodeId: string
+  readonly visible: Visible
+  readonly itemIds: readonly string[]
+  readonly maxChars: number
+}
+
+/** The store's verbs. Each refuses by the keys of `errors.ts`; a missing node is `nodeNotFound` everywhere. */
+export interface PubsubStore {
+  /** @throws Refusal nodeExists, tooManyNodes */
+  readonly createNode: Operation<CreateNode, NodeRecord>
+  /** Makes the node, or gives it this configuration. */
+  readonly ensureNode: Operation<EnsureNode, NodeRecord>
+  /** @throws Refusal notOwner */
+  readonly configureNode: Operation<ConfigureNode, NodeConfigured>
+  /** @throws Refusal notOwner */
+  readonly deleteNode: Operation<OwnerRequest, OwnerRequest>
+  /** @throws Refusal notOwner, notPersistent */
+  readonly purgeNode: Operation<OwnerRequest, OwnerRequest>
+  /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet */
+  readonly publishItem: Operation<PublishItem, ItemPublished>
+  /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
+  readonly retractItem: Operation<RetractItem, ItemRetracted>
+  /** @throws Refusal as maySubscribe, tooManySubscriptions */
+  readonly subscribe: Operation<Subscribe, Subscribed>
+  /** @throws Refusal notSubscribed */
+  readonly unsubscribe: Operation<Unsubscribe, SubscriptionRecord>
+  /** @throws Refusal notOwner */
+  readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>
+  /** @throws Refusal notOwner */
+  readonly modifySubscriptions: Operation<ModifySubscriptions, SubscriptionsModified>
+  /** Drops the subscriptions and affiliations of an account that is no more. */
+  readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
+
+  readonly readSnapshot: Operation<undefined, Snapshot>
+  /** @throws Refusal pageNotFound */
+  readonly readPage: Operation<ReadPage, ItemPage>
+  /** Those of the ids that exist and are visible, in the order asked. @throws Refusal tooManyItems */
+  readonly readItems: Operation<ReadItems, readonly ItemRecord[]>
+}
