@@ -224,10 +224,9 @@ export class Router {
 
   /** Turns whatever was thrown into the one error reply, or into silence where RFC 6120 §8.3.1 demands it. */
   #fail(stanza: Element, error: unknown): void {
-    const type = attr(stanza, 'type')
     const known = this.#asStanzaError(error)
-    if (type === 'error' || type === 'result') return // RFC 6120 §8.3.1: never answer an error with an error
-    this.#reply(errorReply(stanza, known))
+    const reply = errorReply(stanza, known)
+    if (reply) this.#reply(reply)
   }
 
   #asStanzaError(error: unknown): StanzaError {
@@ -288,7 +287,8 @@ export class Router {
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error
       // The server's own request could not be delivered: its pending answer is that error.
-      if (element.getName() === 'iq') this.#pending.settle(to, sender, errorReply(element, error))
+      const answer = element.getName() === 'iq' && errorReply(element, error)
+      if (answer) this.#pending.settle(to, sender, answer)
     }
   }
 

@@ -1,0 +1,144 @@
+/** Commands of administration, the same whether a running server takes them from its socket or a command line itself. */
+
+import { randomBytes } from 'node:crypto'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { type Accounts, PasswordError } from './auth/accounts.ts'
+import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
+import { type Administer, AdministrationError } from './control.ts'
+import { JidError, parseJid } from './stanza/jid.ts'
+
+/** What `user list` shows of an account. */
+export interface ListedAccount {
+  readonly jid: string
+  /** `collector:self`, `orchestrator`, as `--role` takes them. */
+  readonly roles: readonly string[]
+  readonly sessions: number
+}
+
+export interface AdministrationParts {
+  readonly domain: string
+  readonly accounts: Accounts
+  /** Live sessions of a bare JID; 0 when no server runs. */
+  sessionsOf(bareJid: string): number
+  /** Ends the sessions of an account that is gone or may no longer do what they do. */
+  endSessions(bareJid: string): void
+  /** Re-reads certificates; undefined when no server runs. */
+  readonly reload?: () => Promise<void>
+}
+
+const userArgs = z.object({ jid: z.string() })
+const addArgs = userArgs.extend({ password: z.string().min(1).max(1023), roles: z.array(z.string()) })
+const passwordArgs = userArgs.extend({ password: z.string().min(1).max(1023) })
+const roleArgs = userArgs.extend({ role: z.string() })
+
+type Verb = (args: unknown) => Promise<unknown>
+
+/** The verbs, by name. Each rejects with AdministrationError for what the caller can mend. */
+export function administration(parts: AdministrationParts): Administer {
+  const { accounts, domain } = parts
+  const localOf = (jid: string): string => localPart(jid, domain)
+  const known = (jid: string): string => {
+    const local = localOf(jid)
+    if (!accounts.exists(`${local}@${domain}`)) throw new AdministrationError(`there is no account ${local}@${domain}`)
+    return local
+  }
+  const verbs: Readonly<Record<string, Verb>> = {
+    'user.add': async (args) => {
+      const { jid, password, roles } = addArgs.parse(args)
+      const local = localOf(jid)
+      const grants = roles.map(grantOf)
+      const isNew = await accounts.add(local, password, grants)
+      if (!isNew) parts.endSessions(`${local}@${domain}`)
+      return { jid: `${local}@${domain}`, isNew }
+    },
+    'user.passwd': async (args) => {
+      const { jid, password } = passwordArgs.parse(args)
+      const local = known(jid)
+      await accounts.setPassword(local, password)
+      // Whoever had the old password has no business in a session opened with it.
+      parts.endSessions(`${local}@${domain}`)
+    },
+    'user.remove': async (args) => {
+      const local = known(userArgs.parse(args).jid)
+      await accounts.remove(local)
+      parts.endSessions(`${local}@${domain}`)
+    },
+    'user.list': async (): Promise<readonly ListedAccount[]> =>
+      accounts.list().map(({ local, grants }) => ({
+        jid: `${local}@${domain}`,
+        roles: grants.map(formatGrant),
+        sessions: parts.sessionsOf(`${local}@${domain}`),
+      })),
+    'role.grant': async (args) => {
+      const { jid, role } = roleArgs.parse(args)
+      await accounts.grant(known(jid), grantOf(role))
+    },
+    'role.revoke': async (args) => {
+      const { jid, role } = roleArgs.parse(args)
+      const local = known(jid)
+      if (!(await accounts.revoke(local, isRole(role) ? role : grantOf(role)))) {
+        throw new AdministrationError(`${jid} does not have ${role}`)
+      }
+      // Topics are checked at each use, but what the session handles or subscribed to was granted once.
+      parts.endSessions(`${local}@${domain}`)
+    },
+    'server.reload': async () => {
+      if (!parts.reload) throw new AdministrationError('no server runs on this folder')
+      await parts.reload()
+    },
+  }
+  return async (verb, args) => {
+    const run = Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+    if (!run) throw new AdministrationError(`there is no verb ${verb}`)
+    try {
+      return await run(args)
+    } catch (error) {
+      if (error instanceof PasswordError) throw new AdministrationError(error.message, { cause: error })
+      if (error instanceof z.ZodError) throw new AdministrationError(z.prettifyError(error), { cause: error })
+      throw error
+    }
+  }
+}
+
+function localPart(text: string, domain: string): string {
+  try {
+    const jid = parseJid(text.includes('@') ? text : `${text}@${domain}`)
+    if (jid.domain !== domain) throw new AdministrationError(`${jid.domain} is not this server's domain, ${domain}`)
+    if (jid.local === '' || jid.resource !== '')
+      throw new AdministrationError(`${text} is not the address of an account: user@${domain}`)
+    return jid.local
+  } catch (error) {
+    if (error instanceof JidError)
+      throw new AdministrationError(`${text} is not an address: ${error.message}`, { cause: error })
+    throw error
+  }
+}
+
+function grantOf(text: string): Grant {
+  try {
+    return parseGrant(text)
+  } catch (error) {
+    throw new AdministrationError(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
+
+/** File in the data folder with the first administrator's password, mode 0600. */
+export function adminPasswordFile(dataDir: string): string {
+  return join(dataDir, 'admin-password')
+}
+
+/**
+ * Makes `admin@<domain>` when there is no account yet; its password goes to a file of mode 0600.
+ * @returns the password when it was made now
+ */
+export async function ensureAdmin(accounts: Accounts, dataDir: string): Promise<string | undefined> {
+  if (accounts.list().length > 0) return undefined
+  const password = randomBytes(18).toString('base64url')
+  const file = adminPasswordFile(dataDir)
+  rmSync(file, { force: true })
+  writeFileSync(file, `${password}\n`, { mode: 0o600, flag: 'wx' })
+  await accounts.add('admin', password, [{ role: 'admin', scope: 'any' }])
+  return password
+}

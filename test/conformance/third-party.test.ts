@@ -1,0 +1,84 @@
+/** Clients that others wrote, each as a process of its own, trusting our CA and nothing else. */
+
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startServer, type TestServer } from '../support/server.ts'
+import { needTool } from '../support/tools.ts'
+
+const CLIENTS = join(import.meta.dirname, 'clients')
+const PASSWORD = 'correct horse battery staple'
+let server: TestServer
+
+beforeAll(async () => {
+  server = await startServer()
+})
+afterAll(async () => {
+  await server.stop()
+})
+
+interface Outcome {
+  readonly jid: string
+  readonly services: readonly string[]
+  readonly event: string
+  readonly retrieved: string
+  readonly errors: readonly string[]
+}
+
+async function run(command: string, args: readonly string[]): Promise<Outcome> {
+  const { stdout } = await promisify(execFile)(command, args, {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, PYTHONWARNINGS: 'ignore' },
+    timeout: 40_000,
+  })
+  return JSON.parse(stdout) as Outcome
+}
+
+function expectTrade(outcome: Outcome, user: string): void {
+  expect(outcome.jid).toContain(`${user}@${server.domain}/`)
+  expect(outcome.services).toEqual(
+    expect.arrayContaining(['pubsub', 'sacm', 'repository'].map((name) => `${name}.${server.domain}`)),
+  )
+  expect(outcome.event).toBe('PUBSUB one grüße & <more>')
+  expect(outcome.retrieved).toBe('grüße & <more>')
+  expect(outcome.errors).toEqual([])
+}
+
+describe('@xmpp/client', () => {
+  test.each([
+    ['STARTTLS', () => `xmpp://localhost:${server.ports.c2s}`],
+    ['direct TLS', () => `xmpps://localhost:${server.ports.tls}`],
+    ['WebSocket', () => `wss://localhost:${server.ports.https}/xmpp-websocket`],
+  ] as const)('connects, discovers, publishes, subscribes and is notified over %s', async (name, service) => {
+    const user = `xmppjs-${name.toLowerCase().replaceAll(/[^a-z]/g, '')}`
+    await server.addUser(`${user}@${server.domain}`, PASSWORD, ['publisher'])
+    expectTrade(
+      await run(process.execPath, [join(CLIENTS, 'xmpp-js.ts'), service(), server.domain, user, PASSWORD]),
+      user,
+    )
+  })
+})
+
+describe('strophe.js', () => {
+  test('connects, discovers, publishes, subscribes and is notified over WebSocket', async () => {
+    await server.addUser(`strophe@${server.domain}`, PASSWORD, ['publisher'])
+    const service = `wss://localhost:${server.ports.https}/xmpp-websocket`
+    expectTrade(
+      await run(process.execPath, [join(CLIENTS, 'strophe.ts'), service, server.domain, 'strophe', PASSWORD]),
+      'strophe',
+    )
+  })
+})
+
+describe('slixmpp', () => {
+  test('connects, discovers, publishes, subscribes and is notified over STARTTLS', async (context) => {
+    needTool(context, ['/usr/bin/python3', '-c', 'import slixmpp'], 'apt-get install python3-slixmpp')
+    const jid = `slixmpp@${server.domain}`
+    await server.addUser(jid, PASSWORD, ['publisher'])
+    const script = join(CLIENTS, 'slixmpp_client.py')
+    expectTrade(
+      await run('/usr/bin/python3', [script, 'localhost', String(server.ports.c2s), jid, PASSWORD, server.caFile]),
+      'slixmpp',
+    )
+  })
+})

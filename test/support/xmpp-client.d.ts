@@ -1,0 +1,32 @@
+/** The part of @xmpp/client that the conformance tests use; the package ships no types. */
+declare module '@xmpp/client' {
+  export interface XmlElement {
+    readonly attrs: Readonly<Record<string, string>>
+    is(name: string): boolean
+    getChild(name: string, xmlns?: string): XmlElement | undefined
+    getChildren(name: string): XmlElement[]
+    getChildText(name: string): string | null
+  }
+  export interface XmppJid {
+    bare(): XmppJid
+    toString(): string
+  }
+  export interface XmppClient {
+    readonly reconnect: { stop(): void }
+    readonly iqCaller: {
+      get(payload: XmlElement, to?: string): Promise<XmlElement>
+      set(payload: XmlElement, to?: string): Promise<XmlElement>
+    }
+    on(event: 'error', listener: (error: Error) => void): void
+    on(event: 'stanza', listener: (stanza: XmlElement) => void): void
+    start(): Promise<XmppJid>
+    stop(): Promise<void>
+    send(stanza: XmlElement): Promise<void>
+  }
+  export function client(options: Readonly<Record<string, string>>): XmppClient
+  export function xml(
+    name: string,
+    attrs?: string | Readonly<Record<string, string>>,
+    ...children: (XmlElement | string)[]
+  ): XmlElement
+}
