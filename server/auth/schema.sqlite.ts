@@ -17,7 +17,7 @@ export const scramKeys = sqliteTable(
     local: text()
       .notNull()
       .references(() => accounts.local, { onDelete: 'cascade' }),
-    hash: text({ enum: ['SHA-1', 'SHA-256', 'SHA-512'] }).notNull(),
+    hash: text({ enum: ['sha1', 'sha256', 'sha512'] }).notNull(),
     salt: text().notNull(),
     iterations: integer().notNull(),
     storedKey: text().notNull(),

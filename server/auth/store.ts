@@ -1,28 +1,16 @@
 /** What is kept of accounts: the operations on their tables. Roles and keys cross as plain data. */
 
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../storage/storage.ts'
-import type { Grant } from './roles.ts'
+import type { ScramHash, ScramKeys } from './keys.ts'
+import type { Grant, Role } from './roles.ts'
 import { accounts, grants, scramKeys, secrets } from './schema.sqlite.ts'
-
-export const SCRAM_HASHES = ['SHA-1', 'SHA-256', 'SHA-512'] as const
-export type ScramHash = (typeof SCRAM_HASHES)[number]
-
-/** What is kept instead of a password; binary values are base64. RFC 5802 §3. */
-export interface ScramKeys {
-  readonly hash: ScramHash
-  readonly salt: string
-  readonly iterations: number
-  readonly storedKey: string
-  readonly serverKey: string
-}
 
 export interface AccountRecord {
   readonly local: string
   /** UTC milliseconds. */
   readonly createdAt: number
   readonly isDisabled: boolean
-  readonly keys: readonly ScramKeys[]
   readonly grants: readonly Grant[]
 }
 
@@ -79,6 +67,17 @@ const queries = (db: Db) => ({
     .delete(grants)
     .where(and(eq(grants.local, sql.placeholder('local')), eq(grants.role, sql.placeholder('role'))))
     .prepare(),
+  removeGrant: db
+    .delete(grants)
+    .where(
+      and(
+        eq(grants.local, sql.placeholder('local')),
+        eq(grants.role, sql.placeholder('role')),
+        eq(grants.scope, sql.placeholder('scope')),
+        eq(grants.target, sql.placeholder('target')),
+      ),
+    )
+    .prepare(),
   removeSelf: db
     .delete(grants)
     .where(
@@ -90,7 +89,12 @@ const queries = (db: Db) => ({
     )
     .prepare(),
   all: db.select().from(accounts).orderBy(accounts.local).prepare(),
-  allKeys: db.select().from(scramKeys).orderBy(scramKeys.local).prepare(),
+  keysOf: db
+    .select()
+    .from(scramKeys)
+    .innerJoin(accounts, and(eq(accounts.local, scramKeys.local), isNull(accounts.disabledAt)))
+    .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
+    .prepare(),
   allGrants: db.select().from(grants).orderBy(grants.local, grants.role).prepare(),
   secret: db
     .select({ value: secrets.value })
@@ -106,7 +110,6 @@ const queries = (db: Db) => ({
 
 type GrantRow = typeof grants.$inferSelect
 
-/** @throws Refusal never: a role that this version does not know any more is left out by the caller */
 function grantOf(row: GrantRow): Grant {
   // Only this file writes the column, from a Grant.
   const role = row.role as Grant['role']
@@ -156,15 +159,22 @@ function requireAccount(q: Queries, local: string): void {
 
 const grantsNow = (q: Queries, local: string): Grant[] => q.grantsOf.all({ local }).map(grantOf)
 
-export interface AddAccount {
+export interface PutAccount {
   readonly local: string
   /** Empty: no password, so no SCRAM and no PLAIN (a certificate only). */
   readonly keys: readonly ScramKeys[]
   readonly grants: readonly Grant[]
+  readonly replace: boolean
 }
 
-/** Makes an account; one that exists gets these keys and grants in place of its own. True when it is new. */
-export const putAccount: Operation<AddAccount & { readonly replace: boolean }, boolean> = {
+/**
+ * Makes an account; with `replace`, one that exists gets these keys (unless none are given) and grants in place of its
+ * own, and its bound endpoint stays. Resolves with whether it is new, and its grants.
+ */
+export const putAccount: Operation<
+  PutAccount,
+  { readonly isNew: boolean; readonly grants: Grant[]; readonly createdAt: number }
+> = {
   name: 'accounts.put',
   kind: 'write',
   run(tx, { local, keys, grants: wanted, replace }) {
@@ -178,7 +188,7 @@ export const putAccount: Operation<AddAccount & { readonly replace: boolean }, b
       const bound = before.find((row) => row.scope === 'self' && grant.scope === 'self' && row.role === grant.role)
       insertGrant(q, local, bound ? grantOf(bound) : grant)
     }
-    return isNew
+    return { isNew, grants: grantsNow(q, local), createdAt: q.find.get({ local })?.createdAt ?? tx.now }
   },
 }
 
@@ -212,15 +222,26 @@ export const addGrant: Operation<{ readonly local: string; readonly grant: Grant
   },
 }
 
-/** Takes a role away with whatever it reaches; resolves with the grants that remain. */
-export const revokeRole: Operation<{ readonly local: string; readonly role: string }, Grant[]> = {
+/**
+ * Takes a role away with whatever it reaches, or one grant of it (a `self` grant bound or not); resolves with the
+ * grants that remain and whether there was one to take.
+ */
+export const revokeGrant: Operation<
+  { readonly local: string; readonly what: Role | Grant },
+  { readonly revoked: boolean; readonly grants: Grant[] }
+> = {
   name: 'accounts.revoke',
   kind: 'write',
-  run(tx, { local, role }) {
+  run(tx, { local, what }) {
     const q = tx.use(queries)
     requireAccount(q, local)
-    q.removeRole.run({ local, role })
-    return grantsNow(q, local)
+    const { changes } =
+      typeof what === 'string'
+        ? q.removeRole.run({ local, role: what })
+        : what.scope === 'self'
+          ? q.removeSelf.run({ local, role: what.role })
+          : q.removeGrant.run({ local, role: what.role, scope: what.scope, target: targetOf(what) })
+    return { revoked: changes > 0, grants: grantsNow(q, local) }
   },
 }
 
@@ -237,21 +258,31 @@ export const bindSelfGrants: Operation<{ readonly local: string; readonly endpoi
   },
 }
 
-/** Every account with its keys and grants, by local part. */
+/** Every account with its grants, by local part. */
 export const loadAccounts: Operation<undefined, AccountRecord[]> = {
   name: 'accounts.load',
   kind: 'read',
   run(tx) {
     const q = tx.use(queries)
-    const keys = Map.groupBy(q.allKeys.all(), (row) => row.local)
     const granted = Map.groupBy(q.allGrants.all(), (row) => row.local)
     return q.all.all().map((row) => ({
       local: row.local,
       createdAt: row.createdAt,
       isDisabled: row.disabledAt !== null,
-      keys: (keys.get(row.local) ?? []).map(({ local: _local, ...key }) => key),
       grants: (granted.get(row.local) ?? []).map(grantOf),
     }))
+  },
+}
+
+/** Keys of an account that may log in; undefined when it has no password, is disabled, or does not exist. */
+export const readKeys: Operation<{ readonly local: string; readonly hash: ScramHash }, ScramKeys | undefined> = {
+  name: 'accounts.keys',
+  kind: 'read',
+  run(tx, { local, hash }) {
+    const row = tx.use(queries).keysOf.get({ local, hash })?.scram_keys
+    if (!row) return undefined
+    const { local: _local, ...keys } = row
+    return keys
   },
 }
 
@@ -271,7 +302,7 @@ export const accountOperations = [
   setKeys,
   removeAccount,
   addGrant,
-  revokeRole,
+  revokeGrant,
   bindSelfGrants,
   keepSecret,
 ] as const

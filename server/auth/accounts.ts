@@ -1,0 +1,267 @@
+/** Local accounts: who exists, with which roles; passwords are checked against SCRAM keys and never kept. */
+
+import { randomBytes } from 'node:crypto'
+import { SaslError } from '../stanza/errors.ts'
+import { JidError, makeJid, tryParseJid } from '../stanza/jid.ts'
+import { opaqueString } from '../stanza/precis.ts'
+import type { Storage } from '../storage/storage.ts'
+import { deriveKeys, hmac, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
+import { PasswordCache } from './password-cache.ts'
+import type { Grant, Role } from './roles.ts'
+import { ScramServer } from './scram.ts'
+import {
+  type AccountRecord,
+  addGrant,
+  bindSelfGrants,
+  keepSecret,
+  loadAccounts,
+  putAccount,
+  readKeys,
+  removeAccount,
+  revokeGrant,
+  setKeys,
+} from './store.ts'
+
+export type { AccountRecord } from './store.ts'
+
+export interface AccountsOptions {
+  readonly domain: string
+  /** PBKDF2 iterations of keys made from now on. RFC 7677 §4 asks for 4096 at least. */
+  readonly scramIterations: number
+  /** Passwords that PLAIN has checked and need no PBKDF2 when they come again. */
+  readonly passwordCacheEntries?: number
+}
+
+export interface AccountChange {
+  readonly kind: 'added' | 'changed' | 'removed'
+  readonly bareJid: string
+}
+
+/** What a password was refused for, in words for its owner. */
+export class PasswordError extends Error {
+  override readonly name = 'PasswordError'
+}
+
+/**
+ * Satisfies the modules' AccountView and the stream's Authenticator. `local` is a prepared local part. What changes an
+ * account resolves when it is on disk, and rejects with Refusal `noSuchAccount` or `accountExists`.
+ */
+export interface Accounts {
+  exists(bareJid: string): boolean
+  roles(bareJid: string): ReadonlySet<Role>
+  grants(bareJid: string): readonly Grant[]
+  bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]>
+  maySeePresence(of: string, by: string): boolean
+
+  /**
+   * Makes an account. One that exists gets the password (unless undefined) and the grants in place of its own, or is
+   * refused with `accountExists` when `replace` is false.
+   * @returns true when it is new
+   * @throws PasswordError
+   */
+  add(
+    local: string,
+    password: string | undefined,
+    grants: readonly Grant[],
+    options?: { readonly replace?: boolean },
+  ): Promise<boolean>
+  /** @throws PasswordError */
+  setPassword(local: string, password: string): Promise<void>
+  /** False when there was none. */
+  remove(local: string): Promise<boolean>
+  grant(local: string, grant: Grant): Promise<readonly Grant[]>
+  /** Takes a whole role away, or one grant of it; false when the account did not have it. */
+  revoke(local: string, what: Role | Grant): Promise<boolean>
+  /** By local part. */
+  list(): readonly AccountRecord[]
+
+  /** Keys to run SCRAM with; for an unknown user made up, the same each time, and no password fits them. */
+  scramKeys(local: string, hash: ScramHash): Promise<ScramKeys>
+  /** The server's side of one SCRAM login. */
+  scram(hash: ScramHash): ScramServer
+  /** False for a wrong password and for no such account alike, in the same time. */
+  verifyPassword(local: string, password: string): Promise<boolean>
+  /** Called at commit, in commit order. Returns what stops it. */
+  onChange(listener: (change: AccountChange) => void): () => void
+}
+
+const DEFAULT_CACHE_ENTRIES = 10_000
+/** The hash that PLAIN is checked with. */
+const PLAIN_HASH: ScramHash = 'sha256'
+const SECRET_BYTES = 32
+const NO_ROLES: ReadonlySet<Role> = new Set()
+const NO_GRANTS: readonly Grant[] = []
+
+/** Loads the accounts of a database. */
+export async function openAccounts(storage: Storage, options: AccountsOptions): Promise<Accounts> {
+  const proposed = randomBytes(SECRET_BYTES).toString('base64')
+  const secret = await storage.run(keepSecret, { name: 'scram.unknown-users', proposed })
+  const records = await storage.run(loadAccounts, undefined)
+  return new AccountBook(storage, options, Buffer.from(secret, 'base64'), records)
+}
+
+interface Entry {
+  readonly record: AccountRecord
+  readonly roles: ReadonlySet<Role>
+}
+
+/** The replica in memory of existence and grants, fed by committed results. DESIGN decision 13. */
+class AccountBook implements Accounts {
+  readonly #storage: Storage
+  readonly #options: AccountsOptions
+  /** Makes up the keys of unknown users; the same after a restart, or the change would tell them apart. */
+  readonly #secret: Buffer
+  readonly #byJid = new Map<string, Entry>()
+  readonly #listeners = new Set<(change: AccountChange) => void>()
+  readonly #checked: PasswordCache
+
+  constructor(storage: Storage, options: AccountsOptions, secret: Buffer, records: readonly AccountRecord[]) {
+    this.#storage = storage
+    this.#options = options
+    this.#secret = secret
+    this.#checked = new PasswordCache(options.passwordCacheEntries ?? DEFAULT_CACHE_ENTRIES)
+    for (const record of records) this.#set(record)
+  }
+
+  exists(bareJid: string): boolean {
+    return this.#byJid.has(bareJid)
+  }
+
+  roles(bareJid: string): ReadonlySet<Role> {
+    return this.#byJid.get(bareJid)?.roles ?? NO_ROLES
+  }
+
+  grants(bareJid: string): readonly Grant[] {
+    return this.#byJid.get(bareJid)?.record.grants ?? NO_GRANTS
+  }
+
+  maySeePresence(of: string, by: string): boolean {
+    if (of === by) return true
+    const [ofJid, byJid] = [tryParseJid(of), tryParseJid(by)]
+    return ofJid !== undefined && ofJid.bare === byJid?.bare
+  }
+
+  async bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]> {
+    const local = this.#byJid.get(bareJid)?.record.local ?? bareJid
+    return await this.#storage.run(bindSelfGrants, { local, endpointId }, (grants) => this.#changeGrants(local, grants))
+  }
+
+  async add(
+    local: string,
+    password: string | undefined,
+    grants: readonly Grant[],
+    { replace = true }: { readonly replace?: boolean } = {},
+  ): Promise<boolean> {
+    const keys = password === undefined ? [] : await this.#keysFrom(password)
+    const { isNew } = await this.#storage.run(putAccount, { local, keys, grants, replace }, (put) => {
+      const isDisabled = this.#byJid.get(this.#jid(local))?.record.isDisabled ?? false
+      this.#set({ local, createdAt: put.createdAt, isDisabled, grants: put.grants })
+      this.#tell(put.isNew ? 'added' : 'changed', local)
+    })
+    return isNew
+  }
+
+  async setPassword(local: string, password: string): Promise<void> {
+    const keys = await this.#keysFrom(password)
+    await this.#storage.run(setKeys, { local, keys })
+  }
+
+  async remove(local: string): Promise<boolean> {
+    return await this.#storage.run(removeAccount, local, (existed) => {
+      this.#byJid.delete(this.#jid(local))
+      if (existed) this.#tell('removed', local)
+    })
+  }
+
+  async grant(local: string, grant: Grant): Promise<readonly Grant[]> {
+    return await this.#storage.run(addGrant, { local, grant }, (grants) => this.#changeGrants(local, grants))
+  }
+
+  async revoke(local: string, what: Role | Grant): Promise<boolean> {
+    const { revoked } = await this.#storage.run(revokeGrant, { local, what }, (result) =>
+      this.#changeGrants(local, result.grants),
+    )
+    return revoked
+  }
+
+  list(): readonly AccountRecord[] {
+    return [...this.#byJid.values()]
+      .map((entry) => entry.record)
+      .sort((a, b) => (a.local < b.local ? -1 : a.local > b.local ? 1 : 0))
+  }
+
+  async scramKeys(local: string, hash: ScramHash): Promise<ScramKeys> {
+    // Both are made, whichever is needed, so that the time is the same.
+    const madeUp = this.#madeUpKeys(local, hash)
+    return (await this.#storage.run(readKeys, { local, hash })) ?? madeUp
+  }
+
+  scram(hash: ScramHash): ScramServer {
+    return new ScramServer({ hash, keysOf: (username) => this.scramKeys(this.#localOf(username), hash) })
+  }
+
+  async verifyPassword(local: string, password: string): Promise<boolean> {
+    const prepared = opaqueString(password)
+    if (!prepared) return false
+    const kept = await this.scramKeys(local, PLAIN_HASH)
+    if (this.#checked.has(kept, prepared)) return true
+    const derived = await deriveKeys(PLAIN_HASH, prepared, kept.salt, kept.iterations)
+    const isRight = isEqual(Buffer.from(derived.storedKey, 'base64'), Buffer.from(kept.storedKey, 'base64'))
+    if (isRight) this.#checked.add(kept, prepared)
+    return isRight
+  }
+
+  onChange(listener: (change: AccountChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #jid(local: string): string {
+    return `${local}@${this.#options.domain}`
+  }
+
+  #set(record: AccountRecord): void {
+    this.#byJid.set(this.#jid(record.local), { record, roles: new Set(record.grants.map((grant) => grant.role)) })
+  }
+
+  #changeGrants(local: string, grants: readonly Grant[]): void {
+    const entry = this.#byJid.get(this.#jid(local))
+    if (!entry) return
+    this.#set({ ...entry.record, grants })
+    this.#tell('changed', local)
+  }
+
+  #tell(kind: AccountChange['kind'], local: string): void {
+    for (const listener of this.#listeners) listener({ kind, bareJid: this.#jid(local) })
+  }
+
+  async #keysFrom(password: string): Promise<ScramKeys[]> {
+    const prepared = opaqueString(password)
+    if (!prepared)
+      throw new PasswordError('a password holds at least one character, and no control characters or line breaks')
+    const { scramIterations } = this.#options
+    return await Promise.all(SCRAM_HASHES.map((hash) => deriveKeys(hash, prepared, newSalt(), scramIterations)))
+  }
+
+  #madeUpKeys(local: string, hash: ScramHash): ScramKeys {
+    const value = (what: string) => hmac('sha512', this.#secret, `${what}:${hash}:${local}`)
+    const { digest } = SIZES[hash]
+    return {
+      hash,
+      salt: value('salt').subarray(0, 16).toString('base64'),
+      iterations: this.#options.scramIterations,
+      storedKey: value('stored').subarray(0, digest).toString('base64'),
+      serverKey: value('server').subarray(0, digest).toString('base64'),
+    }
+  }
+
+  #localOf(username: string): string {
+    try {
+      return makeJid(username, this.#options.domain).local
+    } catch (error) {
+      if (!(error instanceof JidError)) throw error
+      // A name that cannot exist is answered like one that does not, but needs no exchange for it.
+      throw new SaslError('not-authorized', '', { cause: error })
+    }
+  }
+}
