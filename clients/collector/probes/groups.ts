@@ -8,7 +8,7 @@ import { readText } from './host/files.ts'
 
 export const groups: Probe = defineProbe('groups', ['group.', 'group-file.'], ({ root }) => {
   const text = readText(root, '/etc/group')
-  return text.ok ? groupAttributes(text.value) : [failed('group-file.file', text.reason)]
+  return text.ok ? groupAttributes(text.value) : [failed('group', text.reason)]
 })
 
 export function groupAttributes(text: string): PostureAttribute[] {

@@ -34,7 +34,7 @@ interface Holders {
   readonly hidden: number
 }
 
-export const listening: Probe = defineProbe('listening', ['listen.'], async (context) => {
+export const listening: Probe = defineProbe('listening', ['listen.tcp.', 'listen.udp.'], async (context) => {
   const attributes: PostureAttribute[] = []
   const byAddress = new Map<string, Socket[]>()
   for (const { protocol, path, state } of TABLES) {
@@ -106,7 +106,7 @@ function processOf(name: string, sockets: readonly Socket[], holders: Holders): 
     name,
     holders.hidden > 0
       ? `the descriptors of ${holders.hidden} processes may not be read`
-      : 'no process visible here holds it: the kernel itself, or a process of another PID namespace',
+      : 'no process visible here holds it: the kernel does, or a process that is hidden or of another PID namespace',
   )
 }
 
@@ -132,6 +132,11 @@ async function findHolders({ root, signal }: ProbeContext, wanted: ReadonlySet<s
       links += 1
       if (links % LINKS_PER_BREATH === 0) await breathe(signal)
       const inode = socketInode(`${folder}/${descriptor}`)
+      // Root without CAP_SYS_PTRACE, as in a container, may list descriptors but not see what they are.
+      if (inode === 'denied') {
+        hidden += 1
+        break
+      }
       if (inode === undefined || !wanted.has(inode)) continue
       comm ??= processName(root, pid)
       names.set(inode, (names.get(inode) ?? new Set()).add(comm))
@@ -140,11 +145,12 @@ async function findHolders({ root, signal }: ProbeContext, wanted: ReadonlySet<s
   return { names, hidden }
 }
 
-function socketInode(path: string): string | undefined {
+/** Undefined for what is no socket, or is closed by now. */
+function socketInode(path: string): string | 'denied' | undefined {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
-  } catch {
-    return undefined // closed meanwhile
+  } catch (error) {
+    return isDenied(error) ? 'denied' : undefined
   }
 }
 

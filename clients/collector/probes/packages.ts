@@ -6,6 +6,7 @@ import { defineProbe } from './host/define.ts'
 import { isThere, readText } from './host/files.ts'
 import { complaint, findProgram, runProgram } from './host/programs.ts'
 
+const COVERS = ['package.manager', 'package.apk.', 'package.dpkg.', 'package.rpm.']
 const MAX_DATABASE_BYTES = 128 << 20
 const DPKG_STATUS = '/var/lib/dpkg/status'
 /** The second since apk 3 with a merged /usr. */
@@ -25,7 +26,7 @@ export interface InstalledPackage {
   readonly state?: string
 }
 
-export const packages: Probe = defineProbe('packages', ['package.'], async (context) => {
+export const packages: Probe = defineProbe('packages', COVERS, async (context) => {
   const { root } = context
   const managers: string[] = []
   const attributes: PostureAttribute[] = []
@@ -128,7 +129,7 @@ function fromText(
   native: string | undefined,
 ): PostureAttribute[] {
   const text = readText(root, path, MAX_DATABASE_BYTES)
-  if (!text.ok) return [failed(`package.${kind}.database`, text.reason)]
+  if (!text.ok) return [failed(`package.${kind}`, text.reason)]
   const list = parse(text.value)
   // dpkg does not say anywhere what its own architecture is, but its own package has it.
   const own = native ?? list.find((item) => item.name === kind || item.name === 'apk-tools')?.architecture
@@ -136,7 +137,7 @@ function fromText(
 }
 
 async function fromRpm({ root, signal }: ProbeContext): Promise<PostureAttribute[]> {
-  const name = 'package.rpm.database'
+  const name = 'package.rpm'
   const program = root === '/' ? findProgram(RPM) : RPM[0]
   if (!program) return [notCollected(name, `there is a database but none of ${RPM.join(', ')} to read it`)]
   const run = await runProgram(root, program, ['-qa', '--qf', RPM_FORMAT], signal)

@@ -42,8 +42,8 @@ async function unitFiles(
   program: string,
 ): Promise<{ readonly names: readonly string[]; readonly attributes: readonly PostureAttribute[] }> {
   const run = await runProgram(root, program, ['list-unit-files', ...PLAIN], signal)
-  if (!run.ok) return { names: [], attributes: [notCollected('unit.files', run.reason)] }
-  if (run.value.exitCode !== 0) return { names: [], attributes: [failed('unit.files', complaint(run.value))] }
+  if (!run.ok) return { names: [], attributes: [notCollected('unit', run.reason)] }
+  if (run.value.exitCode !== 0) return { names: [], attributes: [failed('unit', complaint(run.value))] }
   const states = parseUnitFiles(run.value.stdout)
   return {
     names: [...states.keys()],
@@ -71,7 +71,7 @@ async function unitStates({ root, signal }: ProbeContext, program: string): Prom
 export function parseUnits(text: string): UnitState[] {
   return text.split('\n').flatMap((line) => {
     // A failed unit is marked with a dot even in plain output of some versions.
-    const [name, load, active, sub] = line.replace(/^[\s●*×]+/u, '').split(/\s+/)
+    const [name, load, active, sub] = line.replace(/^[\s●*]+/u, '').split(/\s+/)
     return name && load && active && sub && load !== 'not-found' ? [{ name, load, active, sub }] : []
   })
 }

@@ -62,6 +62,7 @@ export const sshd: Probe = defineProbe('sshd', ['sshd.'], async (context) => {
   if (!settings.ok) {
     return [
       bool('sshd.installed', true),
+      notCollected('sshd', settings.reason),
       failed('sshd.config', settings.reason),
       ...WANTED.map((keyword) => notCollected(`sshd.${keyword}`, settings.reason)),
     ]

@@ -22,7 +22,7 @@ const AGING = [
 
 export const users: Probe = defineProbe('users', ['user.', 'passwd.', 'shadow.'], ({ root }) => {
   const passwd = readText(root, '/etc/passwd')
-  if (!passwd.ok) return [failed('passwd.file', passwd.reason)]
+  if (!passwd.ok) return [failed('user', passwd.reason)]
   const shadow = readText(root, '/etc/shadow')
   return userAttributes(passwd.value, shadow)
 })
