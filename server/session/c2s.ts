@@ -1,0 +1,232 @@
+/** Client connections as a whole: listeners, streams, sessions, put together and taken down. */
+
+import type { Server } from 'node:http'
+import type { Logger } from '../log.ts'
+import { FlushTurn } from '../net/flush.ts'
+import { TcpListener } from '../net/tcp.ts'
+import { TlsAcceptor, type TlsMaterial } from '../net/tls.ts'
+import type { Transport } from '../net/transport.ts'
+import { WebSocketListener } from '../net/websocket.ts'
+import { StreamError } from '../stanza/errors.ts'
+import type { FeatureOptions } from '../stream/features.ts'
+import { type Authenticator, DEFAULT_MECHANISMS, type Mechanism } from '../stream/sasl.ts'
+import { Stream, type StreamContext } from '../stream/stream.ts'
+import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
+import { SessionRegistry } from './registry.ts'
+import { Session, type SessionEvents } from './session.ts'
+
+export interface C2sLimits {
+  /** Bytes of a stanza; also what a WebSocket message may hold. */
+  readonly stanzaBytes: number
+  /** The same before login. */
+  readonly anonymousBytes: number
+  /** Depth, attributes and names; its bytes are the two above. */
+  readonly xml: ParserLimits
+  /** Output waiting for one client at which it is dropped. */
+  readonly maxOutputBytes: number
+  /** Stanzas of one session that wait for the one being handled. */
+  readonly queuedStanzas: number
+  /** TCP connections per listener. */
+  readonly maxConnections: number
+  /** Bound at a time by one account. */
+  readonly resourcesPerAccount: number
+  /** Failed logins that end a stream. */
+  readonly loginAttempts: number
+}
+
+export const DEFAULT_C2S_LIMITS: C2sLimits = {
+  stanzaBytes: 262_144,
+  anonymousBytes: 16_384,
+  xml: DEFAULT_LIMITS,
+  maxOutputBytes: 8_388_608,
+  queuedStanzas: 64,
+  maxConnections: 20_000,
+  resourcesPerAccount: 20,
+  loginAttempts: 4,
+}
+
+export interface C2sTimeouts {
+  /** From the connection to a bound resource. */
+  readonly authMs: number
+  /** For the peer to close its side after us. */
+  readonly closeMs: number
+  /** That a client may leave output unread. */
+  readonly slowReaderMs: number
+}
+
+export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = { authMs: 30_000, closeMs: 5_000, slowReaderMs: 30_000 }
+
+export interface C2sListenerOptions {
+  readonly port: number
+  readonly host: string
+  /** In order of preference; leaving PLAIN out is the one switch. */
+  readonly mechanisms?: readonly Mechanism[]
+}
+
+export interface C2sOptions extends SessionEvents {
+  readonly domain: string
+  readonly isLocalDomain: (domain: string) => boolean
+  readonly accounts: Authenticator
+  readonly tls: TlsMaterial
+  /** `c2s` demands STARTTLS (5222), `tls` begins with it (5223); port 0 takes a free one. Left out: not listened on. */
+  readonly listeners: {
+    readonly c2s?: C2sListenerOptions
+    readonly tls?: C2sListenerOptions
+    /** Without TLS, for loopback labs. */
+    readonly plaintext?: C2sListenerOptions
+    readonly websocket?: { readonly server: Server; readonly path: string; readonly mechanisms?: readonly Mechanism[] }
+  }
+  readonly limits?: Partial<C2sLimits>
+  readonly timeouts?: Partial<C2sTimeouts>
+  readonly extraFeatures?: FeatureOptions['extraFeatures']
+  readonly log: Logger
+}
+
+/** Ports listened on; undefined where there is no such listener. */
+export interface C2sPorts {
+  readonly c2s: number | undefined
+  readonly tls: number | undefined
+  readonly plaintext: number | undefined
+}
+
+type Security = StreamContext['security']
+
+/** A WebSocket message beyond the stanza's bound is refused by the stream, which can say so; far beyond, by ws. */
+const PAYLOAD_SLACK = 65_536
+
+export class C2s {
+  readonly registry: SessionRegistry
+  readonly #options: C2sOptions
+  readonly #limits: C2sLimits
+  readonly #timeouts: C2sTimeouts
+  readonly #tls: TlsAcceptor
+  readonly #turn = new FlushTurn()
+  readonly #streams = new Set<Stream>()
+  readonly #tcp: TcpListener[] = []
+  #websocket: WebSocketListener | undefined
+  #sessionCount = 0
+  /** Set while closing: called when a stream has gone. */
+  #onStreamGone: () => void = () => {}
+
+  constructor(options: C2sOptions) {
+    this.#options = options
+    this.#limits = { ...DEFAULT_C2S_LIMITS, ...options.limits }
+    this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
+    this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs)
+    this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
+  }
+
+  /** Opens the listeners; the WebSocket's server is listened on by whoever made it. */
+  async listen(): Promise<C2sPorts> {
+    const { c2s, tls, plaintext, websocket } = this.#options.listeners
+    const ports = {
+      c2s: c2s && (await this.#listenTcp('starttls', c2s)),
+      tls: tls && (await this.#listenTcp('direct', tls)),
+      plaintext: plaintext && (await this.#listenTcp('none', plaintext)),
+    }
+    if (websocket) {
+      const accept = this.#acceptor('none', websocket.mechanisms)
+      const { server, path } = websocket
+      const maxPayload = this.#limits.stanzaBytes + PAYLOAD_SLACK
+      this.#websocket = new WebSocketListener({
+        server,
+        path,
+        maxPayload,
+        turn: this.#turn,
+        accept,
+        log: this.#options.log,
+      })
+    }
+    return ports
+  }
+
+  /** New connections get this certificate. */
+  reload(tls: TlsMaterial): void {
+    this.#tls.reload(tls)
+  }
+
+  /** Accepts no more, tells every client, and resolves when they have gone; those that linger are cut off. */
+  async close(reason: StreamError = new StreamError('system-shutdown')): Promise<void> {
+    const listeners = this.#tcp.splice(0).map((listener) => listener.close())
+    this.#websocket?.close()
+    this.#websocket = undefined
+    for (const stream of [...this.#streams]) stream.fail(reason)
+    await this.#allGone()
+    await Promise.all(listeners)
+  }
+
+  #allGone(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cut = setTimeout(() => {
+      for (const stream of this.#streams) stream.destroy()
+    }, this.#timeouts.closeMs)
+    this.#onStreamGone = () => {
+      if (this.#streams.size > 0) return
+      clearTimeout(cut)
+      resolve()
+    }
+    this.#onStreamGone()
+    return promise
+  }
+
+  async #listenTcp(security: Security, { host, port, mechanisms }: C2sListenerOptions): Promise<number> {
+    const listener = new TcpListener({
+      host,
+      port,
+      security,
+      maxConnections: this.#limits.maxConnections,
+      tls: this.#tls,
+      turn: this.#turn,
+      accept: this.#acceptor(security, mechanisms),
+      log: this.#options.log,
+    })
+    const taken = await listener.listen()
+    this.#tcp.push(listener)
+    return taken
+  }
+
+  #acceptor(security: Security, mechanisms: readonly Mechanism[] = DEFAULT_MECHANISMS): (transport: Transport) => void {
+    const { domain, isLocalDomain, accounts, extraFeatures, log } = this.#options
+    const context: StreamContext = {
+      domain,
+      isLocalDomain,
+      security,
+      mechanisms,
+      authenticator: accounts,
+      extraFeatures: extraFeatures ?? (() => []),
+      limits: {
+        anonymous: { ...this.#limits.xml, maxStanzaBytes: this.#limits.anonymousBytes },
+        authenticated: { ...this.#limits.xml, maxStanzaBytes: this.#limits.stanzaBytes },
+        loginAttempts: this.#limits.loginAttempts,
+      },
+      timeouts: this.#timeouts,
+      bind: (stream, account, resource) => this.#bind(stream, account, resource),
+      onClosed: (stream) => {
+        this.#streams.delete(stream)
+        this.#onStreamGone()
+      },
+      log,
+    }
+    return (transport) => {
+      this.#streams.add(new Stream(transport, context))
+    }
+  }
+
+  #bind: StreamContext['bind'] = (stream, account, resource) => {
+    const session = new Session({
+      id: `c2s-${++this.#sessionCount}`,
+      fullJid: this.registry.claim(account, resource),
+      stream,
+      events: this.#options,
+      limits: { ...this.#limits, ...this.#timeouts },
+      remove: (ended) => this.registry.remove(ended),
+      log: this.#options.log,
+    })
+    this.registry.add(session)
+    return session
+  }
+}
+
+export function createC2s(options: C2sOptions): C2s {
+  return new C2s(options)
+}

@@ -1,0 +1,506 @@
+/**
+ * One XML stream from its first byte to its last: the state machine of RFC 6120 §4 to §7 over TCP, and of RFC 7395.
+ *
+ *   handshake ──▶ wait-open ──▶ tls ──▶ handshake          `wait-open` is entered again after TLS and after login;
+ *                     ├───────▶ login ──▶ wait-open        where it leads depends on what is still lacking:
+ *                     └───────▶ bind ───▶ bound            TLS, an account, a resource.
+ *   any ──▶ closing ──▶ closed                             one stream error at most, then the closing tag
+ *
+ * Input is held back while a login is being checked, while the session's queue is full, and while the client does not
+ * read; the reader keeps what it has, and the socket is not read.
+ */
+
+import { randomUUID } from 'node:crypto'
+import type { Logger } from '../log.ts'
+import type { Transport, TransportHandler } from '../net/transport.ts'
+import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
+import type { Jid } from '../stanza/jid.ts'
+import { errorReply, resultReply, stanzaName } from '../stanza/stanza.ts'
+import { attr, childOf, type Element, el, isElement, textOf } from '../xml/element.ts'
+import { NS_BIND, NS_CLIENT, NS_SASL, NS_SESSION, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
+import type { ParserLimits } from '../xml/parser.ts'
+import { serialize } from '../xml/serialize.ts'
+import { type FeatureOptions, features, type Stage } from './features.ts'
+import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
+import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
+import { createReader, type Reader, type ReaderEvents } from './reader.ts'
+import { type Authenticator, type Mechanism, offeredMechanisms, renderStep, SaslNegotiation } from './sasl.ts'
+
+/** What all streams of one listener share. */
+export interface StreamContext {
+  readonly domain: string
+  readonly isLocalDomain: (domain: string) => boolean
+  /** `starttls` demands it first; `direct` has TLS before the stream; `none` has what the transport brings. */
+  readonly security: 'starttls' | 'direct' | 'none'
+  readonly mechanisms: readonly Mechanism[]
+  readonly authenticator: Authenticator
+  readonly extraFeatures: FeatureOptions['extraFeatures']
+  readonly limits: {
+    /** Until login. */
+    readonly anonymous: ParserLimits
+    readonly authenticated: ParserLimits
+    /** Failed logins that end the stream. RFC 6120 §6.4.5: 2 to 5 retries. */
+    readonly loginAttempts: number
+  }
+  readonly timeouts: {
+    /** From the connection to a bound resource. */
+    readonly authMs: number
+    /** For the peer to close its side after us. */
+    readonly closeMs: number
+  }
+  /**
+   * Gives the stream its session; the caller answers the client, then calls `start`.
+   * @param resource  as the client asked; undefined: the server chooses
+   * @throws StanzaError which answers the request
+   */
+  readonly bind: (stream: Stream, account: Jid, resource: string | undefined) => StreamUser
+  readonly onClosed: (stream: Stream) => void
+  readonly log: Logger
+}
+
+/** What uses a bound stream: the session. */
+export interface StreamUser {
+  readonly fullJid: Jid
+  start(): void
+  /** @throws StreamError which closes the stream */
+  receive(stanza: Element): void
+  /** The client closed the stream: works off what came before, then calls `done`. */
+  finish(done: () => void): void
+  /** The stream took output. */
+  onDrain(): void
+  /** The stream has ended, or will send nothing more. Called once. */
+  onEnded(): void
+}
+
+type State = 'handshake' | 'wait-open' | 'tls' | 'login' | 'bind' | 'bound' | 'closing' | 'closed'
+
+/** Why input is held back; several reasons may hold at once. */
+export const HOLD_LOGIN = 1
+export const HOLD_QUEUE = 2
+export const HOLD_OUTPUT = 4
+
+export class Stream implements TransportHandler, ReaderEvents {
+  readonly #context: StreamContext
+  readonly #transport: Transport
+  readonly #framing: Framing
+  readonly #reader: Reader
+  #state: State
+  #id = randomUUID()
+  #isHeaderSent = false
+  #header: Header | undefined
+  #sasl: SaslNegotiation | undefined
+  #failedLogins = 0
+  #account: Jid | undefined
+  #user: StreamUser | undefined
+  #held = 0
+  #isPeerClosed = false
+  /** The login's deadline, then the closing handshake's. */
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(transport: Transport, context: StreamContext) {
+    this.#context = context
+    this.#transport = transport
+    this.#framing = transport.kind === 'tcp' ? tcpFraming : webSocketFraming
+    this.#reader = createReader(transport.kind, this, context.limits.anonymous)
+    this.#state = context.security === 'direct' ? 'handshake' : 'wait-open'
+    this.#timer = setTimeout(() => this.#onLoginTimeout(), context.timeouts.authMs)
+    transport.attach(this)
+  }
+
+  get kind(): 'tcp' | 'websocket' {
+    return this.#transport.kind
+  }
+
+  get remoteAddress(): string {
+    return this.#transport.remoteAddress
+  }
+
+  /** Output the client has not taken yet, in UTF-16 units. */
+  get outputBytes(): number {
+    return this.#transport.outputBytes
+  }
+
+  /** The default language of the client's stanzas. RFC 6120 §4.7.4. */
+  get lang(): string | undefined {
+    return this.#header?.lang
+  }
+
+  /** Sends a stanza, written without xmlns. */
+  send(xml: string): void {
+    if (this.#state === 'bound') this.#transport.write(this.#framing.stanza(xml))
+  }
+
+  /** Stops taking input for one of the HOLD reasons. */
+  hold(reason: number): void {
+    if (this.#held === 0) {
+      this.#reader.pause()
+      this.#transport.pause()
+    }
+    this.#held |= reason
+  }
+
+  release(reason: number): void {
+    if ((this.#held & reason) === 0) return
+    this.#held &= ~reason
+    if (this.#held !== 0 || this.#state === 'closed') return
+    this.#read(() => this.#reader.resume())
+    // What the reader had kept may have brought a new reason.
+    if (this.#held === 0) this.#transport.resume()
+  }
+
+  /** Closes the stream with an error; the first one only. RFC 6120 §4.9.1.1. */
+  fail(error: StreamError): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    this.#context.log.info({ what: 'stream_error', stream: this.#id, condition: error.condition, text: error.message })
+    if (this.#state === 'handshake') {
+      this.#transport.destroy() // RFC 6120 §13.3: nothing can be said below TLS
+      return
+    }
+    // RFC 6120 §4.9.1.2: an error during setup follows a header all the same.
+    if (!this.#isHeaderSent) this.#sendHeader(undefined, true)
+    this.#transport.write(this.#framing.error(error))
+    this.#close()
+  }
+
+  /** Ends the connection without a word. */
+  destroy(): void {
+    this.#transport.destroy()
+  }
+
+  // --- transport ---
+
+  onData(chunk: Buffer): void {
+    this.#read(() => this.#reader.write(chunk))
+  }
+
+  onSecure(): void {
+    this.#state = 'wait-open'
+  }
+
+  onDrain(): void {
+    this.#user?.onDrain()
+  }
+
+  onClosed(cause: Error | undefined): void {
+    this.#context.log.debug({ what: 'connection_closed', stream: this.#id, cause: cause?.message })
+    // What a client sent before it said goodbye is still done, though it does not wait for the answers.
+    const isFinishing = this.#isPeerClosed && this.#state === 'bound'
+    this.#state = 'closed'
+    if (!isFinishing) {
+      clearTimeout(this.#timer)
+      this.#endUser()
+    }
+    this.#context.onClosed(this)
+  }
+
+  // --- reader ---
+
+  onHeader(root: Element): void {
+    this.#guard(() => {
+      if (this.#state !== 'wait-open') return
+      if (this.kind === 'tcp') checkStreamName(root)
+      else checkOpenName(root)
+      const attributes = headerAttributes(root)
+      this.#sendHeader(headerSender(attributes), attributes.version !== undefined)
+      this.#header = checkHeader(attributes, this.#context.isLocalDomain)
+      this.#checkSender(this.#account)
+      this.#offer()
+    })
+  }
+
+  onElement(element: Element): void {
+    this.#guard(() => {
+      switch (this.#state) {
+        case 'bound':
+          this.#onBound(element)
+          break
+        case 'tls':
+          this.#onTls(element)
+          break
+        case 'login':
+          this.#onLogin(element)
+          break
+        case 'bind':
+          this.#onBind(element)
+          break
+        default: // a stream that is closing is read on for its closing tag alone
+      }
+    })
+  }
+
+  onClose(): void {
+    this.#isPeerClosed = true
+    if (this.#state === 'closing') {
+      this.#transport.end(this.#context.timeouts.closeMs)
+    } else if (this.#state === 'bound') {
+      this.#setTimer(() => this.#close())
+      this.#user?.finish(() => this.#close())
+    } else if (this.#state !== 'closed') {
+      this.#close()
+    }
+  }
+
+  // --- negotiation ---
+
+  #offer(): void {
+    const stage = this.#stage()
+    this.#state = stage
+    const { mechanisms, extraFeatures } = this.#context
+    const offered = offeredMechanisms(mechanisms, this.#isSecure())
+    this.#transport.write(this.#framing.features(features(stage, { mechanisms: offered, extraFeatures })))
+  }
+
+  #stage(): Stage {
+    if (this.#context.security === 'starttls' && !this.#isSecure()) return 'tls'
+    return this.#account ? 'bind' : 'login'
+  }
+
+  #isSecure(): boolean {
+    return this.#transport.tls !== undefined
+  }
+
+  /** RFC 6120 §5.4.2. */
+  #onTls(element: Element): void {
+    if (isElement(element, 'starttls', NS_TLS)) {
+      // What follows in the clear would be taken for data of the secured stream: an injection, or no XMPP client.
+      if (this.#reader.hasRest()) throw new StreamError('policy-violation', 'data after <starttls/>')
+      if (!this.#transport.startTls(serialize(el('proceed', { xmlns: NS_TLS })))) {
+        throw new StreamError('policy-violation', 'data after <starttls/>')
+      }
+      this.#state = 'handshake'
+      this.#restart() // RFC 6120 §5.4.3.3: all that was learnt in the clear is discarded
+    } else if (isElement(element, 'auth', NS_SASL)) {
+      this.#failLogin(new SaslError('encryption-required')) // RFC 6120 §6.5.4
+    } else {
+      this.#refuse(element)
+    }
+  }
+
+  #onLogin(element: Element): void {
+    if (element.getNS() !== NS_SASL) {
+      this.#refuse(element)
+      return
+    }
+    const { authenticator, mechanisms, domain, log } = this.#context
+    this.#sasl ??= new SaslNegotiation({ authenticator, mechanisms, domain, isSecure: this.#isSecure() })
+    const sasl = this.#sasl
+    this.hold(HOLD_LOGIN)
+    sasl
+      .take(element)
+      .then((step) => {
+        if (this.#state !== 'login') return
+        if (step.kind === 'success') this.#checkSender(step.account)
+        this.#transport.write(serialize(renderStep(step), ''))
+        if (step.kind === 'challenge') return
+        log.info({ what: 'sasl_succeeded', stream: this.#id, mechanism: sasl.mechanism, account: step.account.bare })
+        this.#account = step.account
+        this.#sasl = undefined
+        this.#reader.setLimits(this.#context.limits.authenticated)
+        this.#state = 'wait-open'
+        this.#restart() // RFC 6120 §6.4.6
+      })
+      .catch((error: unknown) => this.#guard(() => this.#onLoginError(error, sasl.mechanism)))
+      .finally(() => this.release(HOLD_LOGIN))
+  }
+
+  #onLoginError(error: unknown, mechanism: string): void {
+    if (this.#state !== 'login') return
+    if (error instanceof StreamError) throw error
+    if (error instanceof SaslError) {
+      this.#failLogin(error, mechanism)
+      return
+    }
+    this.#context.log.error({ what: 'sasl_defect', stream: this.#id, error })
+    this.#failLogin(new SaslError('temporary-auth-failure'), mechanism)
+  }
+
+  #failLogin(error: SaslError, mechanism = ''): void {
+    const { log, limits } = this.#context
+    log.warn({
+      what: 'sasl_failed',
+      stream: this.#id,
+      mechanism,
+      condition: error.condition,
+      address: this.remoteAddress,
+    })
+    this.#transport.write(serialize(error.toElement(), ''))
+    // RFC 6120 §6.4.5.
+    if (++this.#failedLogins >= limits.loginAttempts)
+      throw new StreamError('policy-violation', 'too many failed logins')
+  }
+
+  /** RFC 6120 §6.4.6: on a protected stream the header names whom the login was for. */
+  #checkSender(account: Jid | undefined): void {
+    const from = this.#header?.from
+    if (account && from && this.#isSecure() && from.bare !== account.bare) {
+      throw new StreamError('invalid-from', 'the stream header names another account')
+    }
+  }
+
+  /** RFC 6120 §7.6, §7.7. */
+  #onBind(iq: Element): void {
+    const request = childOf(iq, 'bind', NS_BIND)
+    // Nothing but binding is served before it. RFC 6120 §7.1.
+    if (!this.#account || !request || !isPlainStanza(iq) || attr(iq, 'type') !== 'set') {
+      this.#refuse(iq)
+      return
+    }
+    const id = attr(iq, 'id')
+    const user = this.#tryBind(this.#account, id, childOf(request, 'resource', NS_BIND))
+    if (user instanceof StanzaError) {
+      this.#reply(el('iq', { type: 'error', id }, user.toElement()))
+      return
+    }
+    this.#user = user
+    this.#state = 'bound'
+    clearTimeout(this.#timer)
+    this.#reply(el('iq', { type: 'result', id }, el('bind', { xmlns: NS_BIND }, el('jid', {}, user.fullJid.full))))
+    user.start()
+  }
+
+  #tryBind(account: Jid, id: string | undefined, resource: Element | undefined): StreamUser | StanzaError {
+    if (!id) return new StanzaError('modify', 'bad-request', 'an iq has an id') // RFC 6120 §8.1.3
+    try {
+      return this.#context.bind(this, account, resource && textOf(resource))
+    } catch (error) {
+      if (error instanceof StanzaError) return error
+      throw error
+    }
+  }
+
+  #reply(stanza: Element): void {
+    this.#transport.write(this.#framing.stanza(serialize(stanza)))
+  }
+
+  // --- bound ---
+
+  #onBound(element: Element): void {
+    if (!isPlainStanza(element)) {
+      this.#refuse(element)
+      return
+    }
+    if (element.name === 'iq' && attr(element, 'type') === 'set' && attr(element, 'to') === undefined) {
+      const reply = this.#negotiated(element)
+      if (reply) {
+        this.#reply(reply)
+        return
+      }
+    }
+    this.#user?.receive(element)
+  }
+
+  /** Answers what belongs to the stream though it comes as a stanza; undefined: it does not. */
+  #negotiated(iq: Element): Element | undefined {
+    // COMPAT(clients of RFC 3921): a session exists since the resource was bound.
+    if (childOf(iq, 'session', NS_SESSION)) return resultReply(iq)
+    // RFC 6120 §7.1: one resource per stream.
+    if (childOf(iq, 'bind', NS_BIND)) return errorReply(iq, new StanzaError('cancel', 'not-allowed', 'already bound'))
+    return undefined
+  }
+
+  /** An element that this state does not take. @throws StreamError */
+  #refuse(element: Element): void {
+    const ns = element.getNS() ?? ''
+    if (ns === NS_STREAM && element.getName() === 'error') {
+      const condition = element.getChildElements()[0]?.getName()
+      this.#context.log.info({ what: 'peer_stream_error', stream: this.#id, condition: condition?.slice(0, 64) })
+      this.#close() // RFC 6120 §4.9.1.1
+    } else if (ns === NS_TLS) {
+      // RFC 6120 §5.4.2.2: not offered here, or malformed.
+      this.#transport.write(serialize(el('failure', { xmlns: NS_TLS }), ''))
+      this.#close()
+    } else {
+      throw refusal(element, ns)
+    }
+  }
+
+  // --- closing ---
+
+  /** Our closing tag; RFC 6120 §4.4. What uses the stream learns now that nothing more is sent. */
+  #close(): void {
+    if (this.#state === 'closed' || this.#state === 'closing') {
+      clearTimeout(this.#timer)
+      this.#endUser()
+      return
+    }
+    const { closeMs } = this.#context.timeouts
+    this.#transport.write(this.#framing.close)
+    this.#state = 'closing'
+    clearTimeout(this.#timer)
+    // On TCP our side ends with the tag, and the peer's tag and end are waited for within closeMs. A WebSocket has no
+    // half of a connection to close: RFC 7395 §3.6 waits for <close/> first, unless nobody reads it.
+    if (this.kind === 'tcp' || this.#isPeerClosed || this.#held !== 0) this.#transport.end(closeMs)
+    else this.#setTimer(() => this.#transport.end(closeMs))
+    this.#endUser()
+  }
+
+  #endUser(): void {
+    const user = this.#user
+    this.#user = undefined
+    user?.onEnded()
+  }
+
+  #onLoginTimeout(): void {
+    this.fail(new StreamError('connection-timeout', 'no login in time'))
+  }
+
+  #setTimer(run: () => void): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(run, this.#context.timeouts.closeMs)
+  }
+
+  #restart(): void {
+    this.#reader.restart()
+    this.#isHeaderSent = false
+    this.#header = undefined
+    this.#id = randomUUID() // RFC 6120 §5.4.3.3, §6.4.6: a new one for each stream
+  }
+
+  #sendHeader(to: string | undefined, hasVersion: boolean): void {
+    this.#isHeaderSent = true
+    this.#transport.write(this.#framing.header({ from: this.#context.domain, id: this.#id, to, hasVersion }))
+  }
+
+  /** Runs the reader; input that is not XMPP ends the stream, and nothing of it can be read any more. */
+  #read(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      if (this.#state === 'closing') this.#transport.end(this.#context.timeouts.closeMs)
+      else this.fail(streamError(error, this.#context.log))
+    }
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.fail(streamError(error, this.#context.log))
+    }
+  }
+}
+
+function isPlainStanza(element: Element): boolean {
+  const { name } = element
+  return (name === 'iq' || name === 'message' || name === 'presence') && element.getNS() === NS_CLIENT
+}
+
+function refusal(element: Element, ns: string): StreamError {
+  const isStanzaName = stanzaName(element) !== undefined
+  if (ns === NS_CLIENT && isStanzaName) {
+    // RFC 6120 §4.8.5: no prefix on the content namespace; §4.9.3.12: no stanza before its time.
+    return element.name.includes(':') ? new StreamError('bad-namespace-prefix') : new StreamError('not-authorized')
+  }
+  // RFC 6120 §4.8.3.
+  if (isStanzaName && (ns === '' || ns === 'jabber:server')) return new StreamError('invalid-namespace')
+  // A login out of turn. RFC 6120 §4.9.3.12.
+  if (ns === NS_SASL) return new StreamError('not-authorized')
+  return new StreamError('unsupported-stanza-type') // RFC 6120 §4.8.4
+}
+
+/** Anything that is not a stream error is a defect of ours. */
+function streamError(error: unknown, log: Logger): StreamError {
+  if (error instanceof StreamError) return error
+  log.error({ what: 'stream_defect', error })
+  return new StreamError('internal-server-error', '', { cause: error })
+}
