@@ -19,7 +19,6 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type BuildOptions, build } from 'esbuild'
-import { inject } from 'postject'
 
 const DIST = 'dist'
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
@@ -105,8 +104,9 @@ async function buildBinary(): Promise<void> {
   copyFileSync(realpathSync(process.execPath), binary)
   chmodSync(binary, 0o755)
   strip(binary)
-  const { readFileSync } = await import('node:fs')
-  await inject(binary, 'NODE_SEA_BLOB', readFileSync(blob), { sentinelFuse: SENTINEL })
+  execFileSync('node_modules/.bin/postject', [binary, 'NODE_SEA_BLOB', blob, '--sentinel-fuse', SENTINEL], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
   rmSync(work, { recursive: true })
   report('sacm')
 }

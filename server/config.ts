@@ -75,7 +75,11 @@ const OPTIONS = {
     'bytes',
   ),
   'limits.resources': option(integer(10, 1, 10_000), 'sessions per account; more: resource-constraint', 'sessions'),
-  'limits.sessions': option(integer(100_000, 1, 10_000_000), 'connections in all; more: refused', 'connections'),
+  'limits.connections': option(
+    integer(100_000, 1, 10_000_000),
+    'TCP connections per listener; more are dropped',
+    'connections',
+  ),
   'limits.saslAttempts': option(integer(3, 1, 20), 'failed logins on one connection before it is closed', 'attempts'),
   'limits.storageQueue': option(
     integer(50_000, 100, 10_000_000),
@@ -93,9 +97,9 @@ const OPTIONS = {
     'seconds',
   ),
   'timeouts.closeSeconds': option(integer(5, 1, 60), 'wait for the other side of a closing handshake', 'seconds'),
-  'timeouts.idleSeconds': option(
-    integer(600, 10, 86_400),
-    'silence after which a connection is closed; a ping is sent at half of it',
+  'timeouts.slowReaderSeconds': option(
+    integer(30, 1, 600),
+    'how long a client may leave its output unread before it is dropped',
     'seconds',
   ),
 } as const satisfies Record<string, Option<z.ZodType>>

@@ -1,12 +1,12 @@
 /** Runs a verb of administration: in the server that runs on the data folder, or on the folder itself when none does. */
 
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { administration } from '../../server/administration.ts'
 import { openAccounts } from '../../server/auth/accounts.ts'
 import type { Config } from '../../server/config.ts'
 import { AdministrationError, callControl } from '../../server/control.ts'
 import { createLogger } from '../../server/log.ts'
+import { databaseFile } from '../../server/server.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { FolderLocked } from '../../server/storage/sqlite.ts'
 import { programAssets } from './assets.ts'
@@ -55,8 +55,4 @@ async function administerFolder(config: Config, verb: string, args: unknown): Pr
   } finally {
     await storage.close()
   }
-}
-
-export function databaseFile(dataDir: string): string {
-  return join(dataDir, 'sacm.sqlite')
 }

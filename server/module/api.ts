@@ -184,8 +184,8 @@ export interface Endpoint {
 
 /** What a module adds to `<stream:features/>`. */
 export interface StreamFeature {
-  /** Undefined: not in this state. `bind` is after authentication, `sasl` before it (and inside TLS). */
-  advertise(state: 'sasl' | 'bind'): Element | undefined
+  /** Undefined: not in this state. `bind` is after authentication, `login` before it (and inside TLS). */
+  advertise(state: 'login' | 'bind'): Element | undefined
 }
 
 /** What has been registered at an address, for the modules that tell others (disco, caps, the documentation). */

@@ -87,7 +87,8 @@ export class ModuleHost {
   }
 
   /** What modules add to `<stream:features/>` in this state. */
-  streamFeatures(state: 'sasl' | 'bind'): Element[] {
+  streamFeatures(state: 'tls' | 'login' | 'bind'): Element[] {
+    if (state === 'tls') return [] // RFC 6120 §5.3.1: nothing but STARTTLS
     return this.#features.map((feature) => feature.advertise(state)).filter((element) => element !== undefined)
   }
 

@@ -1,0 +1,178 @@
+/** The composition root: builds every part in order from the configuration and the module list; closes in reverse. */
+
+import { join } from 'node:path'
+import { ensureCa } from '../certs/ca.ts'
+import { ensureServerCertificate } from '../certs/issue.ts'
+import { administration, ensureAdmin } from './administration.ts'
+import { openAccounts } from './auth/accounts.ts'
+import type { Config } from './config.ts'
+import { controlPath, listenControl } from './control.ts'
+import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
+import type { Logger } from './log.ts'
+import type { Module } from './module/api.ts'
+import { ModuleHost } from './module/host.ts'
+import type { TlsMaterial } from './net/tls.ts'
+import { HookTable } from './route/hooks.ts'
+import { PresenceRouter } from './route/presence.ts'
+import { Router } from './route/router.ts'
+import { type C2s, createC2s } from './session/c2s.ts'
+import { StreamError } from './stanza/errors.ts'
+import { parseJid } from './stanza/jid.ts'
+import type { Assets } from './storage/assets.ts'
+import { openStorage } from './storage/client.ts'
+import { VERSION } from './version.ts'
+
+export interface ServerParts {
+  readonly config: Config
+  readonly modules: readonly Module[]
+  readonly assets: Assets
+  readonly log: Logger
+  /** The server cannot go on: storage has died. Its caller should close it and end. */
+  onFailure(error: Error): void
+}
+
+export interface RunningServer {
+  readonly domain: string
+  readonly ports: { readonly c2s: number; readonly tls: number; readonly https: number }
+  /** The first administrator's password, when it was made by this start. */
+  readonly adminPassword: string | undefined
+  /** Re-reads certificates; sessions go on with the old ones. */
+  reload(): Promise<void>
+  /** Tells every client, lets what is under way finish, and closes everything. Idempotent. */
+  close(): Promise<void>
+}
+
+/** Files in the data folder. */
+export const databaseFile = (dataDir: string): string => join(dataDir, 'sacm.sqlite')
+export const certificateDir = (dataDir: string): string => join(dataDir, 'certs')
+
+/** @throws FolderLocked, JidError for the domain, errors of the listeners; what was opened before is closed again */
+export async function startServer({ config, modules, assets, log, onFailure }: ServerParts): Promise<RunningServer> {
+  const closers: (() => Promise<void> | void)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close()
+  }
+  try {
+    const dataDir = config['data.dir']
+    const domain = parseJid(config.domain).domain
+    const clock = { now: () => Date.now() }
+
+    const storage = await openStorage({
+      file: databaseFile(dataDir),
+      assets,
+      log,
+      maxQueue: config['limits.storageQueue'],
+      onFailure,
+    })
+    closers.push(() => storage.close())
+    const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
+    const adminPassword = await ensureAdmin(accounts, dataDir)
+    const tls = await readTls(dataDir, domain)
+    const https = createHttps(tls)
+    closers.push(() => https.close())
+
+    // Sessions hand stanzas up to the router, which is made after them: the road is connected before anyone listens.
+    let router: Router
+    let host: ModuleHost
+    const hooks = new HookTable(log.child('hooks'))
+    const c2s: C2s = createC2s({
+      domain,
+      isLocalDomain: (name) => name === domain,
+      accounts,
+      tls,
+      listeners: {
+        c2s: { host: config.host, port: config['c2s.port'], mechanisms: config['c2s.mechanisms'] },
+        tls: { host: config.host, port: config['tls.port'], mechanisms: config['tls.mechanisms'] },
+        websocket: { server: https.server, path: WEBSOCKET_PATH, mechanisms: config['https.mechanisms'] },
+      },
+      limits: {
+        stanzaBytes: config['limits.stanzaBytes'],
+        anonymousBytes: config['limits.preAuthStanzaBytes'],
+        maxOutputBytes: config['limits.outputBytes'],
+        queuedStanzas: config['limits.sessionQueue'],
+        maxConnections: config['limits.connections'],
+        resourcesPerAccount: config['limits.resources'],
+        loginAttempts: config['limits.saslAttempts'],
+      },
+      timeouts: {
+        authMs: config['timeouts.authSeconds'] * 1000,
+        closeMs: config['timeouts.closeSeconds'] * 1000,
+        slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
+      },
+      extraFeatures: (stage) => host.streamFeatures(stage),
+      onBound: (session) => {
+        hooks.emit('session.bound', { session })
+      },
+      onStanza: (session, stanza) => router.receive(session, stanza),
+      onClosed: (session) => {
+        presence.ended(session)
+        hooks.emit('session.closed', { session })
+      },
+      log: log.child('c2s'),
+    })
+    const sessions = c2s.registry
+    const presence = new PresenceRouter(sessions, hooks)
+    router = new Router({ domain, sessions, accounts, storage, presence, hooks, log: log.child('route') })
+    presence.connect((session, stanza) => router.relayPresence(session.fullJid, stanza))
+    closers.push(() => router.close())
+
+    host = new ModuleHost({
+      domain,
+      version: VERSION,
+      router,
+      hooks,
+      storage,
+      accounts,
+      sessions,
+      profiles: new Set(config.profile),
+      clock,
+      log: log.child('module'),
+      config: config.modules,
+    })
+    host.load(modules)
+    closers.push(() => host.close())
+    closers.push(
+      accounts.onChange(({ kind, bareJid }) => {
+        hooks.emit(kind === 'removed' ? 'account.removed' : 'account.changed', { bareJid })
+      }),
+    )
+    await host.start()
+
+    const reload = async (): Promise<void> => {
+      const next = await readTls(dataDir, domain)
+      c2s.reload(next)
+      https.reload(next)
+      log.info({ what: 'certificates_reloaded' })
+    }
+    const administer = administration({
+      domain,
+      accounts,
+      sessionsOf: (bareJid) => sessions.of(bareJid).length,
+      endSessions: (bareJid) => {
+        for (const session of sessions.of(bareJid))
+          sessions.close(session, new StreamError('reset', 'the account was changed'))
+      },
+      reload,
+    })
+    const control = await listenControl(dataDir, administer, log.child('control'))
+    closers.push(() => control.close())
+
+    const httpsPort = await https.listen(config.host, config['https.port'])
+    const listening = await c2s.listen()
+    closers.push(() => c2s.close(new StreamError('system-shutdown', 'the server is shutting down')))
+    const ports = { c2s: listening.c2s ?? 0, tls: listening.tls ?? 0, https: httpsPort }
+    log.info({ what: 'server_ready', domain, ...ports, control: controlPath(dataDir), version: VERSION })
+    return { domain, ports, adminPassword, reload, close: closeAll }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** The operator's certificate, or one of our own CA made now. */
+async function readTls(dataDir: string, domain: string): Promise<TlsMaterial> {
+  const dir = certificateDir(dataDir)
+  await ensureCa(dir)
+  const { cert, key } = await ensureServerCertificate(dir, domain)
+  return { cert, key }
+}
