@@ -3,5 +3,7 @@
 import { accountOperations } from '../server/auth/store.ts'
 import { runStorageWorker } from '../server/storage/worker.ts'
 import { pubsubOperations } from './pubsub/store.sqlite.ts'
+import { repositoryOperations } from './repository/store.sqlite.ts'
+import { sacmOperations } from './sacm/store.sqlite.ts'
 
-runStorageWorker([...accountOperations, ...pubsubOperations])
+runStorageWorker([...accountOperations, ...pubsubOperations, ...repositoryOperations, ...sacmOperations])

@@ -1,8 +1,8 @@
 /** Repository answers, Element to typed value and back. SACM-XMPP §4, urn:sacm-xmpp:repository:0. */
 
-import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
+import { type Page, parseRsmAnswer, renderRsm } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
-import { childElements, childOf, Element, el } from '../../server/xml/element.ts'
+import { childElements, Element, el } from '../../server/xml/element.ts'
 import { NS_RSM } from '../../server/xml/namespaces.ts'
 import {
   type EndpointRow,
@@ -19,7 +19,6 @@ import {
   openPayload,
   optional,
   optionalBoolean,
-  optionalInteger,
   type Place,
   payloadInvalid,
   required,
@@ -87,26 +86,8 @@ function parsePage<T>(element: Element, kind: string, row: string, parse: (place
   const rows = new Element(kind)
   rows.children = element.children.filter((child) => !(child instanceof Element && child.getNS() === NS_RSM))
   const items = childPlaces({ ...place, element: rows }, NS_REPOSITORY, [row]).map(parse)
-  return { page: { items, ...parseRsmAnswer(element, place) }, withheld: requiredInteger(place, 'withheld', 0, 1e15) }
-}
-
-/** XEP-0059 §2.1: first with its index, last and count. */
-function parseRsmAnswer(element: Element, place: Place): Omit<Page<unknown>, 'items'> {
-  const set = childOf(element, 'set', NS_RSM)
-  if (!set) return { count: undefined, first: undefined, last: undefined }
-  const first = childOf(set, 'first', NS_RSM)
-  const count = set.getChildText('count', NS_RSM)
-  const at = { element: first ?? set, path: `${place.path}/set/first`, section: SECTION }
-  const index = first ? optionalInteger(at, 'index', 0, 1e15) : undefined
-  if (count !== null && !/^\d{1,15}$/.test(count)) {
-    throw payloadInvalid({ path: `${place.path}/set/count`, section: SECTION }, '', 'the count is no number')
-  }
-  return {
-    count: count === null ? undefined : Number(count),
-    first: first?.getText(),
-    last: set.getChildText('last', NS_RSM) ?? undefined,
-    ...(index === undefined ? {} : { index }),
-  }
+  const bounds = parseRsmAnswer(element) ?? { count: undefined, first: undefined, last: undefined }
+  return { page: { items, ...bounds }, withheld: requiredInteger(place, 'withheld', 0, 1e15) }
 }
 
 function renderEndpointRow(row: EndpointRow): Element {

@@ -1,6 +1,6 @@
 /** Repository queries, Element to typed value and back. SACM-XMPP §4, urn:sacm-xmpp:repository:0. */
 
-import { parseRsm, type RsmRequest } from '../../server/stanza/rsm.ts'
+import { parseRsm, renderRsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { type Element, el } from '../../server/xml/element.ts'
 import { NS_RSM } from '../../server/xml/namespaces.ts'
@@ -153,15 +153,4 @@ function queryAttributes(query: RepositoryQuery): Record<string, string | number
 
 function dateTime(time: number | undefined): string | undefined {
   return time === undefined ? undefined : formatDateTime(time)
-}
-
-/** XEP-0059 §2.2 to §2.6. */
-function renderRsmRequest(request: RsmRequest): Element {
-  const children: (Element | undefined)[] = [
-    request.max === undefined ? undefined : el('max', {}, String(request.max)),
-    request.after === undefined ? undefined : el('after', {}, request.after),
-    request.before === undefined ? undefined : el('before', {}, request.before),
-    request.index === undefined ? undefined : el('index', {}, String(request.index)),
-  ]
-  return el('set', { xmlns: NS_RSM }, ...children)
 }
