@@ -1,6 +1,8 @@
 /** The error table of XEP-0060: every way in which a request is refused, by its application condition. */
 
-import { errorTable, type StanzaError } from '../../server/stanza/errors.ts'
+import { Refusal } from '../../server/module/api.ts'
+import { errorTable, StanzaError } from '../../server/stanza/errors.ts'
+import type { Element } from '../../server/xml/element.ts'
 
 export const NS_PUBSUB_ERRORS = 'http://jabber.org/protocol/pubsub#errors'
 
@@ -65,7 +67,23 @@ export function pubsubError(key: PubsubErrorKey, text?: string, feature = FEATUR
 /** All keys, for the test that reaches every row over the wire. */
 export const PUBSUB_ERROR_KEYS: readonly string[] = Object.keys(ROWS)
 
-/** True when the text is a row of this table. */
-export function isPubsubErrorKey(key: string): key is PubsubErrorKey {
+/** Refusals of this module's operations carry their key behind this, apart from those of other modules. */
+export const REFUSAL_PREFIX = 'pubsub.'
+
+/** What a rejected operation means to the peer; anything but a refusal of this module stays what it is. */
+export function asPubsubError(error: unknown): unknown {
+  if (!(error instanceof Refusal) || !error.key.startsWith(REFUSAL_PREFIX)) return error
+  const key = error.key.slice(REFUSAL_PREFIX.length)
+  if (!isPubsubErrorKey(key)) return error
+  return pubsubError(key, error.message === error.key ? undefined : error.message)
+}
+
+/** The error with what was refused beside it. XEP-0060 §8.8.2.4, §8.9.2.4. */
+export function withPayload(error: StanzaError, payload: Element): StanzaError {
+  const { type, condition, message, application } = error
+  return new StanzaError(type, condition, message, { application, payload })
+}
+
+function isPubsubErrorKey(key: string): key is PubsubErrorKey {
   return Object.hasOwn(ROWS, key)
 }

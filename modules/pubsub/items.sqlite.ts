@@ -1,7 +1,7 @@
 /** Items on SQLite: published, retracted, purged, read by id and by page. XEP-0060 §6.5, §7, §8.5; XEP-0059. */
 
 import { and, asc, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
-import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
+import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { unmetPrecondition } from './node-config.ts'
 import { configOf, enforce, itemLimit, type NodeRow, nodeOf, plus, refuse, standingOf } from './queries.sqlite.ts'
@@ -351,7 +351,7 @@ export const readItems: PubsubStore['readItems'] = {
       if (!row || !isVisible(row.scope, visible)) continue
       chars += row.payload?.length ?? 0
       if (chars > maxChars && found.length > 0)
-        throw new Refusal('tooManyItems', 'these items are too large for one answer; ask for fewer')
+        refuse('tooManyItems', 'these items are too large for one answer; ask for fewer')
       found.push(itemOf(row))
     }
     return found

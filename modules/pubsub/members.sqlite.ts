@@ -175,10 +175,10 @@ function mayAdd(tx: Tx, node: NodeRow, { bareJid }: SubscriptionChange, room: nu
 export const forgetAccount: PubsubStore['forgetAccount'] = {
   name: 'pubsub.forgetAccount',
   kind: 'write',
-  run(tx, account) {
+  run(tx, { bareJid }) {
     const q = tx.use(queries)
-    for (const { node } of q.nodesOf.all(account)) endSubscriptions(tx, node, account.bareJid, () => false)
-    q.forget.run(account)
-    return account
+    for (const { node } of q.nodesOf.all({ bareJid })) endSubscriptions(tx, node, bareJid, () => false)
+    q.forget.run({ bareJid })
+    return { bareJid }
   },
 }

@@ -1,8 +1,8 @@
 /** What the verbs of pubsub's store share on SQLite: rows and records, the node of a request, who the actor is there. */
 
-import { and, count, eq, type SQL, sql } from 'drizzle-orm'
+import { type AnyColumn, and, count, eq, type SQL, sql } from 'drizzle-orm'
 import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
-import type { PubsubErrorKey } from './errors.ts'
+import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
 import type { Affiliation, Standing, Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
@@ -46,13 +46,13 @@ const queries = (db: Db) => ({
 })
 
 /** `column + :name`, to change a count in place. */
-export function plus(column: SQL.Aliased | typeof nodes.itemCount, name: string): SQL {
+export function plus(column: AnyColumn, name: string): SQL {
   return sql`${column} + ${ph(name)}`
 }
 
 /** Refuses by a key of errors.ts. */
 export function refuse(key: PubsubErrorKey, text?: string): never {
-  throw new Refusal(key, text)
+  throw new Refusal(`${REFUSAL_PREFIX}${key}`, text)
 }
 
 /** Refuses when the verdict says so. */

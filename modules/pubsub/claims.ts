@@ -1,0 +1,55 @@
+/** The NodeIDs that other modules own, and what each account sees there. api.ts says what a claim means. */
+
+import type { Jid } from '../../server/stanza/jid.ts'
+import type { ClaimedNodes } from './api.ts'
+import { pubsubError } from './errors.ts'
+import type { Visible } from './store.ts'
+
+export class Claims {
+  readonly #claims: ClaimedNodes[] = []
+
+  add(nodes: ClaimedNodes): void {
+    this.#claims.push(nodes)
+  }
+
+  /** Who owns the NodeID; undefined: pubsub's own rules hold there. */
+  of(nodeId: string): ClaimedNodes | undefined {
+    return this.#claims.find((claim) => claim.owns(nodeId))
+  }
+
+  /** @throws StanzaError not-allowed, for everyone: a claimed node has no owner. SACM-XMPP §2 */
+  refuseOwner(nodeId: string): void {
+    if (this.of(nodeId)) throw pubsubError('claimedNode', `${nodeId} belongs to the server`)
+  }
+
+  /** The items that an account sees at a node; an empty list: none at all. */
+  visible(bareJid: string, nodeId: string): Visible {
+    const scopes = this.of(nodeId)?.visibleScopes(bareJid, nodeId) ?? 'all'
+    return scopes === 'all' ? 'all' : [...scopes]
+  }
+
+  /** May the account see an item of this scope? Asked for each recipient of an event. */
+  maySee(bareJid: string, nodeId: string, scope: string | undefined): boolean {
+    const scopes = this.of(nodeId)?.visibleScopes(bareJid, nodeId) ?? 'all'
+    return scopes === 'all' || (scopes.size > 0 && (scope === undefined || scopes.has(scope)))
+  }
+
+  /** May the entity do anything at a claimed node? Such nodes are listed for it. */
+  mayUse(actor: Jid, nodeId: string): boolean {
+    const claim = this.of(nodeId)
+    if (!claim) return false
+    return (
+      isAllowed(() => claim.authorizeSubscribe(actor, nodeId)) || isAllowed(() => claim.authorizePublish(actor, nodeId))
+    )
+  }
+}
+
+function isAllowed(authorize: () => void): boolean {
+  try {
+    authorize()
+    return true
+  } catch {
+    // The reason is told to who asks for the thing itself.
+    return false
+  }
+}

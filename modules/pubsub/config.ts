@@ -1,0 +1,48 @@
+/** The options of pubsub: `pubsub.create=anyone` in sacm.toml and its like. */
+
+import { z } from 'zod'
+
+const whole = (fallback: number, min: number, max: number, text: string) =>
+  z.coerce.number().int().min(min).max(max).default(fallback).describe(text)
+
+export const pubsubConfig = z.object({
+  create: z
+    .enum(['anyone', 'roles'])
+    .default('roles')
+    .describe('who may create nodes: any account, or those with a role; others: forbidden'),
+  nodesMax: whole(10_000, 1, 1_000_000, 'nodes in all; more: resource-constraint with max-nodes-exceeded'),
+  itemsMax: whole(
+    1_000_000,
+    1,
+    100_000_000,
+    'items a node keeps at most, and what max_items=max means; the oldest go; a larger max_items: not-acceptable',
+  ),
+  payloadMaxBytes: whole(
+    262_144,
+    1_024,
+    16_777_216,
+    'bytes of one payload; more: not-acceptable with payload-too-big; bounded by limits.stanzaBytes too',
+  ),
+  subscriptionsPerNodeMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    'subscriptions to one node; more: policy-violation with too-many-subscriptions',
+  ),
+  subscriptionsPerAccountMax: whole(
+    1_000,
+    1,
+    100_000,
+    'subscriptions of one account; more: policy-violation with too-many-subscriptions',
+  ),
+  affiliationsPerNodeMax: whole(10_000, 1, 1_000_000, 'affiliations at one node; more: not-acceptable'),
+  pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
+  pageMaxChars: whole(
+    1_048_576,
+    16_384,
+    67_108_864,
+    'characters of payload in one answer; the rest by RSM; one item is sent whatever its size',
+  ),
+})
+
+export type PubsubConfig = z.infer<typeof pubsubConfig>

@@ -1,0 +1,73 @@
+/** What the use cases share: who asks, and the parts they work with. */
+
+import type { AccountView, Logger, Operation, Storage } from '../../server/module/api.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
+import type { Claims } from './claims.ts'
+import type { PubsubConfig } from './config.ts'
+import { asPubsubError, pubsubError } from './errors.ts'
+import type { Notifier } from './notify.ts'
+import type { NodeView, Replica } from './replica.ts'
+import type { Actor, ItemKey, PubsubStore, SubscriptionRecord } from './store.ts'
+
+export interface PubsubParts {
+  readonly domain: string
+  readonly store: PubsubStore
+  readonly storage: Storage
+  readonly accounts: AccountView
+  readonly replica: Replica
+  readonly notifier: Notifier
+  readonly claims: Claims
+  readonly log: Logger
+  config(): Readonly<PubsubConfig>
+}
+
+/** Who asks, and at which of the service's addresses. */
+export interface Asker {
+  readonly jid: Jid
+  readonly address: string
+  readonly actor: Actor
+}
+
+export function askerOf(accounts: AccountView, jid: Jid, address: string): Asker {
+  return { jid, address, actor: { bareJid: jid.bare, isAdmin: accounts.roles(jid.bare).has('admin') } }
+}
+
+/**
+ * Runs an operation; `applied` sees the result at commit, in commit order.
+ * @throws StanzaError of the table when the operation refuses (as a rejection)
+ */
+export async function run<A, R>(
+  parts: PubsubParts,
+  operation: Operation<A, R>,
+  args: A,
+  applied?: (result: R) => void,
+): Promise<R> {
+  try {
+    // Called before the first await: the order of submission is the order of commit.
+    return await parts.storage.run(operation, args, applied)
+  } catch (error) {
+    throw asPubsubError(error)
+  }
+}
+
+/** The node, from memory. @throws StanzaError item-not-found */
+export function nodeView(parts: PubsubParts, nodeId: string): NodeView {
+  const node = parts.replica.get(nodeId)
+  if (!node) throw pubsubError('nodeNotFound', `no node ${nodeId}`)
+  return node
+}
+
+/** Tells entities that their subscription ended without their doing. XEP-0060 §8.8.4, §13.14. */
+export function notifyEnded(parts: PubsubParts, node: NodeView, ended: readonly SubscriptionRecord[]): void {
+  for (const subscription of ended) {
+    const { nodeId, jid } = subscription
+    parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, state: 'none' })
+  }
+}
+
+/** Items that went because the node is full: logged, and told when the node tells of retractions. §7.1.2.5. */
+export function notifyPruned(parts: PubsubParts, node: NodeView, pruned: readonly ItemKey[]): void {
+  if (pruned.length === 0) return
+  parts.log.debug({ what: 'items_pruned', node: node.record.nodeId, items: pruned.length })
+  if (node.record.config.notifyRetract) parts.notifier.retracted(node, pruned)
+}

@@ -1,0 +1,166 @@
+/** Nodes and items in service discovery. XEP-0060 §5.1 to §5.5; XEP-0030, XEP-0059, XEP-0128. */
+
+import type { DiscoInfo, DiscoItem, DiscoItemsHandler, DiscoQuery } from '../../server/module/api.ts'
+import type { DataForm, FormField } from '../../server/stanza/forms.ts'
+import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
+import { formatDateTime } from '../../server/stanza/time.ts'
+import { type Asker, askerOf, type PubsubParts } from './context.ts'
+import type { NodeView } from './replica.ts'
+import { maySee } from './rules.ts'
+import { authorizeRetrieve, pageOf, readPage } from './subscriber.ts'
+import { NS_PUBSUB } from './xml.ts'
+
+const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
+
+/** §11: what holds, each as its own feature. `access-open` tells the default access model. */
+export const FEATURES: readonly string[] = [
+  NS_PUBSUB,
+  ...[
+    'access-open',
+    'config-node',
+    'config-node-max',
+    'create-and-configure',
+    'create-nodes',
+    'delete-items',
+    'delete-nodes',
+    'instant-nodes',
+    'item-ids',
+    'manage-subscriptions',
+    'member-affiliation',
+    'meta-data',
+    'modify-affiliations',
+    'multi-items',
+    'outcast-affiliation',
+    'persistent-items',
+    'publish',
+    'publish-only-affiliation',
+    'publish-options',
+    'publisher-affiliation',
+    'purge-nodes',
+    'retract-items',
+    'retrieve-affiliations',
+    'retrieve-default',
+    'retrieve-items',
+    'retrieve-subscriptions',
+    'rsm',
+    'subscribe',
+  ].map((name) => `${NS_PUBSUB}#${name}`),
+]
+
+/** §5.3, §5.4. Who may not see a node is told its kind and no more. */
+export function nodeInfo(parts: PubsubParts, query: DiscoQuery): DiscoInfo | undefined {
+  const node = parts.replica.get(query.node)
+  if (!node) return undefined
+  const asker = askerOf(parts.accounts, query.asker, query.to.bare)
+  return {
+    identities: [identityOf(node)],
+    features: [NS_PUBSUB],
+    forms: isListed(parts, asker, node) ? [metaData(node)] : [],
+  }
+}
+
+function identityOf({ record }: NodeView): { category: string; type: string; name?: string } {
+  const { title } = record.config
+  return { category: 'pubsub', type: 'leaf', ...(title && { name: title }) }
+}
+
+function metaData({ record, affiliations, subscribers }: NodeView): DataForm {
+  const { config, creator, createdAt, seenType } = record
+  const having = (wanted: string) => [...affiliations].filter(([, kind]) => kind === wanted).map(([bareJid]) => bareJid)
+  const fields: FormField[] = [
+    // RFC 8600: the type is told whether or not somebody configured it
+    { name: 'pubsub#type', type: 'text-single', values: textValue(config.type || seenType) },
+    { name: 'pubsub#creator', type: 'jid-single', values: [creator] },
+    { name: 'pubsub#creation_date', type: 'text-single', values: [formatDateTime(createdAt)] },
+    { name: 'pubsub#title', type: 'text-single', values: textValue(config.title) },
+    { name: 'pubsub#description', type: 'text-single', values: textValue(config.description) },
+    { name: 'pubsub#access_model', type: 'list-single', values: [config.accessModel] },
+    { name: 'pubsub#publish_model', type: 'list-single', values: [config.publishModel] },
+    { name: 'pubsub#max_items', type: 'text-single', values: [String(config.maxItems)] },
+    { name: 'pubsub#owner', type: 'jid-multi', values: having('owner') },
+    { name: 'pubsub#publisher', type: 'jid-multi', values: having('publisher') },
+    { name: 'pubsub#num_subscribers', type: 'text-single', values: [String(subscribers.size)] },
+  ]
+  return { type: 'result', formType: META_DATA_FORM, fields: fields.filter(({ values }) => values.length > 0) }
+}
+
+function textValue(text: string | undefined): readonly string[] {
+  return text ? [text] : []
+}
+
+/** §5.2, §15.1. */
+function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
+  const { nodeId, config } = node.record
+  if (parts.claims.of(nodeId)) return parts.claims.mayUse(asker.jid, nodeId)
+  return maySee(config, parts.replica.standing(node, asker.actor))
+}
+
+/** §5.2 without a node, §5.5 with one. */
+export async function listItems(
+  parts: PubsubParts,
+  query: Parameters<DiscoItemsHandler>[0],
+): Promise<Page<DiscoItem> | undefined> {
+  const asker = askerOf(parts.accounts, query.asker, query.to.bare)
+  if (query.node === undefined) return listNodes(parts, asker, query.page)
+  const node = parts.replica.get(query.node)
+  return node && listItemIds(parts, asker, node, query.page)
+}
+
+/** §5.5: the name is the ItemID, and there is no node attribute. */
+async function listItemIds(
+  parts: PubsubParts,
+  asker: Asker,
+  node: NodeView,
+  request: RsmRequest | undefined,
+): Promise<Page<DiscoItem>> {
+  const { nodeId, config } = node.record
+  const nothing = { items: [], count: 0, first: undefined, last: undefined }
+  // A node that keeps nothing has no items to list, which is no error here.
+  if (!config.persistItems) return nothing
+  const visible = authorizeRetrieve(parts, asker, node)
+  if (visible.length === 0) return nothing
+  const page = await readPage(parts, nodeId, visible, request, { maxItems: undefined, withPayloads: false })
+  const items = page.items.map(({ itemId }): DiscoItem => ({ jid: asker.address, name: itemId }))
+  return { ...pageOf(page), items }
+}
+
+/**
+ * Nodes in the order of their NodeIDs. That order tells where a page begins even when the node it was named by is no
+ * more, so there is no item-not-found here. XEP-0059 §2.4.
+ */
+function listNodes(parts: PubsubParts, asker: Asker, request: RsmRequest | undefined): Page<DiscoItem> {
+  const listed = parts.replica
+    .sortedNodeIds()
+    .map((nodeId) => parts.replica.get(nodeId))
+    .filter((node) => node !== undefined)
+    .filter((node) => isListed(parts, asker, node))
+  const { from, to } = span(
+    listed.map((node) => node.record.nodeId),
+    request,
+    parts.config().pageMaxItems,
+  )
+  const nodes = listed.slice(from, to)
+  const items = nodes.map(({ record }): DiscoItem => {
+    const { title } = record.config
+    return { jid: asker.address, node: record.nodeId, ...(title && { name: title }) }
+  })
+  const bounds = { first: nodes[0]?.record.nodeId, last: nodes.at(-1)?.record.nodeId }
+  return { items, count: listed.length, index: from, ...bounds }
+}
+
+/** Which part of the sorted ids a request means; without one, all. */
+function span(
+  sorted: readonly string[],
+  request: RsmRequest | undefined,
+  pageMax: number,
+): { from: number; to: number } {
+  if (!request) return { from: 0, to: sorted.length }
+  const max = Math.min(request.max ?? pageMax, pageMax)
+  const { after, before, index } = request
+  if (before !== undefined) {
+    const to = before === '' ? sorted.length : sorted.filter((id) => id < before).length
+    return { from: Math.max(0, to - max), to }
+  }
+  const from = after === undefined ? (index ?? 0) : sorted.filter((id) => id <= after).length
+  return { from, to: from + max }
+}

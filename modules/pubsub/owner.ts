@@ -1,0 +1,164 @@
+/** Create, configure, delete, purge, manage subscriptions and affiliations. XEP-0060 §8. */
+
+import { randomUUID } from 'node:crypto'
+import type { Element } from '../../server/xml/element.ts'
+import { type Asker, nodeView, notifyEnded, notifyPruned, type PubsubParts, run } from './context.ts'
+import { pubsubError, withPayload } from './errors.ts'
+import { configForm, configResult, defaultConfig } from './node-config.ts'
+import type { NodeView } from './replica.ts'
+import { mayManage } from './rules.ts'
+import type { NodeConfigured, SubscriptionChange } from './store.ts'
+import {
+  type EntityRequest,
+  type OwnerRequest,
+  renderConfig,
+  renderCreated,
+  renderDefault,
+  renderOwnerAffiliations,
+  renderOwnerSubscriptions,
+} from './xml.ts'
+
+type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
+
+/** §8.1: whoever may create becomes the owner. */
+export async function create(
+  parts: PubsubParts,
+  asker: Asker,
+  request: Extract<EntityRequest, { kind: 'create' }>,
+): Promise<Element> {
+  const nodeId = request.nodeId ?? randomUUID()
+  parts.claims.refuseOwner(nodeId)
+  const { create: who, nodesMax, ...bounds } = parts.config()
+  const { bareJid } = asker.actor
+  if (who === 'roles' && parts.accounts.roles(bareJid).size === 0)
+    throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
+  const config = { ...defaultConfig(bounds), ...request.config }
+  await run(parts, parts.store.createNode, { nodeId, creator: bareJid, config, nodesMax }, (node) =>
+    parts.replica.created(node),
+  )
+  return renderCreated(nodeId)
+}
+
+/** The node, for its owners. @throws StanzaError not-allowed, item-not-found, forbidden */
+function ownNode(parts: PubsubParts, asker: Asker, nodeId: string): NodeView {
+  parts.claims.refuseOwner(nodeId)
+  const node = nodeView(parts, nodeId)
+  const refusal = mayManage(parts.replica.standing(node, asker.actor))
+  if (refusal) throw pubsubError(refusal)
+  return node
+}
+
+/** §8.2.1. */
+export function getConfig(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getConfig'>): Element {
+  return renderConfig(nodeId, configForm(ownNode(parts, asker, nodeId).record.config))
+}
+
+/** §8.3. */
+export function getDefault(parts: PubsubParts): Element {
+  return renderDefault(configForm(defaultConfig(parts.config())))
+}
+
+/** §8.2.4. */
+export async function configure(parts: PubsubParts, asker: Asker, request: Request<'configure'>): Promise<undefined> {
+  const { nodeId, changes = {} } = request
+  parts.claims.refuseOwner(nodeId)
+  const { itemsMax } = parts.config()
+  await run(parts, parts.store.configureNode, { nodeId, actor: asker.actor, changes, itemsMax }, (result) =>
+    applyConfigured(parts, result, request.changes !== undefined),
+  )
+}
+
+function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
+  parts.replica.configured(result)
+  const { nodeId, config } = result.node
+  const node = parts.replica.get(nodeId)
+  if (!node) return
+  notifyEnded(parts, node, result.ended)
+  if (isChange && config.notifyConfig) {
+    // §8.2.5.3: the form only where payloads are delivered
+    const form = config.deliverPayloads ? configResult(config) : undefined
+    parts.notifier.toAll(node, { kind: 'configuration', nodeId, form })
+  }
+  notifyPruned(parts, node, result.pruned)
+}
+
+/** §8.4. */
+export async function deleteNode(parts: PubsubParts, asker: Asker, request: Request<'delete'>): Promise<undefined> {
+  const { nodeId, redirect } = request
+  parts.claims.refuseOwner(nodeId)
+  await run(parts, parts.store.deleteNode, { nodeId, actor: asker.actor }, () => {
+    const node = parts.replica.deleted(nodeId)
+    if (node?.record.config.notifyDelete) parts.notifier.toAll(node, { kind: 'delete', nodeId, redirect })
+  })
+}
+
+/** §8.5: one notification, not one per item. */
+export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Request<'purge'>): Promise<undefined> {
+  parts.claims.refuseOwner(nodeId)
+  await run(parts, parts.store.purgeNode, { nodeId, actor: asker.actor }, () => {
+    const node = parts.replica.get(nodeId)
+    if (node?.record.config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
+  })
+}
+
+/** §8.8.1. */
+export function getSubscriptions(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getSubscriptions'>): Element {
+  const { subscribers } = ownNode(parts, asker, nodeId)
+  const list = [...subscribers.values()].map(({ jid }) => ({ jid, state: 'subscribed' as const }))
+  return renderOwnerSubscriptions(nodeId, list)
+}
+
+/** §8.8.2: what can be done is done, and the answer names the rest. */
+export async function setSubscriptions(
+  parts: PubsubParts,
+  asker: Asker,
+  request: Request<'setSubscriptions'>,
+): Promise<undefined> {
+  const { nodeId } = request
+  parts.claims.refuseOwner(nodeId)
+  const { subscriptionsPerNodeMax: perNodeMax } = parts.config()
+  const { actor, address } = asker
+  const changes = request.changes.map(({ jid, state }): SubscriptionChange => {
+    const known = state === 'subscribed' || state === 'none' ? state : undefined
+    return { jid: jid.full, bareJid: jid.bare, address, state: known }
+  })
+  const args = { nodeId, actor, changes, perNodeMax }
+  const { refused } = await run(parts, parts.store.modifySubscriptions, args, (result) => {
+    parts.replica.subscriptionsModified(result)
+    const node = parts.replica.get(nodeId)
+    if (!node) return
+    for (const subscription of result.made) {
+      const { jid } = subscription
+      parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, state: 'subscribed' })
+    }
+    notifyEnded(parts, node, result.ended)
+  })
+  if (refused.length > 0)
+    throw withPayload(pubsubError('modificationsRefused'), renderOwnerSubscriptions(nodeId, refused))
+}
+
+/** §8.9.1. */
+export function getAffiliations(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getAffiliations'>): Element {
+  const { affiliations } = ownNode(parts, asker, nodeId)
+  const list = [...affiliations].map(([bareJid, affiliation]) => ({ nodeId, bareJid, affiliation }))
+  return renderOwnerAffiliations(nodeId, list)
+}
+
+/** §8.9.2: what can be done is done, and the answer names the rest. */
+export async function setAffiliations(
+  parts: PubsubParts,
+  asker: Asker,
+  request: Request<'setAffiliations'>,
+): Promise<undefined> {
+  const { nodeId, changes } = request
+  parts.claims.refuseOwner(nodeId)
+  const { affiliationsPerNodeMax: perNodeMax } = parts.config()
+  const args = { nodeId, actor: asker.actor, changes, perNodeMax }
+  const { refused } = await run(parts, parts.store.modifyAffiliations, args, (result) => {
+    parts.replica.affiliationsModified(result)
+    const node = parts.replica.get(nodeId)
+    if (node) notifyEnded(parts, node, result.ended)
+  })
+  if (refused.length > 0)
+    throw withPayload(pubsubError('modificationsRefused'), renderOwnerAffiliations(nodeId, refused))
+}

@@ -1,0 +1,126 @@
+/** Publish and retract. XEP-0060 §7; DESIGN decisions 5, 13, 17. */
+
+import { randomUUID } from 'node:crypto'
+import { call, Refusal } from '../../server/module/api.ts'
+import { StanzaError } from '../../server/stanza/errors.ts'
+import type { Element } from '../../server/xml/element.ts'
+import type { ClaimedNodes, PreparedPublish } from './api.ts'
+import { type Asker, notifyPruned, type PubsubParts, run } from './context.ts'
+import { asPubsubError, pubsubError } from './errors.ts'
+import type { ItemPublished, PublishItem } from './store.ts'
+import { type EntityRequest, type Payload, renderPublished } from './xml.ts'
+
+type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
+
+/** §7.1. */
+export async function publish(parts: PubsubParts, asker: Asker, request: Request<'publish'>): Promise<Element> {
+  const { nodeId, payload, preconditions } = request
+  const claim = parts.claims.of(nodeId)
+  const prepared = claim && prepare(claim, asker, request)
+  // §7.1.1: an item without an id gets one of the service's
+  const itemId = request.hasItem ? (request.itemId ?? randomUUID()) : undefined
+  const { itemsMax, payloadMaxBytes } = parts.config()
+  const item: PublishItem = {
+    nodeId,
+    actor: asker.actor,
+    itemId,
+    payload: payload?.xml,
+    payloadNs: payload?.ns,
+    preconditions,
+    isAuthorized: claim !== undefined,
+    scope: undefined,
+    itemsMax,
+    payloadMaxBytes,
+  }
+  if (prepared) await publishPrepared(parts, item, prepared)
+  else await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml))
+  return renderPublished(nodeId, itemId)
+}
+
+function prepare(claim: ClaimedNodes, asker: Asker, request: Request<'publish'>): PreparedPublish {
+  const { nodeId, itemId, payload } = request
+  claim.authorizePublish(asker.jid, nodeId)
+  if (!payload) throw pubsubError('payloadRequired')
+  return claim.preparePublish({ nodeId, itemId, payload: payload.element, publisher: asker.jid })
+}
+
+/** The claimer's calls and pubsub's own in one savepoint: all is stored, or nothing. DESIGN decision 17. */
+async function publishPrepared(parts: PubsubParts, item: PublishItem, prepared: PreparedPublish): Promise<void> {
+  const calls = [...prepared.calls, call(parts.store.publishItem, item)]
+  try {
+    await parts.storage.submit(calls, (results) => {
+      prepared.applied?.(results.slice(0, -1))
+      // Results are in the order of the calls, and pubsub's own is the last.
+      applyPublished(parts, results.at(-1) as ItemPublished, item.payload)
+    })
+  } catch (error) {
+    const own = asPubsubError(error)
+    if (own !== error || !(error instanceof Refusal)) throw own
+    const outcome = prepared.refused?.(error)
+    if (outcome instanceof StanzaError) throw outcome
+    if (outcome !== 'acknowledge') throw error
+  }
+}
+
+/** At commit: the copy in memory first, then whoever is subscribed at that moment. DESIGN decision 13. */
+export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined): void {
+  parts.replica.published(result)
+  const node = parts.replica.get(result.nodeId)
+  if (!node) return
+  const { itemId, publisher, publishedAt, scope, pruned } = result
+  parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)
+  notifyPruned(parts, node, pruned)
+}
+
+/** Publishes as the server itself, whoever claims the node. */
+export async function publishAsServer(
+  parts: PubsubParts,
+  nodeId: string,
+  itemId: string,
+  payload: Payload,
+  scope: string | undefined,
+): Promise<void> {
+  const { itemsMax, payloadMaxBytes } = parts.config()
+  const item: PublishItem = {
+    nodeId,
+    actor: { bareJid: parts.domain, isAdmin: false },
+    itemId,
+    payload: payload.xml,
+    payloadNs: payload.ns,
+    preconditions: {},
+    isAuthorized: true,
+    scope,
+    itemsMax,
+    payloadMaxBytes,
+  }
+  await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload.xml))
+}
+
+/** §7.2. */
+export async function retract(parts: PubsubParts, asker: Asker, request: Request<'retract'>): Promise<undefined> {
+  const { nodeId, itemId, notify } = request
+  const claim = parts.claims.of(nodeId)
+  if (claim) {
+    if (!claim.authorizeRetract) throw pubsubError('claimedNode', 'items are not retracted there')
+    claim.authorizeRetract(asker.jid, nodeId)
+  }
+  await retractItem(parts, asker.actor, { nodeId, itemId, notify, authorized: claim && 'own' })
+}
+
+/** Retracts with the notification that the request or the node wants. §7.2.2.1. */
+export async function retractItem(
+  parts: PubsubParts,
+  actor: Asker['actor'],
+  item: {
+    readonly nodeId: string
+    readonly itemId: string
+    readonly notify: boolean
+    readonly authorized: 'own' | 'any' | undefined
+  },
+): Promise<void> {
+  const { nodeId, itemId, notify, authorized } = item
+  await run(parts, parts.store.retractItem, { nodeId, actor, itemId, authorized }, (gone) => {
+    const node = parts.replica.get(nodeId)
+    if (node && (notify || node.record.config.notifyRetract)) parts.notifier.retracted(node, [gone])
+  })
+}

@@ -1,0 +1,198 @@
+/**
+ * The main thread's copy of nodes, affiliations and subscriptions. The storage worker decides; what it committed is
+ * applied here in commit order, so the copy is always one state that the database had. DESIGN decision 13.
+ */
+
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import type { Affiliation, Standing } from './rules.ts'
+import type {
+  Actor,
+  AffiliationRecord,
+  AffiliationsModified,
+  ItemPublished,
+  NodeConfigured,
+  NodeRecord,
+  Snapshot,
+  SubscriptionRecord,
+  SubscriptionsModified,
+} from './store.ts'
+
+/** A subscription with its address ready to send to. */
+export interface Subscriber extends SubscriptionRecord {
+  readonly to: Jid
+}
+
+export interface NodeView {
+  readonly record: NodeRecord
+  readonly affiliations: ReadonlyMap<string, Affiliation>
+  /** By subscribed JID. */
+  readonly subscribers: ReadonlyMap<string, Subscriber>
+}
+
+interface Node {
+  record: NodeRecord
+  readonly affiliations: Map<string, Affiliation>
+  readonly subscribers: Map<string, Subscriber>
+}
+
+export class Replica {
+  readonly #nodes = new Map<string, Node>()
+  /** bareJid -> NodeIDs where it has a subscription or an affiliation. */
+  readonly #accounts = new Map<string, Set<string>>()
+  #sorted: readonly string[] | undefined
+
+  load(snapshot: Snapshot): void {
+    for (const record of snapshot.nodes) this.#put(record)
+    for (const affiliation of snapshot.affiliations) this.#affiliate(affiliation)
+    for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
+  }
+
+  get(nodeId: string): NodeView | undefined {
+    return this.#nodes.get(nodeId)
+  }
+
+  /** All NodeIDs in the order of their code units, which disco pages by. */
+  sortedNodeIds(): readonly string[] {
+    this.#sorted ??= [...this.#nodes.keys()].sort()
+    return this.#sorted
+  }
+
+  /** What the entity is at this node. */
+  standing(node: NodeView, actor: Actor): Standing {
+    return {
+      affiliation: node.affiliations.get(actor.bareJid) ?? 'none',
+      isSubscribed: this.isSubscribed(actor.bareJid, node),
+      isAdmin: actor.isAdmin,
+    }
+  }
+
+  isSubscribed(bareJid: string, node: NodeView): boolean {
+    // Most entities subscribe by bare JID; the others are few per account, but a node's may be many.
+    if (node.subscribers.has(bareJid)) return true
+    if (!this.#accounts.get(bareJid)?.has(node.record.nodeId)) return false
+    return [...node.subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
+  }
+
+  /** An account's subscriptions, at one node or at all. XEP-0060 §5.6. */
+  subscriptionsOf(bareJid: string, nodeId: string | undefined): SubscriptionRecord[] {
+    return this.#nodesOf(bareJid, nodeId).flatMap((node) =>
+      [...node.subscribers.values()].filter((subscriber) => subscriber.bareJid === bareJid),
+    )
+  }
+
+  /** An account's affiliations, at one node or at all. XEP-0060 §5.7. */
+  affiliationsOf(bareJid: string, nodeId: string | undefined): AffiliationRecord[] {
+    return this.#nodesOf(bareJid, nodeId).flatMap((node) => {
+      const affiliation = node.affiliations.get(bareJid)
+      return affiliation ? [{ nodeId: node.record.nodeId, bareJid, affiliation }] : []
+    })
+  }
+
+  #nodesOf(bareJid: string, nodeId: string | undefined): Node[] {
+    const known = this.#accounts.get(bareJid)
+    const nodeIds = nodeId === undefined ? [...(known ?? [])].sort() : known?.has(nodeId) ? [nodeId] : []
+    return nodeIds.map((id) => this.#nodes.get(id)).filter((node) => node !== undefined)
+  }
+
+  // What was committed, applied.
+
+  created(record: NodeRecord): void {
+    this.#put(record)
+    this.#affiliate({ nodeId: record.nodeId, bareJid: record.creator, affiliation: 'owner' })
+  }
+
+  ensured(record: NodeRecord): void {
+    const node = this.#nodes.get(record.nodeId)
+    if (node) node.record = record
+    else this.#put(record)
+  }
+
+  configured({ node: record, ended }: NodeConfigured): void {
+    const node = this.#nodes.get(record.nodeId)
+    if (node) node.record = record
+    for (const subscription of ended) this.unsubscribed(subscription)
+  }
+
+  /** Removes the node and hands back what it was, for the last notification. */
+  deleted(nodeId: string): NodeView | undefined {
+    const node = this.#nodes.get(nodeId)
+    this.#nodes.delete(nodeId)
+    this.#sorted = undefined
+    for (const bareJid of node?.affiliations.keys() ?? []) this.#unlink(bareJid, nodeId)
+    for (const { bareJid } of node?.subscribers.values() ?? []) this.#unlink(bareJid, nodeId)
+    return node
+  }
+
+  published({ nodeId, seenType }: ItemPublished): void {
+    const node = this.#nodes.get(nodeId)
+    if (node && seenType !== undefined) node.record = { ...node.record, seenType }
+  }
+
+  subscribed(subscription: SubscriptionRecord): void {
+    this.#subscribe(subscription)
+  }
+
+  unsubscribed({ nodeId, jid, bareJid }: SubscriptionRecord): void {
+    const node = this.#nodes.get(nodeId)
+    node?.subscribers.delete(jid)
+    this.#relink(node, bareJid)
+  }
+
+  affiliationsModified({ changed, ended }: AffiliationsModified): void {
+    for (const affiliation of changed) this.#affiliate(affiliation)
+    for (const subscription of ended) this.unsubscribed(subscription)
+  }
+
+  subscriptionsModified({ made, ended }: SubscriptionsModified): void {
+    for (const subscription of made) this.#subscribe(subscription)
+    for (const subscription of ended) this.unsubscribed(subscription)
+  }
+
+  accountForgotten(bareJid: string): void {
+    for (const node of this.#nodesOf(bareJid, undefined)) {
+      node.affiliations.delete(bareJid)
+      for (const [jid, subscriber] of node.subscribers) if (subscriber.bareJid === bareJid) node.subscribers.delete(jid)
+    }
+    this.#accounts.delete(bareJid)
+  }
+
+  #put(record: NodeRecord): void {
+    this.#nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map() })
+    this.#sorted = undefined
+  }
+
+  #subscribe(subscription: SubscriptionRecord): void {
+    const { nodeId, jid, bareJid } = subscription
+    this.#nodes.get(nodeId)?.subscribers.set(jid, { ...subscription, to: parseJid(jid) })
+    this.#link(bareJid, nodeId)
+  }
+
+  #affiliate({ nodeId, bareJid, affiliation }: AffiliationRecord): void {
+    const node = this.#nodes.get(nodeId)
+    if (affiliation === 'none') {
+      node?.affiliations.delete(bareJid)
+      this.#relink(node, bareJid)
+    } else {
+      node?.affiliations.set(bareJid, affiliation)
+      this.#link(bareJid, nodeId)
+    }
+  }
+
+  #link(bareJid: string, nodeId: string): void {
+    const nodeIds = this.#accounts.get(bareJid)
+    if (nodeIds) nodeIds.add(nodeId)
+    else this.#accounts.set(bareJid, new Set([nodeId]))
+  }
+
+  #unlink(bareJid: string, nodeId: string): void {
+    const nodeIds = this.#accounts.get(bareJid)
+    nodeIds?.delete(nodeId)
+    if (nodeIds?.size === 0) this.#accounts.delete(bareJid)
+  }
+
+  /** Keeps the account's link to the node only while it has something there. */
+  #relink(node: Node | undefined, bareJid: string): void {
+    if (node && !node.affiliations.has(bareJid) && !this.isSubscribed(bareJid, node))
+      this.#unlink(bareJid, node.record.nodeId)
+  }
+}

@@ -1,0 +1,37 @@
+/** Pubsub as other modules use it: api.ts on top of the use cases. */
+
+import { randomUUID } from 'node:crypto'
+import type { Pubsub, ServerNode } from './api.ts'
+import { type PubsubParts, run } from './context.ts'
+import { defaultConfig, type NodeConfig } from './node-config.ts'
+import { publishAsServer, retractItem } from './publisher.ts'
+import { payloadOf } from './xml.ts'
+
+export function pubsubSeam(parts: PubsubParts): Pubsub {
+  return {
+    claim: (nodes) => parts.claims.add(nodes),
+    async ensureNode(nodeId, node) {
+      const args = { nodeId, creator: parts.domain, config: serverConfig(parts, node) }
+      await run(parts, parts.store.ensureNode, args, (record) => parts.replica.ensured(record))
+    },
+    hasNode: (nodeId) => parts.replica.get(nodeId) !== undefined,
+    async publish(nodeId, itemId = randomUUID(), payload, scope) {
+      await publishAsServer(parts, nodeId, itemId, payloadOf(payload), scope)
+      return itemId
+    },
+    async retract(nodeId, itemId) {
+      const actor = { bareJid: parts.domain, isAdmin: false }
+      await retractItem(parts, actor, { nodeId, itemId, notify: true, authorized: 'any' })
+    },
+    isSubscribed(bareJid, nodeId) {
+      const node = parts.replica.get(nodeId)
+      return node !== undefined && parts.replica.isSubscribed(bareJid, node)
+    },
+  }
+}
+
+/** A node of the server's own: whoever the claimer lets read may, and nobody publishes but through it. */
+function serverConfig(parts: PubsubParts, node: ServerNode): NodeConfig {
+  const { title = '', description = '', type = '', persistItems, maxItems } = node
+  return { ...defaultConfig(parts.config()), title, description, type, persistItems, maxItems, notifyRetract: true }
+}

@@ -1,0 +1,68 @@
+/** One use case per request; §5 to §8 of XEP-0060 have a file each. */
+
+import type { Element } from '../../server/xml/element.ts'
+import type { Asker, PubsubParts } from './context.ts'
+import { affiliations, subscriptions } from './entity.ts'
+import {
+  configure,
+  create,
+  deleteNode,
+  getAffiliations,
+  getConfig,
+  getDefault,
+  getSubscriptions,
+  purge,
+  setAffiliations,
+  setSubscriptions,
+} from './owner.ts'
+import { publish, retract } from './publisher.ts'
+import { items, subscribe, unsubscribe } from './subscriber.ts'
+import type { PubsubRequest } from './xml.ts'
+
+/**
+ * Does what is asked. Writes are submitted before the first await.
+ * @returns the result's payload; undefined: an empty result
+ * @throws StanzaError of the module's table
+ */
+export function perform(
+  parts: PubsubParts,
+  asker: Asker,
+  request: PubsubRequest,
+): Element | undefined | Promise<Element | undefined> {
+  switch (request.kind) {
+    case 'subscriptions':
+      return subscriptions(parts, asker, request.nodeId)
+    case 'affiliations':
+      return affiliations(parts, asker, request.nodeId)
+    case 'subscribe':
+      return subscribe(parts, asker, request)
+    case 'unsubscribe':
+      return unsubscribe(parts, asker, request)
+    case 'items':
+      return items(parts, asker, request)
+    case 'publish':
+      return publish(parts, asker, request)
+    case 'retract':
+      return retract(parts, asker, request)
+    case 'create':
+      return create(parts, asker, request)
+    case 'getConfig':
+      return getConfig(parts, asker, request)
+    case 'getDefault':
+      return getDefault(parts)
+    case 'configure':
+      return configure(parts, asker, request)
+    case 'delete':
+      return deleteNode(parts, asker, request)
+    case 'purge':
+      return purge(parts, asker, request)
+    case 'getSubscriptions':
+      return getSubscriptions(parts, asker, request)
+    case 'setSubscriptions':
+      return setSubscriptions(parts, asker, request)
+    case 'getAffiliations':
+      return getAffiliations(parts, asker, request)
+    case 'setAffiliations':
+      return setAffiliations(parts, asker, request)
+  }
+}

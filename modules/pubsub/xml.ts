@@ -1,0 +1,417 @@
+/** Requests of XEP-0060 as typed values, and typed outcomes as elements. Nothing is decided here. XEP-0060 §18. */
+
+import { type DataForm, parseForm, renderForm } from '../../server/stanza/forms.ts'
+import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
+import { type Page, parseRsm, type RsmRequest, renderRsm } from '../../server/stanza/rsm.ts'
+import { attr, childElements, childOf, childrenOf, type Element, el, RawXml } from '../../server/xml/element.ts'
+import { NS_FORMS } from '../../server/xml/namespaces.ts'
+import { serialize } from '../../server/xml/serialize.ts'
+import { pubsubError } from './errors.ts'
+import type { Preconditions } from './node-config.ts'
+import { type ConfigBounds, type ConfigChanges, parseConfigForm, parsePreconditions } from './node-config.ts'
+import { type Affiliation, isAffiliation } from './rules.ts'
+import type { AffiliationRecord, ItemRecord, SubscriptionRecord } from './store.ts'
+
+export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
+export const NS_PUBSUB_OWNER = 'http://jabber.org/protocol/pubsub#owner'
+export const NS_PUBSUB_EVENT = 'http://jabber.org/protocol/pubsub#event'
+
+/** A payload as it came, and as it is kept. */
+export interface Payload {
+  readonly element: Element
+  /** Self-contained: every prefix and default namespace that it uses is declared inside. DESIGN decision 5. */
+  readonly xml: string
+  readonly ns: string
+}
+
+/** What an entity, subscriber or publisher asks. XEP-0060 §5 to §7. */
+export type EntityRequest =
+  | { readonly kind: 'subscriptions'; readonly nodeId: string | undefined }
+  | { readonly kind: 'affiliations'; readonly nodeId: string | undefined }
+  | {
+      readonly kind: 'items'
+      readonly nodeId: string
+      readonly itemIds: readonly string[]
+      readonly maxItems: number | undefined
+      readonly page: RsmRequest | undefined
+    }
+  | { readonly kind: 'subscribe'; readonly nodeId: string; readonly jid: Jid }
+  | { readonly kind: 'unsubscribe'; readonly nodeId: string; readonly jid: Jid }
+  | {
+      readonly kind: 'publish'
+      readonly nodeId: string
+      readonly hasItem: boolean
+      readonly itemId: string | undefined
+      readonly payload: Payload | undefined
+      readonly preconditions: Preconditions
+    }
+  | { readonly kind: 'retract'; readonly nodeId: string; readonly itemId: string; readonly notify: boolean }
+  | { readonly kind: 'create'; readonly nodeId: string | undefined; readonly config: ConfigChanges }
+
+/** What an owner asks. XEP-0060 §8. */
+export type OwnerRequest =
+  | { readonly kind: 'getConfig'; readonly nodeId: string }
+  | { readonly kind: 'getDefault' }
+  /** `changes` undefined: the form was cancelled. */
+  | { readonly kind: 'configure'; readonly nodeId: string; readonly changes: ConfigChanges | undefined }
+  | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
+  | { readonly kind: 'purge'; readonly nodeId: string }
+  | { readonly kind: 'getSubscriptions'; readonly nodeId: string }
+  | {
+      readonly kind: 'setSubscriptions'
+      readonly nodeId: string
+      readonly changes: readonly { readonly jid: Jid; readonly state: string }[]
+    }
+  | { readonly kind: 'getAffiliations'; readonly nodeId: string }
+  | {
+      readonly kind: 'setAffiliations'
+      readonly nodeId: string
+      readonly changes: readonly { readonly bareJid: string; readonly affiliation: Affiliation }[]
+    }
+export type PubsubRequest = EntityRequest | OwnerRequest
+
+/** NodeIDs and ItemIDs are kept and indexed, so they are bounded like a JID's parts. RFC 7622 §3.1. */
+const MAX_ID_BYTES = 1023
+
+/**
+ * Reads `<pubsub/>` of either namespace.
+ * @throws StanzaError of the module's table when it is not what XEP-0060 §18.1 or §18.4 says, or asks for what is not
+ *         implemented
+ */
+export function parsePubsub(type: 'get' | 'set', pubsub: Element, bounds: ConfigBounds): PubsubRequest {
+  const ns = pubsub.getNS() === NS_PUBSUB_OWNER ? NS_PUBSUB_OWNER : NS_PUBSUB
+  const [action] = childElements(pubsub).filter((child) => child.getNS() === ns)
+  if (!action) throw pubsubError('malformed', 'an empty request')
+  const request = ns === NS_PUBSUB_OWNER ? parseOwner(type, action, bounds) : parseEntity(type, pubsub, action, bounds)
+  if (!request) throw pubsubError('malformed', `no ${type} request <${action.getName()}/> here`)
+  return request
+}
+
+function parseEntity(
+  type: 'get' | 'set',
+  pubsub: Element,
+  action: Element,
+  bounds: ConfigBounds,
+): EntityRequest | undefined {
+  switch (`${type} ${action.getName()}`) {
+    case 'get subscriptions':
+      return { kind: 'subscriptions', nodeId: attr(action, 'node') }
+    case 'get affiliations':
+      return { kind: 'affiliations', nodeId: attr(action, 'node') }
+    case 'get items':
+      return parseItems(pubsub, action)
+    case 'set subscribe':
+      if (childOf(pubsub, 'options', NS_PUBSUB)) throw unsupported('subscription-options') // §6.3.7
+      return { kind: 'subscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action) }
+    case 'set unsubscribe':
+      return { kind: 'unsubscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action) }
+    case 'set publish':
+      return parsePublish(pubsub, action)
+    case 'set retract':
+      return parseRetract(action)
+    case 'set create':
+      return parseCreate(pubsub, action, bounds)
+    // Known and not implemented: XEP-0060 §6.3, §6.4.
+    case 'get options':
+    case 'set options':
+      throw unsupported('subscription-options')
+    case 'get default':
+      throw unsupported('retrieve-default-sub')
+    default:
+      return undefined
+  }
+}
+
+function parseOwner(type: 'get' | 'set', action: Element, bounds: ConfigBounds): OwnerRequest | undefined {
+  switch (`${type} ${action.getName()}`) {
+    case 'get configure':
+      return { kind: 'getConfig', nodeId: nodeIdOf(action) }
+    case 'set configure':
+      return { kind: 'configure', nodeId: nodeIdOf(action), changes: submitted(action, bounds) }
+    case 'get default':
+      if ((attr(action, 'type') ?? 'leaf') !== 'leaf') throw unsupported('collections') // §8.3.2, XEP-0248
+      return { kind: 'getDefault' }
+    case 'set delete': {
+      const redirect = childOf(action, 'redirect', NS_PUBSUB_OWNER)
+      return { kind: 'delete', nodeId: nodeIdOf(action), redirect: redirect && attr(redirect, 'uri') }
+    }
+    case 'set purge':
+      return { kind: 'purge', nodeId: nodeIdOf(action) }
+    case 'get subscriptions':
+      return { kind: 'getSubscriptions', nodeId: nodeIdOf(action) }
+    case 'set subscriptions':
+      return { kind: 'setSubscriptions', nodeId: nodeIdOf(action), changes: subscriptionChanges(action) }
+    case 'get affiliations':
+      return { kind: 'getAffiliations', nodeId: nodeIdOf(action) }
+    case 'set affiliations':
+      return { kind: 'setAffiliations', nodeId: nodeIdOf(action), changes: affiliationChanges(action) }
+    default:
+      return undefined
+  }
+}
+
+function unsupported(feature: string): Error {
+  return pubsubError('unsupported', `${feature} is not implemented`, feature)
+}
+
+function nodeIdOf(action: Element): string {
+  const nodeId = attr(action, 'node')
+  if (nodeId === undefined || nodeId === '') throw pubsubError('nodeIdRequired') // §8.2.3.3
+  return checkId(nodeId, 'NodeID')
+}
+
+function checkId(id: string, what: string): string {
+  if (Buffer.byteLength(id) > MAX_ID_BYTES)
+    throw pubsubError('malformed', `the ${what} is longer than ${MAX_ID_BYTES} bytes`)
+  return id
+}
+
+function subscriberOf(action: Element): Jid {
+  const jid = tryParseJid(attr(action, 'jid') ?? '')
+  if (!jid) throw pubsubError('invalidJid', 'the subscription needs a valid jid') // §6.1.3.1
+  return jid
+}
+
+function parseItems(pubsub: Element, action: Element): EntityRequest {
+  const maxItems = attr(action, 'max_items')
+  if (maxItems !== undefined && !/^[0-9]{1,9}$/.test(maxItems))
+    throw pubsubError('malformed', 'max_items is not a number of at most nine digits')
+  const itemIds = childrenOf(action, 'item', NS_PUBSUB).map((item) => {
+    const id = attr(item, 'id')
+    if (id === undefined) throw pubsubError('itemRequired', 'an <item/> to retrieve needs an id')
+    return id
+  })
+  return {
+    kind: 'items',
+    nodeId: nodeIdOf(action),
+    itemIds,
+    maxItems: maxItems === undefined ? undefined : Number(maxItems),
+    page: parseRsm(pubsub),
+  }
+}
+
+function parsePublish(pubsub: Element, action: Element): EntityRequest {
+  const items = childrenOf(action, 'item', NS_PUBSUB)
+  if (items.length > 1) throw pubsubError('malformed', 'one item in a publish') // §7.1.1: batches went with 1.13
+  const [item] = items
+  const options = childOf(pubsub, 'publish-options', NS_PUBSUB)
+  const form = options && childOf(options, 'x', NS_FORMS)
+  if (options && !form) throw pubsubError('malformed', '<publish-options/> has no form') // §7.1.5
+  const id = item && attr(item, 'id')
+  return {
+    kind: 'publish',
+    nodeId: nodeIdOf(action),
+    hasItem: item !== undefined,
+    itemId: id === undefined || id === '' ? undefined : checkId(id, 'ItemID'),
+    payload: item && parsePayload(item),
+    preconditions: form ? parsePreconditions(parseForm(form)) : {},
+  }
+}
+
+function parsePayload(item: Element): Payload | undefined {
+  const payloads = childElements(item)
+  const [element] = payloads
+  if (payloads.length > 1) throw pubsubError('invalidPayload', 'an item has one payload') // §7.1.3.6
+  if (item.children.some((child) => typeof child === 'string' && child.trim() !== ''))
+    throw pubsubError('invalidPayload', 'an item holds an element, not text')
+  return element && payloadOf(element)
+}
+
+/** No namespace is called so: whatever the payload's is, it is declared on it. */
+const NOWHERE = ' '
+
+/** An element as a payload to keep. */
+export function payloadOf(element: Element): Payload {
+  return { element, xml: serialize(element, NOWHERE), ns: element.getNS() ?? '' }
+}
+
+function parseRetract(action: Element): EntityRequest {
+  const nodeId = nodeIdOf(action)
+  const items = childrenOf(action, 'item', NS_PUBSUB)
+  const itemId = items[0] && attr(items[0], 'id')
+  if (itemId === undefined || itemId === '') throw pubsubError('itemRequired') // §7.2.3.4
+  if (items.length > 1) throw pubsubError('malformed', 'one item in a retract') // §7.2.1
+  const notify = attr(action, 'notify')
+  return { kind: 'retract', nodeId, itemId, notify: notify === 'true' || notify === '1' }
+}
+
+function parseCreate(pubsub: Element, action: Element, bounds: ConfigBounds): EntityRequest {
+  const parts = childElements(pubsub).filter((child) => child.getNS() === NS_PUBSUB)
+  const configure = parts.find((part) => part.getName() === 'configure')
+  // §8.1.3: <configure/> follows <create/> and has no node of its own; parts[0] is <create/>.
+  if (configure && attr(configure, 'node') !== undefined)
+    throw pubsubError('malformed', '<configure/> names no node here')
+  const nodeId = attr(action, 'node')
+  return {
+    kind: 'create',
+    nodeId: nodeId === undefined || nodeId === '' ? undefined : checkId(nodeId, 'NodeID'),
+    config: (configure && childOf(configure, 'x', NS_FORMS) && submitted(configure, bounds)) ?? {},
+  }
+}
+
+/** The form that a `<configure/>` submits; undefined when it cancels. §8.2.4. */
+function submitted(configure: Element, bounds: ConfigBounds): ConfigChanges | undefined {
+  const x = childOf(configure, 'x', NS_FORMS)
+  if (!x) throw pubsubError('malformed', 'a configuration is submitted as a data form')
+  const form = parseForm(x)
+  if (form.type === 'cancel') return undefined
+  if (form.type !== 'submit') throw pubsubError('malformed', 'the form is not of type submit')
+  return parseConfigForm(form, bounds)
+}
+
+function subscriptionChanges(action: Element): { jid: Jid; state: string }[] {
+  return childrenOf(action, 'subscription', NS_PUBSUB_OWNER).flatMap((entry) => {
+    const jid = subscriberOf(entry)
+    const state = attr(entry, 'subscription')
+    // §8.8.2.1: an entry without a state changes nothing
+    return state === undefined ? [] : [{ jid, state }]
+  })
+}
+
+function affiliationChanges(action: Element): { bareJid: string; affiliation: Affiliation }[] {
+  const seen = new Set<string>()
+  return childrenOf(action, 'affiliation', NS_PUBSUB_OWNER).flatMap((entry) => {
+    const { bare } = subscriberOf(entry)
+    if (seen.has(bare)) throw pubsubError('malformed', `two affiliations for ${bare}`) // §8.9.2.4
+    seen.add(bare)
+    const affiliation = attr(entry, 'affiliation')
+    if (affiliation === undefined) return [] // §8.9.2.1
+    if (!isAffiliation(affiliation)) throw pubsubError('malformed', `no affiliation ${affiliation}`)
+    return [{ bareJid: bare, affiliation }]
+  })
+}
+
+// Outcomes.
+
+/** `<pubsub/>` around an answer. */
+function pubsub(...children: readonly (Element | undefined)[]): Element {
+  return el('pubsub', { xmlns: NS_PUBSUB }, ...children)
+}
+
+function pubsubOwner(...children: readonly (Element | undefined)[]): Element {
+  return el('pubsub', { xmlns: NS_PUBSUB_OWNER }, ...children)
+}
+
+/** §6.1.2, §6.2.2. */
+export function renderSubscription(subscription: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
+  return pubsub(subscriptionElement(subscription, state))
+}
+
+function subscriptionElement({ nodeId, jid }: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
+  return el('subscription', { node: nodeId, jid, subscription: state })
+}
+
+/** §5.6. */
+export function renderSubscriptions(nodeId: string | undefined, list: readonly SubscriptionRecord[]): Element {
+  const entries = list.map((subscription) => subscriptionElement(subscription, 'subscribed'))
+  return pubsub(el('subscriptions', { node: nodeId }, ...entries))
+}
+
+/** §5.7. */
+export function renderAffiliations(nodeId: string | undefined, list: readonly AffiliationRecord[]): Element {
+  const entries = list.map(({ nodeId: node, affiliation }) => el('affiliation', { node, affiliation }))
+  return pubsub(el('affiliations', { node: nodeId }, ...entries))
+}
+
+/** §8.8.1.2, §8.8.2.4. */
+export function renderOwnerSubscriptions(
+  nodeId: string,
+  list: readonly { readonly jid: string; readonly state: 'subscribed' | 'none' }[],
+): Element {
+  const entries = list.map(({ jid, state }) => el('subscription', { jid, subscription: state }))
+  return pubsubOwner(el('subscriptions', { node: nodeId }, ...entries))
+}
+
+/** §8.9.1.2, §8.9.2.4. */
+export function renderOwnerAffiliations(nodeId: string, list: readonly AffiliationRecord[]): Element {
+  const entries = list.map(({ bareJid, affiliation }) => el('affiliation', { jid: bareJid, affiliation }))
+  return pubsubOwner(el('affiliations', { node: nodeId }, ...entries))
+}
+
+/** §6.5.3, §6.5.4; `page` undefined when the answer is whole and nobody asked for a page. */
+export function renderItems(
+  nodeId: string,
+  list: readonly ItemRecord[],
+  withPublisher: boolean,
+  page: Page<unknown> | undefined,
+): Element {
+  const entries = list.map((item) => itemElement(item, withPublisher))
+  return pubsub(el('items', { node: nodeId }, ...entries), page && renderRsm(page))
+}
+
+function itemElement({ itemId, publisher, payload }: Omit<ItemRecord, 'publishedAt'>, withPublisher: boolean): Element {
+  return el(
+    'item',
+    { id: itemId, publisher: withPublisher ? publisher : undefined }, // §7.1.2.3
+    payload === undefined ? undefined : new RawXml(payload),
+  )
+}
+
+/** §7.1.2. */
+export function renderPublished(nodeId: string, itemId: string | undefined): Element {
+  return pubsub(el('publish', { node: nodeId }, itemId === undefined ? undefined : el('item', { id: itemId })))
+}
+
+/** §8.1.1. */
+export function renderCreated(nodeId: string): Element {
+  return pubsub(el('create', { node: nodeId }))
+}
+
+/** §8.2.2. */
+export function renderConfig(nodeId: string, form: DataForm): Element {
+  return pubsubOwner(el('configure', { node: nodeId }, renderForm(form)))
+}
+
+/** §8.3.3. */
+export function renderDefault(form: DataForm): Element {
+  return pubsubOwner(el('default', {}, renderForm(form)))
+}
+
+/** What subscribers are told. XEP-0060 §18.3. */
+export type PubsubEvent =
+  | {
+      readonly kind: 'item'
+      readonly nodeId: string
+      /** Undefined: an event of a node that has neither items nor payloads. §4.3. */
+      readonly itemId: string | undefined
+      readonly publisher: string | undefined
+      readonly payload: string | undefined
+    }
+  | { readonly kind: 'retract'; readonly nodeId: string; readonly itemIds: readonly string[] }
+  | { readonly kind: 'purge'; readonly nodeId: string }
+  | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
+  | { readonly kind: 'configuration'; readonly nodeId: string; readonly form: DataForm | undefined }
+  | {
+      readonly kind: 'subscription'
+      readonly nodeId: string
+      readonly jid: string
+      readonly state: 'subscribed' | 'none'
+    }
+
+/** `<event/>`. */
+export function renderEvent(event: PubsubEvent): Element {
+  return el('event', { xmlns: NS_PUBSUB_EVENT }, eventElement(event))
+}
+
+function eventElement(event: PubsubEvent): Element {
+  const node = event.nodeId
+  switch (event.kind) {
+    case 'item': {
+      const { itemId, publisher, payload } = event
+      const content = payload === undefined ? undefined : new RawXml(payload)
+      // §7.1.2.1; a payload of a transient node has its item even without an id
+      const hasItem = itemId !== undefined || content !== undefined
+      return el('items', { node }, hasItem ? el('item', { id: itemId, publisher }, content) : undefined)
+    }
+    case 'retract':
+      return el('items', { node }, ...event.itemIds.map((id) => el('retract', { id })))
+    case 'purge':
+      return el('purge', { node })
+    case 'delete':
+      return el('delete', { node }, event.redirect === undefined ? undefined : el('redirect', { uri: event.redirect }))
+    case 'configuration':
+      return el('configuration', { node }, event.form && renderForm(event.form))
+    case 'subscription':
+      return el('subscription', { node, jid: event.jid, subscription: event.state })
+  }
+}
