@@ -1,7 +1,6 @@
 /** The composition root: builds every part in order from the configuration and the module list; closes in reverse. */
 
 import { join } from 'node:path'
-import { ensureCa } from '../certs/ca.ts'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin } from './administration.ts'
 import { openAccounts } from './auth/accounts.ts'
@@ -67,7 +66,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     closers.push(() => storage.close())
     const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
     const adminPassword = await ensureAdmin(accounts, dataDir)
-    const tls = await readTls(dataDir, domain)
+    const tls = readTls(dataDir, domain, log)
     const https = createHttps(tls)
     closers.push(() => https.close())
 
@@ -139,7 +138,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     await host.start()
 
     const reload = async (): Promise<void> => {
-      const next = await readTls(dataDir, domain)
+      const next = readTls(dataDir, domain, log)
       c2s.reload(next)
       https.reload(next)
       log.info({ what: 'certificates_reloaded' })
@@ -169,10 +168,10 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
   }
 }
 
-/** The operator's certificate, or one of our own CA made now. */
-async function readTls(dataDir: string, domain: string): Promise<TlsMaterial> {
-  const dir = certificateDir(dataDir)
-  await ensureCa(dir)
-  const { cert, key } = await ensureServerCertificate(dir, domain)
+/** The operator's certificate, or one of our own authority, renewed here when it is due. */
+function readTls(dataDir: string, domain: string, log: Logger): TlsMaterial {
+  const { cert, key, isNew, warnings } = ensureServerCertificate(certificateDir(dataDir), domain)
+  if (isNew) log.info({ what: 'certificate_issued', domain })
+  for (const warning of warnings) log.warn({ what: 'certificate_warning', warning })
   return { cert, key }
 }

@@ -88,7 +88,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     host,
     ports: { c2s: ready.c2s, tls: ready.tls, https: ready.https },
     dataDir,
-    caFile: join(dataDir, 'certs', 'ca.pem'),
+    caFile: join(dataDir, 'certs', 'ca.crt'),
     pid: ready.pid,
     addUser: async (jid, password, roles = []) => {
       await runSacm([

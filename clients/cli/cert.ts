@@ -1,0 +1,123 @@
+/** `sacm cert`: the built-in authority, the server's certificate, and the DNS records that lead to it. */
+
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { ensureCa } from '../../certs/ca.ts'
+import { srvRecords } from '../../certs/dns.ts'
+import { CertificateError } from '../../certs/errors.ts'
+import { importServerCertificate, removeImportedCertificate } from '../../certs/import.ts'
+import { ensureServerCertificate } from '../../certs/issue.ts'
+import type { Config } from '../../server/config.ts'
+import { AdministrationError, callControl } from '../../server/control.ts'
+import { certificateDir } from '../../server/server.ts'
+import { CliError, EXIT } from './exit.ts'
+import { print, printJson } from './output.ts'
+import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
+
+export function certCommand(program: Command): void {
+  const cert = program.command('cert').description('Manage certificates.')
+
+  withSharedFlags(cert.command('ca'))
+    .description('Show the built-in authority that clients are to trust; it is made when missing.')
+    .option('--export [file]', 'write its certificate (PEM) to a file, or to stdout')
+    .option('--json', 'print one JSON object')
+    .action((flags: SharedFlags & { export?: string | true; json?: true }) => {
+      const { certPem, certificate, isNew } = readable(() => ensureCa(certificateDir(readConfig(flags)['data.dir'])))
+      if (flags.export === true) process.stdout.write(certPem)
+      else if (flags.export !== undefined) {
+        writeFileSync(flags.export, certPem)
+        print(`wrote ${flags.export}`)
+      } else if (flags.json) printJson({ ...summary(certificate), isNew })
+      else showCertificate(certificate, isNew ? 'made now' : 'the authority')
+    })
+
+  withSharedFlags(cert.command('server'))
+    .description("Show the server's certificate, or put the operator's own in its place.")
+    .option('--import <files...>', 'CHAIN.pem KEY.pem: use this certificate (first, then its issuers) with this key')
+    .option('--issue', 'go back to a certificate of the built-in authority')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nA running server takes a change at once; its sessions go on undisturbed.')
+    .action(async (flags: SharedFlags & { import?: string[]; issue?: true; json?: true }) => {
+      const config = readConfig(flags)
+      const dir = certificateDir(config['data.dir'])
+      if (flags.import !== undefined) {
+        const [chainFile, keyFile, ...rest] = flags.import
+        if (chainFile === undefined || keyFile === undefined || rest.length > 0) {
+          throw new CliError(EXIT.misuse, '--import takes two files: the certificate chain and its key')
+        }
+        const imported = readable(() =>
+          importServerCertificate(dir, readFileSync(chainFile, 'utf8'), readFileSync(keyFile, 'utf8'), config.domain),
+        )
+        for (const warning of imported.warnings) process.stderr.write(`warning: ${warning}\n`)
+      } else if (flags.issue) {
+        removeImportedCertificate(dir)
+      }
+      const current = readable(() => ensureServerCertificate(dir, config.domain))
+      const isTaken = flags.import !== undefined || flags.issue ? await reload(config) : undefined
+      const certificate = new X509Certificate(current.cert)
+      if (flags.json) {
+        printJson({
+          ...summary(certificate),
+          source: current.source,
+          warnings: current.warnings,
+          ...(isTaken === undefined ? {} : { reloaded: isTaken }),
+        })
+        return
+      }
+      showCertificate(certificate, current.source === 'imported' ? 'imported' : 'issued by the built-in authority')
+      for (const warning of current.warnings) print(`  warning   ${warning}`)
+      if (isTaken !== undefined)
+        print(isTaken ? 'the running server has taken it' : 'the next start of the server takes it')
+    })
+
+  withSharedFlags(cert.command('srv'))
+    .description("Print the SRV records for the domain's zone file (RFC 6120 §3.2.1, XEP-0368).")
+    .option('--target <host>', 'the host that the server runs on (default: the domain)')
+    .action((flags: SharedFlags & { target?: string }) => {
+      const config = readConfig(flags)
+      print(srvRecords(config.domain, { c2s: config['c2s.port'], tls: config['tls.port'] }, flags.target))
+    })
+}
+
+/** Tells the running server; false when none runs. */
+async function reload(config: Config): Promise<boolean> {
+  try {
+    return (await callControl(config['data.dir'], 'server.reload', {})) !== undefined
+  } catch (error) {
+    if (error instanceof AdministrationError) throw new CliError(EXIT.bad, error.message, undefined, { cause: error })
+    throw error
+  }
+}
+
+/** Faults of files and certificates, in the words of their thrower. */
+function readable<T>(run: () => T): T {
+  try {
+    return run()
+  } catch (error) {
+    if (error instanceof CertificateError) throw new CliError(EXIT.bad, error.message, error.remedy, { cause: error })
+    if (error instanceof Error && 'code' in error)
+      throw new CliError(EXIT.misuse, error.message, undefined, { cause: error })
+    throw error
+  }
+}
+
+function summary(certificate: X509Certificate): Readonly<Record<string, string>> {
+  return {
+    subject: certificate.subject,
+    issuer: certificate.issuer,
+    names: certificate.subjectAltName ?? '',
+    notBefore: certificate.validFromDate.toISOString(),
+    notAfter: certificate.validToDate.toISOString(),
+    sha256: certificate.fingerprint256,
+  }
+}
+
+function showCertificate(certificate: X509Certificate, title: string): void {
+  const { subject, issuer, names, notBefore, notAfter, sha256 } = summary(certificate)
+  print(`${subject}  (${title})`)
+  print(`  issuer    ${issuer}`)
+  if (names) print(`  names     ${names}`)
+  print(`  valid     ${notBefore} to ${notAfter}`)
+  print(`  sha-256   ${sha256}`)
+}
