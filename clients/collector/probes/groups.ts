@@ -14,7 +14,7 @@ export const groups: Probe = defineProbe('groups', ['group.', 'group-file.'], ({
 export function groupAttributes(text: string): PostureAttribute[] {
   return parseEntries(text, 4, [2]).flatMap((entry) => {
     if (!entry.ok) return [failed(`group-file.line.${entry.line}`, `/etc/group ${entry.reason}`)]
-    const [name = '', , gid = '', members = ''] = entry.fields
+    const [, , gid = '', members = ''] = entry.fields
     const sorted = [
       ...new Set(
         members
@@ -23,6 +23,6 @@ export function groupAttributes(text: string): PostureAttribute[] {
           .filter(Boolean),
       ),
     ].sort()
-    return [scalar(`group.${name}.gid`, gid), exists(`group.${name}.members`, sorted.join(','))]
+    return [scalar(`group.${entry.label}.gid`, gid), exists(`group.${entry.label}.members`, sorted.join(','))]
   })
 }

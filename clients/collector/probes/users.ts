@@ -35,17 +35,15 @@ export function userAttributes(passwd: string, shadow: Outcome<string>): Posture
     if (!shadowByName.has(entry.name)) shadowByName.set(entry.name, entry)
     else attributes.push(failed(`shadow.${entry.name}.duplicate`, 'another line of this name, which nothing reads'))
   }
-  const seen = new Map<string, number>()
+  const seen = new Set<string>()
   for (const entry of parseEntries(passwd, 7, [2, 3])) {
     if (!entry.ok) {
       attributes.push(failed(`passwd.line.${entry.line}`, `/etc/passwd ${entry.reason}`))
       continue
     }
     const [, password = '', uid = '', gid = '', , home = '', shell = ''] = entry.fields
-    const count = (seen.get(entry.name) ?? 0) + 1
-    seen.set(entry.name, count)
-    // A second line of the same name is seldom there for good: it must not hide behind the first.
-    const name = `user.${entry.name}${count > 1 ? `#${count}` : ''}`
+    seen.add(entry.name)
+    const name = `user.${entry.label}`
     attributes.push(scalar(`${name}.uid`, uid), scalar(`${name}.gid`, gid))
     attributes.push(exists(`${name}.home`, home), exists(`${name}.shell`, shell))
     attributes.push(...passwordAttributes(name, password, shadow, shadowByName.get(entry.name)))

@@ -1,8 +1,11 @@
 /** passwd(5), group(5) and shadow(5): lines of fields between colons. */
 
-/** One line that glibc would read as an entry, or why it would not. */
+/**
+ * One line that glibc would read as an entry, or why it would not. The label is the name, with `#2` at its second line:
+ * such a line is seldom there for good and must not hide behind the first.
+ */
 export type Entry =
-  | { readonly ok: true; readonly name: string; readonly fields: readonly string[] }
+  | { readonly ok: true; readonly name: string; readonly label: string; readonly fields: readonly string[] }
   | { readonly ok: false; readonly line: number; readonly name: string; readonly reason: string }
 
 /**
@@ -10,6 +13,7 @@ export type Entry =
  * @param numbers  places of fields that must be decimal numbers
  */
 export function parseEntries(text: string, fieldCount: number, numbers: readonly number[] = []): Entry[] {
+  const seen = new Map<string, number>()
   return text.split('\n').flatMap((raw, index): Entry[] => {
     const line = index + 1
     // Blank lines and comments are skipped by every reader of these files.
@@ -22,7 +26,9 @@ export function parseEntries(text: string, fieldCount: number, numbers: readonly
     if (name === '') return bad('no name')
     const wrong = numbers.find((place) => !/^\d{1,10}$/.test(fields[place] ?? ''))
     if (wrong !== undefined) return bad(`field ${wrong + 1} is not a number`)
-    return [{ ok: true, name, fields }]
+    const count = (seen.get(name) ?? 0) + 1
+    seen.set(name, count)
+    return [{ ok: true, name, label: count > 1 ? `${name}#${count}` : name, fields }]
   })
 }
 

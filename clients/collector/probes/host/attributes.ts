@@ -78,7 +78,7 @@ function attributeName(name: string): string {
   const safe = printable(name).replace(/[\t\n]/g, escapeChar)
   if (safe.length <= MAX_NAME_CHARS) return safe
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16)
-  return `${safe.slice(0, MAX_NAME_CHARS - 18).replace(/\p{Surrogate}$/u, '')}~${hash}`
+  return `${safe.slice(0, MAX_NAME_CHARS - 17).replace(/\p{Surrogate}$/u, '')}~${hash}`
 }
 
 function escapeChar(char: string): string {
