@@ -67,10 +67,14 @@ const LINE_FEED = 0x0a
 const RETURN = 0x0d
 const SPACE = 0x20
 
-/** ASCII by what a loop does with it: 1 name character or colon; 2 needs a look in text and values. */
+/** ASCII that may begin a name, that may stand in one (the colon too), and that text and values stop at. */
+const NAME_STARTS = new Uint8Array(128)
 const NAME_CHARS = new Uint8Array(128)
 const STOPS = new Uint8Array(64)
-for (let c = 0; c < 128; c++) if (isNameChar(c) || c === 0x3a) NAME_CHARS[c] = 1
+for (let c = 0; c < 128; c++) {
+  if (isNameStart(c)) NAME_STARTS[c] = 1
+  if (isNameChar(c) || c === 0x3a) NAME_CHARS[c] = 1
+}
 for (let c = 0; c < SPACE; c++) STOPS[c] = 1
 for (const char of '"&\'<>') STOPS[char.charCodeAt(0)] = 1
 
@@ -385,7 +389,7 @@ export class Tokenizer {
             break
           } else if (c === 0x2f) {
             this.#state = SLASH
-          } else if (this.#state === IN_TAG && isNameStart(text.codePointAt(at) ?? c)) {
+          } else if (this.#state === IN_TAG && beginsName(text, at, c)) {
             this.#state = ATTRIBUTE_NAME
             this.#beginToken(at)
             break
@@ -440,7 +444,7 @@ export class Tokenizer {
             if (this.#home !== PROLOG || !this.#isFirst) throw fault('restricted-xml', 'a processing instruction')
             this.#state = DECLARATION_TARGET
             this.#matched = 1
-          } else if (isNameStart(text.codePointAt(at) ?? c)) {
+          } else if (beginsName(text, at, c)) {
             if (this.#home === EPILOG) throw fault('not-well-formed', 'an element after the root')
             this.#flushText()
             this.#isFirst = false
@@ -454,7 +458,7 @@ export class Tokenizer {
           break
 
         case CLOSE_START:
-          if (!isNameStart(text.codePointAt(at) ?? c)) throw fault('not-well-formed', 'an end tag without a name')
+          if (!beginsName(text, at, c)) throw fault('not-well-formed', 'an end tag without a name')
           this.#state = CLOSE_NAME
           this.#beginToken(at)
           break
@@ -641,6 +645,10 @@ export class Tokenizer {
       throw fault('unsupported-encoding', 'another encoding than UTF-8')
     }
   }
+}
+
+function beginsName(text: string, at: number, c: number): boolean {
+  return c < 128 ? NAME_STARTS[c] === 1 : isNameStart(text.codePointAt(at) ?? c)
 }
 
 function isSpace(c: number): boolean {
