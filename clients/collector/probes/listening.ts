@@ -133,7 +133,7 @@ async function findHolders({ root, signal }: ProbeContext, wanted: ReadonlySet<s
       if (links % LINKS_PER_BREATH === 0) await breathe(signal)
       const inode = socketInode(`${folder}/${descriptor}`)
       // Root without CAP_SYS_PTRACE, as in a container, may list descriptors but not see what they are.
-      if (inode === 'denied') {
+      if (inode === null) {
         hidden += 1
         break
       }
@@ -145,12 +145,12 @@ async function findHolders({ root, signal }: ProbeContext, wanted: ReadonlySet<s
   return { names, hidden }
 }
 
-/** Undefined for what is no socket, or is closed by now. */
-function socketInode(path: string): string | 'denied' | undefined {
+/** Undefined for what is no socket, or is closed by now; null when it may not be seen. */
+function socketInode(path: string): string | null | undefined {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(path))?.[1]
   } catch (error) {
-    return isDenied(error) ? 'denied' : undefined
+    return isDenied(error) ? null : undefined
   }
 }
 

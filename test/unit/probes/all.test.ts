@@ -12,7 +12,7 @@ test('names of probes are unique and in order, and the registry has a part for e
   const names = allProbes.map(({ name }) => name)
   expect(names).toEqual([...new Set(names)].sort())
   const registry = readFileSync(join(import.meta.dirname, '../../../clients/collector/probes/NAMES.md'), 'utf8')
-  const parts = [...registry.matchAll(/^\| \*\*([a-z-]+)\*\*/gm)].map((match) => match[1])
+  const parts = [...registry.matchAll(/^\| \*\*([a-z-]+)\*\*/gm)].map((match) => match[1] ?? '')
   expect(parts.sort()).toEqual(names)
 })
 
