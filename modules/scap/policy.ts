@@ -31,6 +31,8 @@ export type Operation = (typeof OPERATIONS)[number]
 export interface AttributeTest {
   readonly kind: 'attribute'
   readonly name: string
+  /** Name patterns left out again; only beside a `name` with `*`. */
+  readonly except?: readonly string[]
   readonly operation: Operation
   /** How values compare: as text, number or dotted version. */
   readonly datatype: 'string' | 'integer' | 'version'
@@ -190,12 +192,15 @@ function readCheck(node: DocumentNode): Check {
 }
 
 function readAttributeTest(node: DocumentNode): AttributeTest {
-  allowAttributes(node, ['name', 'operation', 'datatype', 'match'])
+  allowAttributes(node, ['name', 'except', 'operation', 'datatype', 'match'])
   const name = requiredAttribute(node, 'name')
-  if (name.length > POLICY_LIMITS.nameLength || !NAME.test(name)) {
-    const form = `a dotted name of at most ${POLICY_LIMITS.nameLength} characters, '*' only after its first segment`
-    throw fault(`name is ${form}`, node.place('name'))
+  checkName(node, 'name', name)
+  const except = node.attributes.get('except')?.trim().split(/\s+/)
+  if (except && !name.includes('*')) throw fault("except needs a name with '*'", node.place('except'))
+  if (except && except.length > POLICY_LIMITS.values) {
+    throw fault(`except has at most ${POLICY_LIMITS.values} names`, node.place('except'))
   }
+  for (const each of except ?? []) checkName(node, 'except', each)
   const operation = oneOf(node, 'operation', OPERATIONS)
   const isExistence = operation === 'exists' || operation === 'none-exist'
   for (const attribute of ['datatype', 'match']) {
@@ -222,7 +227,13 @@ function readAttributeTest(node: DocumentNode): AttributeTest {
   const excess = valueNodes[POLICY_LIMITS.values]
   if (excess) throw fault(`a test has at most ${POLICY_LIMITS.values} values`, excess.place())
   const values = valueNodes.map((value) => readValue(value, operation, datatype))
-  return { kind: 'attribute', name, operation, datatype, values, match }
+  return { kind: 'attribute', name, ...(except ? { except } : {}), operation, datatype, values, match }
+}
+
+function checkName(node: DocumentNode, attribute: string, name: string): void {
+  if (name.length <= POLICY_LIMITS.nameLength && NAME.test(name)) return
+  const form = `a dotted name of at most ${POLICY_LIMITS.nameLength} characters, '*' only after its first segment`
+  throw fault(`${attribute} is ${form}`, node.place(attribute))
 }
 
 /** A value is taken as it stands, white space and all. */
@@ -346,6 +357,7 @@ function renderCheck(check: Check): Element {
         'attribute',
         {
           name: check.name,
+          except: check.except?.join(' '),
           operation: check.operation,
           datatype: check.datatype === 'string' ? undefined : check.datatype,
           match: check.match === 'all' ? undefined : check.match,

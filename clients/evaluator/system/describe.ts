@@ -27,7 +27,8 @@ export function describeCheck(check: Check): string {
 }
 
 export function describeTest(test: AttributeTest): string {
-  const { name, operation, match, values } = test
+  const { operation, match, values } = test
+  const name = test.except ? `${test.name} (other than ${test.except.join(', ')})` : test.name
   if (operation === 'none-exist') return name.includes('*') ? `no ${name} exists` : `${name} does not exist`
   if (operation === 'exists') return `${name.includes('*') ? 'some ' : ''}${name} exists`
   const shown = values.slice(0, MAX_VALUES).map((value) => `'${value}'`)
@@ -43,6 +44,10 @@ function describe(check: Check): string {
     case 'attribute':
       return describeTest(check)
     case 'not':
+      // `not none` is how a policy says `any` where absence is to count as no.
+      if (check.check.kind === 'attribute' && check.check.match === 'none') {
+        return describeTest({ ...check.check, match: 'any' })
+      }
       return `not (${describe(check.check)})`
     case 'and':
     case 'or':

@@ -34,7 +34,7 @@ import type {
 import type { AttributeTest, Check, Policy, PolicyRule } from '../../../modules/scap/policy.ts'
 import { comparisonOf } from './compare.ts'
 import { describeCheck, describeTest } from './describe.ts'
-import { indexPosture, type Posture } from './posture.ts'
+import { globOf, indexPosture, type Posture } from './posture.ts'
 
 export const MAX_EVIDENCE = 20
 const MAX_EVIDENCE_VALUE = 512
@@ -134,7 +134,8 @@ const VERDICTS: Readonly<Record<Truth, Verdict>> = { true: 'pass', false: 'fail'
 
 function resultOf(rule: PolicyRule, verdict: Verdict, finding: Finding): RuleResult {
   const decided = [...new Set(finding.decided)]
-  const notes = listed(finding.reasons)
+  // What exists speaks for itself; only what passed by absence alone needs words.
+  const notes = verdict === 'pass' && decided.length > 0 ? [] : listed(finding.reasons)
   if (decided.length > MAX_EVIDENCE) notes.push(`${decided.length - MAX_EVIDENCE} more attributes decided alike`)
   const message = cut(notes.join('; '), MAX_MESSAGE)
   return {
@@ -203,7 +204,7 @@ function combine(kind: 'and' | 'or', findings: readonly Finding[]): Finding {
 }
 
 function evaluateTest(test: AttributeTest, posture: Posture): Finding {
-  const rows = posture.matching(test.name)
+  const rows = matchingOf(test, posture)
   if (rows.length === 0) return evaluateMissing(test, posture)
   if (test.operation === 'exists' || test.operation === 'none-exist') return evaluateExistence(test, rows)
   const compare = comparisonOf(test)
@@ -211,6 +212,13 @@ function evaluateTest(test: AttributeTest, posture: Posture): Finding {
   if (items.length === 0) return absence(test, rows, test.match === 'none' ? 'true' : 'false')
   const finding = combine(test.match === 'all' ? 'and' : 'or', items)
   return settle(test, test.match === 'none' ? negate(finding) : finding)
+}
+
+function matchingOf(test: AttributeTest, posture: Posture): readonly PostureAttribute[] {
+  const rows = posture.matching(test.name)
+  if (!test.except) return rows
+  const excepted = test.except.map(globOf)
+  return rows.filter((row) => !excepted.some((isMatch) => isMatch(row.name)))
 }
 
 /** One attribute against the test, as a finding of its own. */
@@ -249,8 +257,7 @@ function evaluateMissing(test: AttributeTest, posture: Posture): Finding {
 }
 
 function absence(test: AttributeTest, rows: readonly PostureAttribute[], truth: 'true' | 'false'): Finding {
-  const known = rows.length > 0 ? 'known not to exist' : 'nothing of that name among what was collected'
-  return settle(test, { truth, decided: rows, reasons: truth === 'true' ? [`${test.name}: ${known}`] : [] })
+  return settle(test, { truth, decided: rows, reasons: truth === 'true' ? [`no ${test.name} on the host`] : [] })
 }
 
 function negate(finding: Finding): Finding {

@@ -15,12 +15,17 @@ export interface Coverage {
 }
 
 export interface Posture {
-  /** The attributes whose name matches, `*` standing for any characters; in order of name. */
+  /**
+   * The attributes whose name matches, `*` standing for any characters; in order of name. With them come the gaps:
+   * what is reported as an error or not collected for a whole area that the pattern lies in (`listen.tcp` for
+   * `listen.tcp.*:23.uid`), since the area may hold more than is seen.
+   */
   matching(pattern: string): readonly PostureAttribute[]
   /**
    * Decides what it means that no attribute matches `pattern`.
    *
-   * The repository keeps rows, not collections, so coverage is read from the neighbours: of the pattern's literal
+   * A gap (see `matching`) holds for every name of its area. Else:
+   * the repository keeps rows, not collections, so coverage is read from the neighbours: of the pattern's literal
    * beginning the longest dotted prefix is taken under which anything is reported (`package.rpm.` rather than
    * `package.`). If anything there is known, to exist or not to, the area was collected and the name is absent. If
    * all that is there are errors or reasons for not collecting, these hold for the name too. If nothing is reported
@@ -61,20 +66,27 @@ export function indexPosture(attributes: Iterable<PostureAttribute>): Posture {
 
   function find(pattern: string): readonly PostureAttribute[] {
     const isMatch = globOf(pattern)
-    const found: PostureAttribute[] = []
+    const found: PostureAttribute[] = pattern.includes('*') ? gapsOf(pattern) : []
     for (const row of under(literalOf(pattern))) if (isMatch(row.name)) found.push(row)
     return found
   }
 
-  /** Undefined when nothing is reported under the prefix, nor by its own name (`listen.tcp` for `listen.tcp.`). */
+  function gapsOf(pattern: string): PostureAttribute[] {
+    const gaps: PostureAttribute[] = []
+    for (const prefix of prefixesOf(pattern)) {
+      for (const row of exactly(prefix.slice(0, -1))) if (!isKnown(row)) gaps.push(row)
+    }
+    return gaps
+  }
+
+  /** Undefined when nothing is reported under the prefix. */
   function coverageUnder(prefix: string): Coverage | undefined {
     const because: PostureAttribute[] = []
-    for (const row of [...exactly(prefix.slice(0, -1)), ...under(prefix)]) {
+    for (const row of under(prefix)) {
       if (isKnown(row)) return { state: 'absent', because: [] }
       because.push(row)
     }
-    if (because.length === 0) return undefined
-    return { state: because.some((row) => row.status === 'error') ? 'error' : 'unknown', because }
+    return because.length === 0 ? undefined : notCollected(because)
   }
 
   function* exactly(name: string): Generator<PostureAttribute> {
@@ -87,13 +99,26 @@ export function indexPosture(attributes: Iterable<PostureAttribute>): Posture {
   return {
     matching: (pattern) => remember(matches, pattern, find),
     coverage(pattern) {
-      for (let prefix = prefixOf(literalOf(pattern)); prefix; prefix = prefixOf(prefix.slice(0, -1))) {
+      const gaps = gapsOf(pattern)
+      if (gaps.length > 0) return notCollected(gaps)
+      for (const prefix of prefixesOf(pattern)) {
         const coverage = remember(coverages, prefix, coverageUnder)
         if (coverage) return coverage
       }
       return { state: 'unknown', because: [] }
     },
   }
+}
+
+function notCollected(because: readonly PostureAttribute[]): Coverage {
+  return { state: because.some((row) => row.status === 'error') ? 'error' : 'unknown', because }
+}
+
+/** The dotted prefixes of the literal beginning, longest first: `a.b.` and `a.` for `a.b.c*`. */
+function prefixesOf(pattern: string): readonly string[] {
+  const prefixes: string[] = []
+  for (let prefix = prefixOf(literalOf(pattern)); prefix; prefix = prefixOf(prefix.slice(0, -1))) prefixes.push(prefix)
+  return prefixes
 }
 
 function isKnown(row: PostureAttribute): boolean {
@@ -110,8 +135,8 @@ function prefixOf(name: string): string {
   return name.slice(0, name.lastIndexOf('.') + 1)
 }
 
-/** `*` stands for any characters. The leftmost place for each literal part leaves most room for the rest. */
-function globOf(pattern: string): (name: string) => boolean {
+/** Matches one name against a pattern. The leftmost place for each literal part leaves most room for the rest. */
+export function globOf(pattern: string): (name: string) => boolean {
   const parts = pattern.split('*')
   const first = parts[0] ?? ''
   const last = parts.at(-1) ?? ''
