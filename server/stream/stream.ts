@@ -466,8 +466,9 @@ export class Stream implements TransportHandler, ReaderEvents {
     try {
       run()
     } catch (error) {
+      this.fail(streamError(error, this.#context.log))
+      // The peer's closing tag would not be found any more.
       if (this.#state === 'closing') this.#transport.end(this.#context.timeouts.closeMs)
-      else this.fail(streamError(error, this.#context.log))
     }
   }
 
