@@ -4,7 +4,8 @@ import type { Module } from '../server/module/api.ts'
 import { caps } from './caps.ts'
 import { disco } from './disco.ts'
 import { ping } from './ping.ts'
+import { pubsub } from './pubsub/index.ts'
 import { time } from './time.ts'
 import { version } from './version.ts'
 
-export const modules: readonly Module[] = [disco, caps, ping, version, time]
+export const modules: readonly Module[] = [disco, caps, ping, version, time, pubsub]

@@ -1,6 +1,6 @@
 /** Elements to text: canonical form, strict escaping, every namespace declared where it is needed. RFC 6120 §11. */
 
-import { Element } from './element.ts'
+import { Element, RawXml } from './element.ts'
 import { isQualifiedName, isXmlChar } from './names.ts'
 import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
 
@@ -88,7 +88,9 @@ function write(
   }
   let content = ''
   for (const child of element.children) {
-    if (child instanceof Element) {
+    if (child instanceof RawXml) {
+      content += child.xml
+    } else if (child instanceof Element) {
       content += write(child, attributeText(child.attrs['xmlns']) ?? ns, ns, scope, context)
     } else {
       content += escapeText(String(child))

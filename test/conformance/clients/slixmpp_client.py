@@ -18,7 +18,7 @@ class Client(slixmpp.ClientXMPP):
         self.register_plugin("xep_0030")
         self.register_plugin("xep_0060")
         self.register_plugin("xep_0199")
-        self.event = asyncio.get_event_loop().create_future()
+        self.notified = asyncio.get_event_loop().create_future()
         self.outcome = asyncio.get_event_loop().create_future()
         self.add_event_handler("session_start", self.started)
         self.add_event_handler("pubsub_publish", self.published)
@@ -31,8 +31,8 @@ class Client(slixmpp.ClientXMPP):
 
     def published(self, message):
         item = message["pubsub_event"]["items"]["item"]
-        if not self.event.done():
-            self.event.set_result(f"{message['from']} {item['id']} {item['payload'].text}")
+        if not self.notified.done():
+            self.notified.set_result(f"{message['from']} {item['id']} {item['payload'].text}")
 
     async def started(self, _):
         try:
@@ -57,7 +57,7 @@ class Client(slixmpp.ClientXMPP):
         payload = ElementTree.Element("{urn:example:entry}entry")
         payload.text = "grüße & <more>"
         await plugin.publish(pubsub, node, id="one", payload=payload)
-        event = await asyncio.wait_for(self.event, 10)
+        event = await asyncio.wait_for(self.notified, 10)
         items = await plugin.get_items(pubsub, node)
         retrieved = items["pubsub"]["items"]["substanzas"][0]["payload"].text
         rtt = await self["xep_0199"].ping(pubsub)
