@@ -1,0 +1,437 @@
+/** PubsubStore's contract, on a real SQLite file: decisions, order, counts, pages, and what a restart must not change. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
+import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
+import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
+import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage } from '../../modules/pubsub/store.ts'
+import { folderAssets } from '../../server/storage/assets.ts'
+import { migrate } from '../../server/storage/migrate.ts'
+import { openWriter } from '../../server/storage/sqlite.ts'
+import { call } from '../../server/storage/storage.ts'
+import { type OpenedStorage, openModules } from './open-modules.ts'
+
+const BOUNDS = { itemsMax: 1_000_000, payloadMaxBytes: 1_000 }
+const FOLDERS = {
+  workerEntry: new URL('../../modules/worker.ts', import.meta.url),
+  migrations: new URL('../../migrations/sqlite/', import.meta.url),
+}
+const alice: Actor = { bareJid: 'alice@test', isAdmin: false }
+const bob: Actor = { bareJid: 'bob@test', isAdmin: false }
+const root: Actor = { bareJid: 'root@test', isAdmin: true }
+
+let opened: OpenedStorage
+beforeAll(async () => {
+  opened = await openModules()
+})
+afterAll(() => opened.close())
+beforeEach(async () => {
+  for (const { nodeId } of (await opened.storage.run(store.readSnapshot, undefined)).nodes)
+    await opened.storage.run(store.deleteNode, { nodeId, actor: root })
+})
+
+const refused = (key: string) => ({ key: `pubsub.${key}` })
+
+function create(nodeId = 'n', config: Partial<NodeConfig> = {}) {
+  const node = { nodeId, creator: 'alice@test', config: { ...defaultConfig(BOUNDS), ...config }, nodesMax: 3 }
+  return opened.storage.run(store.createNode, node)
+}
+
+function item(itemId: string | undefined, options: Partial<PublishItem> = {}): PublishItem {
+  return {
+    nodeId: 'n',
+    actor: alice,
+    itemId,
+    payload: `<p xmlns="urn:p">${itemId}</p>`,
+    payloadNs: 'urn:p',
+    preconditions: {},
+    isAuthorized: false,
+    scope: undefined,
+    ...BOUNDS,
+    ...options,
+  }
+}
+
+const publish = (itemId: string | undefined, options: Partial<PublishItem> = {}) =>
+  opened.storage.run(store.publishItem, item(itemId, options))
+
+const page = (options: Partial<ReadPage> = {}) =>
+  opened.storage.run(store.readPage, {
+    nodeId: 'n',
+    visible: 'all',
+    start: { at: 'start' },
+    max: 10,
+    maxChars: 100_000,
+    withPayloads: false,
+    ...options,
+  })
+const ids = async (options: Partial<ReadPage> = {}) => (await page(options)).items.map(({ itemId }) => itemId)
+
+const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
+  opened.storage.run(store.subscribe, {
+    nodeId: 'n',
+    actor,
+    jid,
+    address: 'pubsub.test',
+    isAuthorized: false,
+    perNodeMax: 3,
+    perAccountMax: 2,
+    ...options,
+  })
+
+const affiliate = (changes: Parameters<typeof store.modifyAffiliations.run>[1]['changes'], actor = alice) =>
+  opened.storage.run(store.modifyAffiliations, { nodeId: 'n', actor, changes, perNodeMax: 3 })
+
+describe('nodes', () => {
+  test('are created once, up to the bound, with their creator as owner', async () => {
+    await create()
+    await expect(create()).rejects.toMatchObject(refused('nodeExists'))
+    await create('m')
+    await create('o')
+    await expect(create('p')).rejects.toMatchObject(refused('tooManyNodes'))
+    const { affiliations } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(affiliations).toContainEqual({ nodeId: 'n', bareJid: 'alice@test', affiliation: 'owner' })
+  })
+
+  test('keep every option over a restart', async () => {
+    const config: NodeConfig = {
+      title: 'T',
+      description: 'D',
+      type: 'urn:t',
+      accessModel: 'whitelist',
+      publishModel: 'subscribers',
+      persistItems: false,
+      maxItems: 7,
+      maxPayloadBytes: 9,
+      subscribe: false,
+      deliverNotifications: false,
+      deliverPayloads: false,
+      notifyConfig: true,
+      notifyDelete: false,
+      notifyRetract: true,
+      notificationType: 'headline',
+      itemReply: 'publisher',
+      sendLastItem: 'on_sub',
+    }
+    const made = await create('n', config)
+    expect(made.config).toEqual(config)
+    await opened.reopen()
+    expect((await opened.storage.run(store.readSnapshot, undefined)).nodes).toEqual([made])
+  })
+
+  test('are configured by owners and the administrator only; an option not named stays', async () => {
+    await create('n', { title: 'before' })
+    const configure = (actor: Actor, changes: Partial<NodeConfig>) =>
+      opened.storage.run(store.configureNode, { nodeId: 'n', actor, changes, itemsMax: 100 })
+    await expect(configure(bob, { title: 'x' })).rejects.toMatchObject(refused('notOwner'))
+    expect((await configure(root, { maxItems: 3 })).node.config).toMatchObject({ title: 'before', maxItems: 3 })
+    expect((await configure(alice, { maxItems: 'max' })).node.config.maxItems).toBe('max')
+  })
+
+  test('take their items, subscriptions and affiliations with them', async () => {
+    await create()
+    await publish('1')
+    await subscribe(bob)
+    await expect(opened.storage.run(store.deleteNode, { nodeId: 'n', actor: bob })).rejects.toMatchObject(
+      refused('notOwner'),
+    )
+    await opened.storage.run(store.deleteNode, { nodeId: 'n', actor: alice })
+    await expect(page()).rejects.toMatchObject(refused('nodeNotFound'))
+    expect(await opened.storage.run(store.readSnapshot, undefined)).toEqual({
+      nodes: [],
+      affiliations: [],
+      subscriptions: [],
+    })
+    await create()
+    expect(await page()).toMatchObject({ items: [], count: 0 })
+  })
+
+  test('of the server are made once and configured after', async () => {
+    const node = { nodeId: '/x', creator: 'test', config: defaultConfig(BOUNDS) }
+    await opened.storage.run(store.ensureNode, node)
+    const again = await opened.storage.run(store.ensureNode, { ...node, config: { ...node.config, title: 'new' } })
+    expect(again.config.title).toBe('new')
+    const { nodes, affiliations } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(nodes).toEqual([again])
+    expect(affiliations).toEqual([])
+  })
+})
+
+describe('items', () => {
+  test('stand in the order of publication; publishing an id again moves it to the newest', async () => {
+    await create()
+    for (const id of ['1', '2', '3', '1']) await publish(id)
+    await opened.reopen()
+    expect(await ids()).toEqual(['2', '3', '1'])
+    expect(await page({ max: 0 })).toEqual({ items: [], count: 3, index: 0 })
+    const [last] = (await page({ start: { at: 'end' }, max: 1, withPayloads: true })).items
+    expect(last).toMatchObject({ itemId: '1', publisher: 'alice@test', payload: '<p xmlns="urn:p">1</p>' })
+  })
+
+  test('page both ways; a place that is no more is refused', async () => {
+    await create()
+    for (let n = 1; n <= 7; n++) await publish(String(n))
+    expect(await page({ max: 3 })).toMatchObject({ count: 7, index: 0 })
+    expect(await ids({ max: 3 })).toEqual(['1', '2', '3'])
+    expect(await ids({ max: 3, start: { at: 'after', itemId: '3' } })).toEqual(['4', '5', '6'])
+    expect(await ids({ max: 3, start: { at: 'after', itemId: '7' } })).toEqual([])
+    expect(await ids({ max: 3, start: { at: 'before', itemId: '5' } })).toEqual(['2', '3', '4'])
+    expect(await page({ max: 3, start: { at: 'end' } })).toMatchObject({ index: 4, count: 7 })
+    expect(await ids({ max: 3, start: { at: 'end' } })).toEqual(['5', '6', '7'])
+    await expect(ids({ start: { at: 'after', itemId: 'x' } })).rejects.toMatchObject(refused('pageNotFound'))
+  })
+
+  test('a page of large payloads stops at its bound, but never at nothing', async () => {
+    await create('n', { maxPayloadBytes: 1_000_000 })
+    const payload = `<p xmlns="urn:p">${'x'.repeat(400)}</p>`
+    for (const id of ['1', '2', '3']) await publish(id, { payload, payloadMaxBytes: 1_000_000 })
+    expect(await ids({ withPayloads: true, maxChars: 900 })).toEqual(['1', '2'])
+    expect(await ids({ withPayloads: true, maxChars: 10 })).toEqual(['1'])
+    const read = (itemIds: string[], maxChars: number) =>
+      opened.storage.run(store.readItems, { nodeId: 'n', visible: 'all', itemIds, maxChars })
+    expect((await read(['3', 'x', '1', '3'], 900)).map(({ itemId }) => itemId)).toEqual(['3', '1'])
+    await expect(read(['1', '2', '3'], 900)).rejects.toMatchObject(refused('tooManyItems'))
+  })
+
+  test('more than max_items: the oldest go, and are named', async () => {
+    await create('n', { maxItems: 2 })
+    await publish('1')
+    await publish('2')
+    expect((await publish('3')).pruned).toEqual([{ itemId: '1', scope: undefined }])
+    expect((await publish('3')).pruned).toEqual([])
+    expect(await page()).toMatchObject({ count: 2 })
+    const lowered = { nodeId: 'n', actor: alice, changes: { maxItems: 1 }, itemsMax: 100 }
+    expect((await opened.storage.run(store.configureNode, lowered)).pruned).toEqual([{ itemId: '2', scope: undefined }])
+    expect(await ids()).toEqual(['3'])
+  })
+
+  test('a bound lowered far below is reached in batches', async () => {
+    await create()
+    const calls = Array.from({ length: PRUNE_BATCH + 5 }, (_, n) => call(store.publishItem, item(`i${n}`)))
+    await opened.storage.submit(calls)
+    expect((await publish('x', { itemsMax: 2 })).pruned).toHaveLength(PRUNE_BATCH)
+    expect((await publish('y', { itemsMax: 2 })).pruned).toHaveLength(5)
+    expect(await ids()).toEqual(['x', 'y'])
+    expect((await page()).count).toBe(2)
+  })
+
+  test('of a transient node are not kept', async () => {
+    await create('n', { persistItems: false })
+    expect(await publish('1')).toMatchObject({ itemId: '1', pruned: [] })
+    expect(await page()).toMatchObject({ count: 0 })
+  })
+
+  test('must fit the node', async () => {
+    await create('n', { type: 'urn:p', maxPayloadBytes: 30 })
+    await expect(publish(undefined)).rejects.toMatchObject(refused('itemRequired'))
+    await expect(publish('1', { payload: undefined, payloadNs: undefined })).rejects.toMatchObject(
+      refused('payloadRequired'),
+    )
+    await expect(publish('1', { payloadNs: 'urn:q' })).rejects.toMatchObject(refused('invalidPayload'))
+    await expect(publish('1', { payload: 'ä'.repeat(16) })).rejects.toMatchObject(refused('payloadTooBig'))
+    await expect(publish('1', { preconditions: { 'pubsub#access_model': 'whitelist' } })).rejects.toMatchObject(
+      refused('preconditionNotMet'),
+    )
+    await expect(publish('1', { actor: bob })).rejects.toMatchObject(refused('mayNotPublish'))
+    await expect(publish('1', { nodeId: 'x' })).rejects.toMatchObject(refused('nodeNotFound'))
+    expect((await page()).count).toBe(0)
+    await publish('1', { preconditions: { 'pubsub#access_model': 'open', 'pubsub#persist_items': 'true' } })
+    expect((await page()).count).toBe(1)
+  })
+
+  test("the first payload's namespace is seen as the node's type, once", async () => {
+    await create()
+    expect((await publish('1')).seenType).toBe('urn:p')
+    expect((await publish('2', { payloadNs: 'urn:q' })).seenType).toBeUndefined()
+    expect((await opened.storage.run(store.readSnapshot, undefined)).nodes[0]?.seenType).toBe('urn:p')
+  })
+
+  test('are retracted by owners and by their publisher', async () => {
+    await create('n', { publishModel: 'open' })
+    await publish('1')
+    await publish('2', { actor: bob })
+    await publish('3', { actor: bob })
+    const retract = (actor: Actor, itemId: string, authorized?: 'own' | 'any') =>
+      opened.storage.run(store.retractItem, { nodeId: 'n', actor, itemId, authorized })
+    await expect(retract(bob, '1')).rejects.toMatchObject(refused('mayNotRetract'))
+    await expect(retract(bob, '1', 'own')).rejects.toMatchObject(refused('mayNotRetract'))
+    expect(await retract(bob, '2')).toEqual({ nodeId: 'n', itemId: '2', scope: undefined })
+    await expect(retract(bob, '2')).rejects.toMatchObject(refused('itemNotFound'))
+    await retract(alice, '3')
+    await retract(bob, '1', 'any')
+    expect((await page()).count).toBe(0)
+  })
+
+  test('are purged by owners', async () => {
+    await create()
+    await publish('1', { scope: 'e', isAuthorized: true })
+    await publish('2')
+    const purge = (actor: Actor) => opened.storage.run(store.purgeNode, { nodeId: 'n', actor })
+    await expect(purge(bob)).rejects.toMatchObject(refused('notOwner'))
+    await purge(alice)
+    expect(await page()).toMatchObject({ items: [], count: 0 })
+    expect(await page({ visible: ['e'] })).toMatchObject({ items: [], count: 0 })
+  })
+})
+
+describe('scopes', () => {
+  beforeEach(async () => {
+    await create()
+    await publish('1', { scope: 'a' })
+    await publish('2', { scope: 'b' })
+    await publish('3')
+    await publish('4', { scope: 'a' })
+  })
+
+  test('bound what is listed, counted and paged from', async () => {
+    expect(await page({ visible: ['a'] })).toMatchObject({
+      count: 3,
+      items: [{ itemId: '1' }, { itemId: '3' }, { itemId: '4' }],
+    })
+    expect(await ids({ visible: ['b', 'x'] })).toEqual(['2', '3'])
+    expect(await ids({ visible: ['a'], max: 2, start: { at: 'end' } })).toEqual(['3', '4'])
+    expect(await ids({ visible: ['a'], start: { at: 'after', itemId: '1' } })).toEqual(['3', '4'])
+    await expect(ids({ visible: ['a'], start: { at: 'after', itemId: '2' } })).rejects.toMatchObject(
+      refused('pageNotFound'),
+    )
+    const itemIds = ['1', '2', '3']
+    const found = await opened.storage.run(store.readItems, { nodeId: 'n', visible: ['b'], itemIds, maxChars: 1_000 })
+    expect(found.map(({ itemId }) => itemId)).toEqual(['2', '3'])
+  })
+
+  test('are counted right when items change scope, go, and the server starts again', async () => {
+    await publish('1', { scope: 'b' })
+    await publish('3', { scope: 'c' })
+    await opened.storage.run(store.retractItem, { nodeId: 'n', actor: alice, itemId: '4', authorized: undefined })
+    await opened.reopen()
+    expect((await page({ visible: ['a'] })).count).toBe(0)
+    expect((await page({ visible: ['b'] })).count).toBe(2)
+    expect((await page({ visible: ['a', 'b', 'c'] })).count).toBe(3)
+    expect((await page()).count).toBe(3)
+  })
+
+  test('come from an operation before it in the same savepoint, unless the request has its own', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sacm-scope-'))
+    const connection = openWriter(join(folder, 'sacm.db'), undefined)
+    try {
+      migrate(connection.sqlite, folderAssets(FOLDERS).migrations())
+      const tx = connection.tx()
+      const node = { nodeId: 'n', creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 3 }
+      store.createNode.run(tx, node)
+      tx.shared.set(SHARED_SCOPE, 'z')
+      expect(store.publishItem.run(tx, item('1')).scope).toBe('z')
+      expect(store.publishItem.run(tx, item('2', { scope: 'own' })).scope).toBe('own')
+      expect(store.publishItem.run(connection.tx(), item('3')).scope).toBeUndefined()
+    } finally {
+      connection.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})
+
+describe('subscriptions', () => {
+  test('are one per JID; asked again they move to that address', async () => {
+    await create()
+    const subscription = { nodeId: 'n', jid: 'bob@test', bareJid: 'bob@test', address: 'pubsub.test' }
+    expect(await subscribe(bob)).toEqual({ subscription, isNew: true })
+    expect(await subscribe(bob, 'bob@test', { address: 'test' })).toMatchObject({ isNew: false })
+    await opened.reopen()
+    const { subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(subscriptions).toEqual([{ ...subscription, address: 'test' }])
+  })
+
+  test('are bounded per account and per node', async () => {
+    await create()
+    await subscribe(bob, 'bob@test/1')
+    await subscribe(bob, 'bob@test/2')
+    await expect(subscribe(bob, 'bob@test/3')).rejects.toMatchObject(refused('tooManySubscriptions'))
+    await subscribe(alice)
+    await expect(subscribe(root)).rejects.toMatchObject(refused('tooManySubscriptions'))
+    const unsubscribe = { nodeId: 'n', jid: 'bob@test/1' }
+    expect(await opened.storage.run(store.unsubscribe, unsubscribe)).toMatchObject({ jid: 'bob@test/1' })
+    await expect(opened.storage.run(store.unsubscribe, unsubscribe)).rejects.toMatchObject(refused('notSubscribed'))
+    await subscribe(root)
+  })
+
+  test('follow access model and affiliation', async () => {
+    await create()
+    await subscribe(bob)
+    await affiliate([{ bareJid: 'alice@test', affiliation: 'owner' }])
+    await subscribe(alice)
+    const closed = { nodeId: 'n', actor: alice, changes: { accessModel: 'whitelist' as const }, itemsMax: 9 }
+    const { ended } = await opened.storage.run(store.configureNode, closed)
+    expect(ended.map(({ jid }) => jid)).toEqual(['bob@test'])
+    await expect(subscribe(bob)).rejects.toMatchObject(refused('closedNode'))
+    await affiliate([{ bareJid: 'bob@test', affiliation: 'member' }])
+    await subscribe(bob)
+    const banned = await affiliate([{ bareJid: 'bob@test', affiliation: 'outcast' }])
+    expect(banned.ended.map(({ jid }) => jid)).toEqual(['bob@test'])
+    await expect(subscribe(bob)).rejects.toMatchObject(refused('outcast'))
+  })
+
+  test('are managed by owners; what cannot be is named with what it is', async () => {
+    await create()
+    await affiliate([{ bareJid: 'carol@test', affiliation: 'outcast' }])
+    const entry = (bareJid: string, state: 'subscribed' | 'none' | undefined) => ({
+      jid: bareJid,
+      bareJid,
+      address: 'pubsub.test',
+      state,
+    })
+    const modify = (actor: Actor, changes: ReturnType<typeof entry>[]) =>
+      opened.storage.run(store.modifySubscriptions, { nodeId: 'n', actor, changes, perNodeMax: 1 })
+    await expect(modify(bob, [])).rejects.toMatchObject(refused('notOwner'))
+    const first = await modify(alice, [
+      entry('bob@test', 'subscribed'),
+      entry('carol@test', 'subscribed'),
+      entry('dora@test', 'subscribed'),
+      entry('erin@test', undefined),
+    ])
+    expect(first.made.map(({ jid }) => jid)).toEqual(['bob@test'])
+    expect(first.refused).toEqual([
+      { jid: 'carol@test', state: 'none' },
+      { jid: 'dora@test', state: 'none' },
+      { jid: 'erin@test', state: 'none' },
+    ])
+    const second = await modify(alice, [entry('bob@test', 'none'), entry('dora@test', 'subscribed')])
+    expect(second).toMatchObject({ ended: [{ jid: 'bob@test' }], made: [{ jid: 'dora@test' }], refused: [] })
+  })
+})
+
+describe('affiliations', () => {
+  test('change by the state chart; the last owner stays, the others are done all the same', async () => {
+    await create()
+    const result = await affiliate([
+      { bareJid: 'alice@test', affiliation: 'none' },
+      { bareJid: 'bob@test', affiliation: 'publisher' },
+    ])
+    expect(result.refused).toEqual([{ nodeId: 'n', bareJid: 'alice@test', affiliation: 'owner' }])
+    expect(result.changed).toEqual([{ nodeId: 'n', bareJid: 'bob@test', affiliation: 'publisher' }])
+    await affiliate([{ bareJid: 'bob@test', affiliation: 'owner' }])
+    await affiliate([{ bareJid: 'alice@test', affiliation: 'none' }], root)
+    await expect(affiliate([])).rejects.toMatchObject(refused('notOwner'))
+  })
+
+  test('are bounded', async () => {
+    await create()
+    const result = await affiliate(
+      ['b', 'c', 'd'].map((name) => ({ bareJid: `${name}@test`, affiliation: 'member' as const })),
+    )
+    expect(result.refused).toEqual([{ nodeId: 'n', bareJid: 'd@test', affiliation: 'none' }])
+  })
+
+  test('go with the account, its subscriptions too', async () => {
+    await create()
+    await affiliate([{ bareJid: 'bob@test', affiliation: 'member' }])
+    await subscribe(bob, 'bob@test/x')
+    await opened.storage.run(store.forgetAccount, { bareJid: 'bob@test' })
+    const { affiliations, subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(subscriptions).toEqual([])
+    expect(affiliations.map(({ bareJid }) => bareJid)).toEqual(['alice@test'])
+    await subscribe(bob, 'bob@test/1')
+    await subscribe(bob, 'bob@test/2')
+  })
+})
