@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { callControl } from '../../server/control.ts'
 
 export const SACM = join(import.meta.dirname, '../../clients/cli/sacm.mjs')
 const READY_TIMEOUT_MS = 30_000
@@ -26,6 +27,7 @@ export interface TestServer {
   /** PEM of the CA that signed the server's certificate. */
   readonly caFile: string
   readonly pid: number
+  /** Through the control socket, as `sacm user add` does. */
   addUser(jid: string, password: string, roles?: readonly string[]): Promise<void>
   /** What the server wrote to stderr so far. */
   log(): string
@@ -91,18 +93,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     caFile: join(dataDir, 'certs', 'ca.crt'),
     pid: ready.pid,
     addUser: async (jid, password, roles = []) => {
-      await runSacm([
-        'user',
-        'add',
-        jid,
-        '--password',
-        password,
-        ...roles.flatMap((role) => ['--role', role]),
-        '--data-dir',
-        dataDir,
-        '--domain',
-        domain,
-      ])
+      await callControl(dataDir, 'user.add', { jid, password, roles })
     },
     log: () => log,
     stop: async () => {
