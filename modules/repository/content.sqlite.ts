@@ -3,7 +3,7 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from '../pubsub/api.ts'
-import { bindIfNeeded, hasEndpoint } from './endpoint.sqlite.ts'
+import { hasEndpoint, requireReach } from './endpoint.sqlite.ts'
 import type { EvaluationResult } from './model.ts'
 import { policies, results, ruleResults } from './schema.sqlite.ts'
 import type { SavePolicy, SaveResult } from './store.ts'
@@ -112,7 +112,7 @@ export const saveResult: Operation<SaveResult, { endpoint: string }> = {
     const result = JSON.parse(args.result) as EvaluationResult
     const { endpoint, policy } = result
     if (!hasEndpoint(tx, endpoint)) throw new Refusal('endpointUnknown', '', { endpoint })
-    bindIfNeeded(tx, args.evaluator, args.reach, endpoint)
+    requireReach(tx, args.evaluator, args.reach, endpoint)
     tx.shared.set(SHARED_SCOPE, endpoint)
     const profile = result.profile ?? ''
     q.supersede.run({ endpoint, policy, profile, now: tx.now })

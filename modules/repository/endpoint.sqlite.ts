@@ -153,17 +153,17 @@ function touch(tx: Tx, id: string): Identified {
 
 /**
  * Lets the account act for the endpoint, binding its `self` grant on the first time.
- * @returns true when it was bound by this
+ * @returns true when the endpoint is what the account's `self` grant is bound to, by this or before
  * @throws Refusal endpointNotGranted
  */
-export function bindIfNeeded(tx: Tx, bareJid: string, reach: Reach, endpoint: string): boolean {
+export function requireReach(tx: Tx, bareJid: string, reach: Reach, endpoint: string): boolean {
   const q = tx.use(queries)
   const labelsOf = q.labelsOf.all({ endpoint }).map(({ label }) => label)
   const bound = q.binding.get({ bareJid })?.endpoint
   const decision = decideReach(reach, { id: endpoint, labels: labelsOf }, bound)
   if (decision === 'refused') throw new Refusal('endpointNotGranted', '', { endpoint })
   if (decision === 'bind') q.bind.run({ bareJid, endpoint })
-  return decision === 'bind'
+  return decision === 'bind' || bound === endpoint
 }
 
 /** True when the endpoint is known. */

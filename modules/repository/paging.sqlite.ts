@@ -66,7 +66,7 @@ export function readPage<R extends { readonly cursor: number }, T>(
   filters: readonly Filter[],
   visible: Visible,
   paging: Paging,
-  rowOf: (row: R) => T,
+  rowOf: (row: Omit<R, 'cursor'>) => T,
 ): Rows<T> {
   const isBackward = paging.before !== undefined
   const cursor = paging.after ?? paging.before ?? undefined
@@ -85,7 +85,7 @@ export function readPage<R extends { readonly cursor: number }, T>(
   const beyond = cursor === undefined ? undefined : (isBackward ? lt : gt)(listing.cursor, sql.placeholder('cursor'))
   const pageKey = `${key} ${isBackward ? 'down' : 'up'} ${cursor === undefined ? 'from the end' : 'from'}`
   const found = paging.max === 0 ? [] : listing.page(pageKey, and(matching, inScope, beyond), isBackward).all(values)
-  const fitting = takeFitting(found.map((row) => [row.cursor, rowOf(row)] as const))
+  const fitting = takeFitting(found.map(({ cursor: at, ...row }) => [at, rowOf(row)] as const))
   if (isBackward) fitting.reverse()
 
   values['bound'] = cursor === undefined ? Number.MAX_SAFE_INTEGER : MAX_RECOUNT + 1

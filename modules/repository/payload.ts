@@ -97,8 +97,7 @@ export function optional(place: Place, name: string, maxLength = 512): string | 
   if (value.length > maxLength) {
     throw payloadInvalid(place, `@${name}`, `'${name}' has more than ${maxLength} characters`)
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
-  if (/[\u0000-\u001f\u007f]/.test(value)) {
+  if (/\p{Cc}/u.test(value)) {
     throw payloadInvalid(place, `@${name}`, `'${name}' holds a control character`)
   }
   return value

@@ -97,7 +97,7 @@ export const listEndpoints: Operation<ListEndpoints, EndpointRows> = {
       { name: 'label', value: args.label, condition: labelled(endpoints.id) },
       { name: 'seenBefore', value: args.seenBefore, condition: lt(endpoints.lastSeen, placeholder('seenBefore')) },
     )
-    return readPage(q, filters, args.visible, args.paging, ({ cursor: _, ...row }) => ({
+    return readPage(q, filters, args.visible, args.paging, (row) => ({
       ...row,
       identifiers: q.identifiersOf.all({ id: row.id }),
       labels: q.labelsOf.all({ id: row.id }).map(({ label }) => label),
@@ -175,7 +175,7 @@ export const listPosture: Operation<ListPosture, PostureRows> = {
       { name: 'method', value: args.method, condition: eq(attributes.method, placeholder('method')) },
       { name: 'format', value: args.format, condition: eq(attributes.format, placeholder('format')) },
     )
-    return readPage(tx.use(postureQueries), filters, args.visible, args.paging, ({ cursor: _, ...row }) => {
+    return readPage(tx.use(postureQueries), filters, args.visible, args.paging, (row) => {
       const { value, reason, type, status, method, ...rest } = row
       return {
         ...rest,
@@ -242,7 +242,7 @@ export const listPolicies: Operation<ListPolicies, PolicyRows> = {
       },
       { name: 'version', value: args.version, condition: eq(policies.version, placeholder('version')) },
     )
-    return readPage(tx.use(policyQueries), filters, 'any', args.paging, ({ cursor: _, ...row }) => row)
+    return readPage(tx.use(policyQueries), filters, 'any', args.paging, (row) => row)
   },
 }
 

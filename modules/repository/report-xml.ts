@@ -211,6 +211,7 @@ export function renderValue(
 
 /** Only characters of XML 1.0 §2.2's Char; a lone surrogate is none. */
 function isXmlText(text: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return text.isWellFormed() && !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text)
+  if (!text.isWellFormed() || /[\ufffe\uffff]/.test(text)) return false
+  const controls = text.match(/\p{Cc}/gu) ?? []
+  return controls.every((character) => character >= '\x7f' || '\t\n\r'.includes(character))
 }

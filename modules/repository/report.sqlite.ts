@@ -3,7 +3,7 @@
 import { and, asc, eq, gte, isNull, lt, ne, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal, type Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from '../pubsub/api.ts'
-import { bindIfNeeded, identifyEndpoint } from './endpoint.sqlite.ts'
+import { identifyEndpoint, requireReach } from './endpoint.sqlite.ts'
 import type { PostureAttribute, PostureReport } from './model.ts'
 import { isSameValue, prefixEnd } from './rules.ts'
 import { attributes, parts, reports } from './schema.sqlite.ts'
@@ -147,7 +147,7 @@ export const saveReport: Operation<SaveReport, SavedReport> = {
     // Written by the main thread with JSON.stringify from a parsed report.
     const report = JSON.parse(args.report) as PostureReport
     const endpoint = identifyEndpoint(tx, report.identifiers)
-    const isBound = bindIfNeeded(tx, args.collector, args.reach, endpoint.id)
+    const isSelf = requireReach(tx, args.collector, args.reach, endpoint.id)
     tx.shared.set(SHARED_SCOPE, endpoint.id)
     const received = endpoint.seen
     q.insertReport.run({
@@ -159,7 +159,7 @@ export const saveReport: Operation<SaveReport, SavedReport> = {
     })
     const whole = report.part ? collectParts(tx, args, report, endpoint.id, received) : report
     const outcome = whole && applyReport(tx, args, whole, endpoint.id, received)
-    return { endpoint: endpoint.id, isNew: endpoint.isNew, isBound, isWaiting: !whole, ...(outcome ?? NOTHING) }
+    return { endpoint: endpoint.id, isNew: endpoint.isNew, isSelf, isWaiting: !whole, ...(outcome ?? NOTHING) }
   },
 }
 

@@ -20,8 +20,8 @@ export interface SavedReport {
   readonly endpoint: string
   /** The endpoint was not known before. */
   readonly isNew: boolean
-  /** The account's `self` grant was bound by this. */
-  readonly isBound: boolean
+  /** It is the endpoint to which the collector's `self` grant is bound, by this report or before. */
+  readonly isSelf: boolean
   /** A part that waits for the others: nothing has been applied. */
   readonly isWaiting: boolean
   readonly added: number

@@ -125,9 +125,9 @@ describe('endpoint identity (SACM-XMPP §1)', () => {
 describe('grants', () => {
   test('self binds the first endpoint in the same savepoint; another is refused and leaves nothing', async () => {
     const first = await save({}, { reach: SELF })
-    expect(first.isBound).toBe(true)
+    expect(first.isSelf).toBe(true)
     await opened.reopen()
-    expect((await save({}, { reach: SELF })).isBound).toBe(false)
+    expect((await save({}, { reach: ANY })).isSelf).toBe(true)
     const other = save(
       { identifiers: [{ type: 'machine-id', value: 'm2' }], attributes: [attribute('a', '1')] },
       { reach: SELF },
@@ -138,7 +138,7 @@ describe('grants', () => {
     const replica = await opened.storage.run(loadReplica, undefined)
     expect(replica.bindings).toEqual([{ bareJid: 'c@test', endpoint: first.endpoint }])
     await opened.storage.run(unbind, { bareJid: 'c@test' })
-    expect((await save({ identifiers: [{ type: 'machine-id', value: 'm2' }] }, { reach: SELF })).isBound).toBe(true)
+    expect((await save({ identifiers: [{ type: 'machine-id', value: 'm2' }] }, { reach: SELF })).isSelf).toBe(true)
   })
 
   test('an id or a label lets report for just that endpoint', async () => {
