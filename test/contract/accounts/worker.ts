@@ -1,0 +1,6 @@
+/** Entry of a storage worker with the accounts' operations. */
+
+import { accountOperations } from '../../../server/auth/store.ts'
+import { runStorageWorker } from '../../../server/storage/worker.ts'
+
+runStorageWorker(accountOperations)
