@@ -1,0 +1,107 @@
+/** A node's configuration in and out of its data form. XEP-0060 §8.1.3, §8.2. */
+
+import { describe, expect, test } from 'vitest'
+import {
+  configForm,
+  configResult,
+  defaultConfig,
+  type NodeConfig,
+  parseConfigForm,
+  parsePreconditions,
+  unmetPrecondition,
+} from '../../../modules/pubsub/node-config.ts'
+import { StanzaError } from '../../../server/stanza/errors.ts'
+import type { DataForm, FormField } from '../../../server/stanza/forms.ts'
+
+const BOUNDS = { itemsMax: 100, payloadMaxBytes: 1_000 }
+const form = (fields: Record<string, string | string[]>, formType?: string): DataForm => ({
+  type: 'submit',
+  formType,
+  fields: Object.entries(fields).map(([name, value]): FormField => ({ name, values: [value].flat() })),
+})
+const parse = (fields: Record<string, string | string[]>, formType?: string) =>
+  parseConfigForm(form(fields, formType), BOUNDS)
+
+function refusal(run: () => unknown): readonly [string, string | undefined] {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof StanzaError) return [error.condition, error.application[0]?.getName()]
+  }
+  throw new Error('not refused')
+}
+
+test('what a form shows is read back as the same configuration', () => {
+  const config: NodeConfig = {
+    title: 'T',
+    description: 'one\ntwo',
+    type: 'urn:t',
+    accessModel: 'whitelist',
+    publishModel: 'subscribers',
+    persistItems: false,
+    maxItems: 7,
+    maxPayloadBytes: 9,
+    subscribe: false,
+    deliverNotifications: false,
+    deliverPayloads: false,
+    notifyConfig: true,
+    notifyDelete: false,
+    notifyRetract: true,
+    notificationType: 'headline',
+    itemReply: 'publisher',
+    sendLastItem: 'on_sub',
+  }
+  for (const shown of [configForm(config), configResult(config), configForm(defaultConfig(BOUNDS))]) {
+    const read = parseConfigForm({ ...shown, type: 'submit' }, BOUNDS)
+    expect(Object.keys(read).sort()).toEqual(Object.keys(config).sort())
+  }
+  expect(parseConfigForm({ ...configForm(config), type: 'submit' }, BOUNDS)).toEqual(config)
+})
+
+test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {
+  expect(parse({ 'pubsub#item_expire': '604800', 'pubsub#purge_offline': '0' })).toEqual({})
+  expect(parse({ 'pubsub#persist_items': 'true', 'pubsub#notify_delete': '0' })).toEqual({
+    persistItems: true,
+    notifyDelete: false,
+  })
+  expect(parse({ 'pubsub#title': '', 'pubsub#max_items': 'max' })).toEqual({ title: '', maxItems: 'max' })
+})
+
+test('a payload bound beyond what the service takes shows what holds', () => {
+  expect(parse({ 'pubsub#max_payload_size': '78643200' })).toEqual({ maxPayloadBytes: 1_000 })
+})
+
+describe('refused', () => {
+  test.each([
+    [{ 'pubsub#access_model': 'presence' }, 'not-acceptable', 'unsupported-access-model'],
+    [{ 'pubsub#publish_model': 'nobody' }, 'not-acceptable', undefined],
+    [{ 'pubsub#max_items': '0' }, 'not-acceptable', undefined],
+    [{ 'pubsub#max_items': '101' }, 'not-acceptable', undefined],
+    [{ 'pubsub#max_items': '-1' }, 'not-acceptable', undefined],
+    [{ 'pubsub#max_items': '1e3' }, 'not-acceptable', undefined],
+    [{ 'pubsub#persist_items': 'yes' }, 'not-acceptable', undefined],
+    [{ 'pubsub#persist_items': ['1', '0'] }, 'not-acceptable', undefined],
+    [{ 'pubsub#title': 'x'.repeat(5_000) }, 'not-acceptable', undefined],
+    [{ 'pubsub#node_type': 'collection' }, 'feature-not-implemented', 'unsupported'],
+  ])('%j', (fields, condition, application) => {
+    expect(refusal(() => parse(fields))).toEqual([condition, application])
+  })
+
+  test('a form of another type', () => {
+    expect(refusal(() => parse({}, 'urn:other'))[0]).toBe('bad-request')
+    expect(refusal(() => parsePreconditions(form({}, 'urn:other')))[0]).toBe('bad-request')
+  })
+})
+
+test('preconditions hold by value; an unknown field never does', () => {
+  const config = defaultConfig(BOUNDS)
+  const unmet = (fields: Record<string, string>) => unmetPrecondition(config, fields)
+  expect(unmet({})).toBeUndefined()
+  expect(
+    unmet({ 'pubsub#access_model': 'open', 'pubsub#persist_items': 'true', 'pubsub#max_items': 'max' }),
+  ).toBeUndefined()
+  expect(unmet({ 'pubsub#access_model': 'whitelist' })).toBe('pubsub#access_model')
+  expect(unmet({ 'pubsub#persist_items': '0' })).toBe('pubsub#persist_items')
+  expect(unmet({ 'pubsub#persist_items': 'perhaps' })).toBe('pubsub#persist_items')
+  expect(unmet({ 'pubsub#unheard_of': '1' })).toBe('pubsub#unheard_of')
+})
