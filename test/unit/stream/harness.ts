@@ -59,7 +59,7 @@ export function tlsMaterial(): TestMaterial {
 export function newMaterial(): TestMaterial {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-tls-'))
   try {
-    const { key, cert } = ensureServerCertificate(folder, DOMAIN)
+    const { key, cert } = ensureServerCertificate(folder, DOMAIN, { ips: ['127.0.0.1'] })
     return { key, cert, ca: exportCa(folder) ?? '' }
   } finally {
     rmSync(folder, { recursive: true })
@@ -217,9 +217,7 @@ export class TcpClient extends Client {
   }
 
   /** After <proceed/>. */
-  async startTls(
-    options: { readonly ca?: string; readonly key?: string; readonly cert?: string } = {},
-  ): Promise<TLSSocket> {
+  async startTls(options: ConnectionOptions = {}): Promise<TLSSocket> {
     this.socket.removeAllListeners()
     const secured = tlsConnect({ socket: this.socket, servername: DOMAIN, ca: tlsMaterial().ca, ...options })
     await new Promise<void>((resolve, reject) => {
@@ -291,7 +289,7 @@ export class WebSocketClient extends Client {
 }
 
 export async function connectWebSocket(url: string, protocols: readonly string[] = ['xmpp']): Promise<WebSocketClient> {
-  const websocket = new WebSocket(url, [...protocols], { ca: tlsMaterial().ca, servername: DOMAIN })
+  const websocket = new WebSocket(url, [...protocols], { ca: tlsMaterial().ca })
   const client = new WebSocketClient(websocket)
   await new Promise<void>((resolve, reject) => {
     websocket.once('open', resolve)
