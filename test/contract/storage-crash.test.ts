@@ -30,7 +30,7 @@ const open = (options: Partial<OpenOptions> = {}): Promise<Storage> =>
   openWith({ folder, code, nativeBinding: addonPath(), ...options })
 
 /** Starts a process that writes until killed; `acknowledged` grows with what it was told is stored. */
-function startWriter(): { child: ChildProcess; acknowledged: string[]; afterMany(count: number): Promise<void> } {
+function startWriter(): { child: ChildProcess; acknowledged: string[]; afterMany: (count: number) => Promise<void> } {
   const script = fileURLToPath(new URL('./storage/killed.ts', import.meta.url))
   const child = spawn(process.execPath, [script, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
   const acknowledged: string[] = []

@@ -24,7 +24,7 @@ export function addonPath(): string {
   const require = createRequire(import.meta.url)
   // The package's own look-up, which knows about musl; its types do not list it.
   const { getPrebuildPath } = require('../../../node_modules/better-sqlite3/lib/binding.js') as {
-    getPrebuildPath(): string | null
+    getPrebuildPath: () => string | null
   }
   const path = getPrebuildPath()
   return path ?? join(dirname(require.resolve('better-sqlite3')), '../build/Release/better_sqlite3.node')
