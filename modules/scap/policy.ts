@@ -117,7 +117,7 @@ function readPolicy(node: DocumentNode): Policy {
     throw fault(`the root is '${node.name}' in '${node.ns}'; expected 'policy' in '${NS_POLICY}'`, node.place())
   }
   allowAttributes(node, ['id', 'version'])
-  const children = elementsOf(node, ['title', 'description', 'rule'])
+  const children = sequenceOf(node, ['title', 'description', 'rule'])
   const rules = children.filter((child) => child.name === 'rule')
   if (rules.length === 0) throw fault('a policy has at least one rule', node.place())
   const excess = rules[POLICY_LIMITS.rules]
@@ -140,7 +140,7 @@ function readPolicy(node: DocumentNode): Policy {
 
 function readRule(node: DocumentNode): PolicyRule {
   allowAttributes(node, ['id', 'severity'])
-  const children = elementsOf(node, ['title', 'rationale', 'remediation', 'reference', 'applies', 'check'])
+  const children = sequenceOf(node, ['title', 'rationale', 'remediation', 'reference', 'applies', 'check'])
   const references = children.filter((child) => child.name === 'reference')
   if (references.length === 0) throw fault('a rule names at least one public reference', node.place())
   const excess = references[POLICY_LIMITS.references]
@@ -269,6 +269,20 @@ function elementsOf(node: DocumentNode, allowed: readonly string[]): readonly Do
   }
   if (node.text.trim() !== '') throw fault(`'${node.name}' holds elements only, no text`, node.place())
   return node.children
+}
+
+/** As `elementsOf`, and in the order of `allowed`. */
+function sequenceOf(node: DocumentNode, allowed: readonly string[]): readonly DocumentNode[] {
+  const children = elementsOf(node, allowed)
+  let last = 0
+  for (const child of children) {
+    const position = allowed.indexOf(child.name)
+    if (position < last) {
+      throw fault(`element '${child.name}' is out of order; the order is: ${allowed.join(', ')}`, child.place())
+    }
+    last = position
+  }
+  return children
 }
 
 function noElements(node: DocumentNode): void {
