@@ -31,7 +31,8 @@ const OURS_ALONE = new Set([
   'policy-violation',
 ])
 
-function mutate(text: string, { int, pick }: Random): Buffer {
+function mutate(text: string, chance: Random): Buffer {
+  const int = (below: number) => chance.int(below)
   let mutated = text
   for (let count = 1 + int(3); count > 0; count--) {
     const at = int(mutated.length + 1)
@@ -48,10 +49,10 @@ function mutate(text: string, { int, pick }: Random): Buffer {
         mutated = mutated.slice(0, other) + mutated.slice(at, to) + mutated.slice(other)
         break
       case 3:
-        mutated = mutated.slice(0, at) + pick(TOKENS) + mutated.slice(to)
+        mutated = mutated.slice(0, at) + chance.pick(TOKENS) + mutated.slice(to)
         break
       default:
-        mutated = mutated.slice(0, at) + pick(TOKENS) + mutated.slice(at)
+        mutated = mutated.slice(0, at) + chance.pick(TOKENS) + mutated.slice(at)
     }
   }
   const bytes = Buffer.from(mutated)
@@ -135,7 +136,9 @@ it('agrees with saxes on mutated streams', { timeout: 900_000 }, () => {
     } else {
       rejected++
       // Not complete without a fault: the stream is open still, which saxes reports at its end.
-      if (own.fault === undefined || !OURS_ALONE.has(own.fault)) expect(theirs.fault, context).toBeDefined()
+      const isOursAlone = own.fault !== undefined && OURS_ALONE.has(own.fault)
+      // RFC 6120 §11.6: a byte order mark is a character like any other; saxes takes it away.
+      if (!isOursAlone && !input.toString().startsWith('\ufeff')) expect(theirs.fault, context).toBeDefined()
     }
     // However it is cut, the same comes out.
     if (seed % 10 === 0) for (const chunks of splits(input, seed, 2)) expect(read(chunks), context).toEqual(own)

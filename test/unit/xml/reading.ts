@@ -47,11 +47,11 @@ export function read(chunks: Iterable<Buffer>, limits: ParserLimits = DEFAULT_LI
 export function* splits(input: Buffer, seed: number, count = 8): Generator<readonly Buffer[]> {
   yield [input]
   yield Array.from(input, (_, at) => input.subarray(at, at + 1))
-  const { int } = random(seed)
+  const chance = random(seed)
   for (let i = 0; i < count; i++) {
     const chunks: Buffer[] = []
     for (let at = 0; at < input.length; ) {
-      const length = 1 + int(i % 2 === 0 ? 7 : 40)
+      const length = 1 + chance.int(i % 2 === 0 ? 7 : 40)
       chunks.push(input.subarray(at, at + length))
       at += length
     }
