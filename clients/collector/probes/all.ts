@@ -6,7 +6,9 @@ import { boot } from './boot.ts'
 import { cpu } from './cpu.ts'
 import { cron } from './cron.ts'
 import { files } from './files.ts'
+import { firewall } from './firewall.ts'
 import { groups } from './groups.ts'
+import { init } from './init.ts'
 import { kernel } from './kernel.ts'
 import { listening } from './listening.ts'
 import { machine } from './machine.ts'
@@ -28,7 +30,9 @@ export const allProbes: readonly Probe[] = [
   cpu,
   cron,
   files,
+  firewall,
   groups,
+  init,
   kernel,
   listening,
   machine,

@@ -15,7 +15,8 @@ const RPM_DATABASES = ['/var/lib/rpm', '/usr/lib/sysimage/rpm', '/usr/share/rpm'
   ['rpmdb.sqlite', 'Packages', 'Packages.db'].map((file) => `${folder}/${file}`),
 )
 const RPM = ['/usr/bin/rpm', '/bin/rpm']
-const RPM_FORMAT = '%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n'
+/** What `rpm -qa --qf` is asked for; parsed by `parseRpmQuery`. */
+export const RPM_FORMAT = '%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n'
 
 export interface InstalledPackage {
   readonly name: string

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process'
 import { chmodSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import type { PostureAttribute } from '../../../clients/collector/probe.ts'
 import { allProbes } from '../../../clients/collector/probes/all.ts'
 import { coveredPrefixes } from '../../../clients/collector/probes/covered.ts'
@@ -61,6 +61,8 @@ function fixture(): string {
     'sys/class/dmi/id/product_serial',
   ]) {
     chmodSync(join(root, path), path === 'proc/sys/kernel/secret' ? 0o400 : 0)
+    // Without root the folder could not be removed.
+    onTestFinished(() => chmodSync(join(root, path), 0o700))
   }
   return root
 }
