@@ -1,0 +1,108 @@
+/** Who is told what, and that it is written once. XEP-0060 §7.1.2, §7.2.2.1; DESIGN decision 5. */
+
+import { beforeEach, expect, test } from 'vitest'
+import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
+import { Notifier } from '../../../modules/pubsub/notify.ts'
+import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
+import type { RawStanza } from '../../../server/module/api.ts'
+import { attr } from '../../../server/xml/element.ts'
+import { parseFragment } from '../../../server/xml/parser.ts'
+
+interface Sent {
+  readonly address: string
+  readonly stanza: RawStanza
+}
+
+let sent: Sent[]
+let notifier: Notifier
+beforeEach(() => {
+  sent = []
+  notifier = new Notifier({
+    send: (address, stanza) => sent.push({ address, stanza }),
+    maySee: (bareJid, _nodeId, scope) => scope === undefined || bareJid === `${scope}@test`,
+  })
+})
+
+function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o'<&"]): NodeView {
+  const replica = new Replica()
+  const defaults = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
+  replica.load({
+    nodes: [{ nodeId: 'n', creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
+    affiliations: [],
+    subscriptions: jids.map((jid, at) => ({
+      nodeId: 'n',
+      jid,
+      bareJid: jid.split('/')[0] ?? '',
+      address: at === 0 ? 'pubsub.test' : 'test',
+    })),
+  })
+  const node = replica.get('n')
+  if (!node) throw new Error('no node')
+  return node
+}
+
+const item = { itemId: '1', publisher: 'alice@test', publishedAt: 0, payload: '<p xmlns="urn:p"/>' }
+const contents = () => sent.map(({ stanza }) => stanza.xml.slice(stanza.xml.indexOf('<event')))
+
+test('each subscriber gets the same string in an envelope of its own', () => {
+  notifier.published(nodeWith({}), item, undefined)
+  expect(sent.map(({ address, stanza }) => [address, stanza.to.full])).toEqual([
+    ['pubsub.test', 'bob@test'],
+    ['test', "carol@test/o'<&"],
+  ])
+  expect(new Set(contents()).size).toBe(1)
+  for (const { address, stanza } of sent) {
+    const message = parseFragment(stanza.xml)
+    expect([attr(message, 'from'), attr(message, 'to')]).toEqual([address, stanza.to.full])
+    expect(attr(message, 'type')).toBeUndefined()
+  }
+  expect(new Set(sent.map(({ stanza }) => attr(parseFragment(stanza.xml), 'id'))).size).toBe(2)
+  expect(contents()[0]).toContain('<item id="1"><p xmlns="urn:p"/></item>')
+})
+
+test('options of the node: headline, publisher, no payload, nothing at all', () => {
+  notifier.published(nodeWith({ notificationType: 'headline', itemReply: 'publisher' }), item, undefined)
+  expect(sent[0]?.stanza).toMatchObject({ type: 'headline' })
+  expect(sent[0]?.stanza.xml).toContain(' type="headline"')
+  expect(contents()[0]).toContain('<item id="1" publisher="alice@test">')
+  sent = []
+  notifier.published(nodeWith({ deliverPayloads: false }), item, undefined)
+  expect(contents()[0]).toContain('<items node="n"><item id="1"/></items>')
+  sent = []
+  notifier.published(nodeWith({ deliverNotifications: false }), item, undefined)
+  notifier.retracted(nodeWith({ deliverNotifications: false }), [{ itemId: '1', scope: undefined }])
+  expect(sent).toEqual([])
+})
+
+test('who may not see an item is not told that it came or went', () => {
+  const node = nodeWith({})
+  notifier.published(node, item, 'carol')
+  expect(sent.map(({ stanza }) => stanza.to.bare)).toEqual(['carol@test'])
+  sent = []
+  notifier.retracted(node, [
+    { itemId: '1', scope: 'carol' },
+    { itemId: '2', scope: undefined },
+    { itemId: '3', scope: 'carol' },
+    { itemId: '4', scope: 'nobody' },
+  ])
+  const told = sent.map(({ stanza }) => [
+    stanza.to.bare,
+    [...stanza.xml.matchAll(/retract id="(\d)"/g)].map(([, id]) => id),
+  ])
+  expect(told).toEqual([
+    ['carol@test', ['1', '3']],
+    ['bob@test', ['2']],
+    ['carol@test', ['2']],
+  ])
+})
+
+test('the last item says when it was published', () => {
+  const node = nodeWith({})
+  const subscriber = node.subscribers.get('bob@test')
+  if (!subscriber) throw new Error('no subscriber')
+  notifier.lastItem(node, subscriber, item)
+  expect(sent).toHaveLength(1)
+  const { xml = '' } = sent[0]?.stanza ?? {}
+  expect(xml).toContain('<delay xmlns="urn:xmpp:delay" from="pubsub.test" stamp="1970-01-01T00:00:00Z"/></message>')
+  expect(() => parseFragment(xml)).not.toThrow()
+})
