@@ -1,7 +1,8 @@
 /** Posture reports on their way out: cut into parts under the server's stanza limit, with ids that make a retry harmless. SACM-XMPP §3, Reports. */
 
 import { createHash } from 'node:crypto'
-import { type PostureAttribute, type PostureReport, renderReport } from '../../modules/repository/xml.ts'
+import { NS_POSTURE, type PostureAttribute, type PostureReport, renderReport } from '../../modules/repository/xml.ts'
+import { childrenOf } from '../../server/xml/element.ts'
 import { serialize } from '../../server/xml/serialize.ts'
 
 /** What stands around a report on the wire: iq, pubsub, publish and item with addresses and ids. */
@@ -27,15 +28,14 @@ export function splitReport(report: PostureReport, { maxStanzaBytes, set }: Spli
   const frame = sizeOf({ ...report, attributes: [], part: { set, number: MAX_PARTS, of: MAX_PARTS } })
   const room = budget - frame
   if (room <= 0) throw new RangeError(`a stanza of ${maxStanzaBytes} bytes cannot hold any attribute`)
-  const bare = { ...report, identifiers: [], covers: [] }
-  const emptyBytes = sizeOf({ ...bare, attributes: [] })
-  const bytesOf = (attribute: PostureAttribute) => sizeOf({ ...bare, attributes: [attribute] }) - emptyBytes
   const groups: PostureAttribute[][] = []
   let group: PostureAttribute[] = []
   let used = 0
-  for (const original of report.attributes) {
-    const attribute = bytesOf(original) <= room ? original : tooLarge(original, room)
-    const bytes = bytesOf(attribute)
+  for (let { attribute, bytes } of sizesOf(report)) {
+    if (bytes > room) {
+      attribute = tooLarge(attribute, room)
+      bytes = sizesOf({ ...report, attributes: [attribute] })[0]?.bytes ?? 0
+    }
     if (group.length > 0 && used + bytes > room) {
       groups.push(group)
       group = []
@@ -67,6 +67,15 @@ export function deterministicId(...parts: readonly string[]): string {
 
 function sizeOf(report: PostureReport): number {
   return Buffer.byteLength(serialize(renderReport(report)))
+}
+
+/** Each attribute with the bytes it takes on the wire. */
+function sizesOf(report: PostureReport): readonly { attribute: PostureAttribute; bytes: number }[] {
+  const rendered = childrenOf(renderReport(report), 'attribute', NS_POSTURE)
+  return report.attributes.map((attribute, index) => {
+    const element = rendered[index]
+    return { attribute, bytes: element ? Buffer.byteLength(serialize(element, NS_POSTURE)) : 0 }
+  })
 }
 
 function tooLarge(attribute: PostureAttribute, room: number): PostureAttribute {
