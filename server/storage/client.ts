@@ -45,10 +45,9 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
       migrations: options.assets.migrations(),
     }
     const worker = startWorker(options.assets, start)
-    const ready = await firstMessage(worker)
     const log = options.log.child('storage')
-    if (ready.checked)
-      log.warn({ what: 'storage_recovered', text: 'the last run did not end cleanly; checked and sound' })
+    const ready = await untilReady(worker, log)
+    if (ready.checked) log.info({ what: 'storage_recovered', text: 'the database is sound' })
     if (ready.migrated.length > 0) log.info({ what: 'storage_migrated', migrations: ready.migrated })
     const reader = await openReaderOrStop(options.file, binding, worker)
     return new StorageClient(worker, reader, release, log, options)
@@ -64,10 +63,14 @@ function startWorker(assets: Assets, start: WorkerStart): Worker {
   return entry instanceof URL ? new Worker(entry, options) : new Worker(entry.code, { ...options, eval: true })
 }
 
-function firstMessage(worker: Worker): Promise<FromWorker & { kind: 'ready' }> {
+function untilReady(worker: Worker, log: Logger): Promise<FromWorker & { kind: 'ready' }> {
   return new Promise((resolve, reject) => {
     const stop = () => worker.off('message', onMessage).off('error', onError).off('exit', onExit)
     const onMessage = (message: FromWorker) => {
+      if (message.kind === 'checking') {
+        log.warn({ what: 'storage_checking', text: 'the last run did not end cleanly', bytes: message.bytes })
+        return
+      }
       stop()
       if (message.kind === 'ready') resolve(message)
       else reject(new Error(message.kind === 'failed' ? message.text : `the storage worker began with ${message.kind}`))
@@ -132,7 +135,8 @@ class StorageClient implements Storage {
     })
     this.#exited = new Promise((resolve) => {
       worker.on('exit', (code) => {
-        if (!this.#closed) this.#fail(failure ?? new Error(`the storage worker ended with ${code}`))
+        if (!this.#closed || this.#pending.size > 0)
+          this.#fail(failure ?? new Error(`the storage worker ended with ${code}`))
         resolve()
       })
     })
@@ -175,12 +179,12 @@ class StorageClient implements Storage {
 
   async #close(): Promise<void> {
     this.#refusing ??= { reason: 'closed', text: 'storage is closing' }
+    const timer = setTimeout(() => void this.#worker.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
     this.#flush()
     await this.settled(this.#submitted)
     // The writer closes last: the last connection to close merges the WAL, which tells a clean end.
     this.#reader.close()
     this.#post({ kind: 'close' })
-    const timer = setTimeout(() => void this.#worker.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
     await this.#exited
     clearTimeout(timer)
     this.#release()

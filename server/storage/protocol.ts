@@ -32,6 +32,8 @@ export type Outcome =
   | { readonly kind: 'defect'; readonly operation: string; readonly text: string; readonly stack: string }
 
 export type FromWorker =
+  /** It reads the whole file before it is ready: the last process did not close it. */
+  | { readonly kind: 'checking'; readonly bytes: number }
   | { readonly kind: 'ready'; readonly migrated: readonly string[]; readonly checked: boolean }
   /** It could not start: `text` says why and what to do. */
   | { readonly kind: 'failed'; readonly text: string; readonly stack: string }

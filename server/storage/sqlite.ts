@@ -102,6 +102,7 @@ export function lockFolder(folder: string, nativeBinding?: string): FolderLock {
   closeSync(openSync(file, 'a', 0o600))
   const sqlite = new Database(file, { timeout: 0, ...bindingOption(nativeBinding) })
   try {
+    sqlite.pragma('journal_mode = MEMORY') // nothing is ever written, so there is nothing to recover
     sqlite.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     sqlite.close()

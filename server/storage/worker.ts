@@ -1,5 +1,6 @@
 /** The storage worker: drains its port and commits what it found in one transaction. DESIGN decision 10. */
 
+import { statSync } from 'node:fs'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type Commit, groupCommit } from './batch.ts'
 import { migrate, SchemaError } from './migrate.ts'
@@ -16,7 +17,7 @@ export function runStorageWorker(operations: readonly Operation<never>[]): void 
   // Whoever starts this worker gives it a WorkerStart; see client.ts.
   const start = workerData as WorkerStart
   try {
-    const { connection, migrated, checked } = openDatabase(start)
+    const { connection, migrated, checked } = openDatabase(start, parentPort)
     const commit = groupCommit(connection, operations)
     serve(parentPort, connection, commit)
     post(parentPort, { kind: 'ready', migrated, checked })
@@ -27,8 +28,12 @@ export function runStorageWorker(operations: readonly Operation<never>[]): void 
   }
 }
 
-function openDatabase(start: WorkerStart): { connection: Connection; migrated: string[]; checked: boolean } {
+function openDatabase(
+  start: WorkerStart,
+  port: MessagePort,
+): { connection: Connection; migrated: string[]; checked: boolean } {
   const unclean = endedUncleanly(start.file)
+  if (unclean) post(port, { kind: 'checking', bytes: statSync(start.file).size })
   const connection = openWriter(start.file, start.nativeBinding)
   try {
     const damage = unclean ? findDamage(connection.sqlite) : undefined
