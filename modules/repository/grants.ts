@@ -1,7 +1,9 @@
 /** Who reads what: the roles of each query and topic, and the endpoints that an account's grants open to it. */
 
 import type { AccountView, Role } from '../../server/module/api.ts'
+import { NS_POLICY } from '../scap/policy.ts'
 import { repositoryError } from './errors.ts'
+import { NS_POSTURE, NS_RESULT } from './model.ts'
 import { READERS, reachOf } from './rules.ts'
 import type { RepositoryReplica, Visible } from './store.ts'
 
@@ -10,18 +12,37 @@ export const NODE_POSTURE = '/repository/posture'
 export const NODE_RESULTS = '/repository/results'
 export const NODE_CHANGES = '/repository/changes'
 
-interface NodeRoles {
+interface RepositoryNode {
+  /** Namespace of its payloads. */
+  readonly type?: string
+  readonly persistItems: boolean
   readonly publish: readonly Role[]
   /** Empty: every account. */
   readonly subscribe: readonly Role[]
 }
 
 /** SACM-XMPP §2, the table of topics. */
-export const REPOSITORY_NODES: ReadonlyMap<string, NodeRoles> = new Map([
-  [NODE_POLICY, { publish: ['publisher', 'orchestrator'], subscribe: [] }],
-  [NODE_POSTURE, { publish: ['collector'], subscribe: ['evaluator', 'repository', 'consumer'] }],
-  [NODE_RESULTS, { publish: ['evaluator'], subscribe: ['repository', 'orchestrator', 'consumer'] }],
-  [NODE_CHANGES, { publish: [], subscribe: ['evaluator', 'orchestrator', 'consumer'] }],
+export const REPOSITORY_NODES: ReadonlyMap<string, RepositoryNode> = new Map([
+  [NODE_POLICY, { type: NS_POLICY, persistItems: true, publish: ['publisher', 'orchestrator'], subscribe: [] }],
+  [
+    NODE_POSTURE,
+    {
+      type: NS_POSTURE,
+      persistItems: true,
+      publish: ['collector'],
+      subscribe: ['evaluator', 'repository', 'consumer'],
+    },
+  ],
+  [
+    NODE_RESULTS,
+    {
+      type: NS_RESULT,
+      persistItems: true,
+      publish: ['evaluator'],
+      subscribe: ['repository', 'orchestrator', 'consumer'],
+    },
+  ],
+  [NODE_CHANGES, { persistItems: false, publish: [], subscribe: ['evaluator', 'orchestrator', 'consumer'] }],
 ])
 
 /** Main-thread copy of what grants depend on: labels of endpoints, and bindings of `self` grants. */

@@ -66,7 +66,9 @@ export const repository = defineModule<z.output<typeof config>>({
         grants.requireRole(actor.bare, roles)
       },
       visibleScopes(bareJid, nodeId) {
-        const visible = grants.visible(bareJid, REPOSITORY_NODES.get(nodeId)?.subscribe ?? [])
+        const roles = REPOSITORY_NODES.get(nodeId)?.subscribe ?? []
+        // Policies are for every account, and are about no endpoint.
+        const visible = roles.length === 0 ? 'any' : grants.visible(bareJid, roles)
         return visible === 'any' ? 'all' : new Set(visible)
       },
       preparePublish: (publish) => prepareIntake({ ctx, grants }, publish),
@@ -83,8 +85,8 @@ export const repository = defineModule<z.output<typeof config>>({
         const isUntold = ctx.accounts.grants(bareJid).some((each) => each.scope === 'self' && !each.endpointId)
         if (isUntold) tellBinding(ctx, bareJid, bound)
       }
-      for (const nodeId of REPOSITORY_NODES.keys()) {
-        await pubsub.ensureNode(nodeId, { persistItems: nodeId !== '/repository/changes', maxItems: 'max' })
+      for (const [nodeId, { type, persistItems }] of REPOSITORY_NODES) {
+        await pubsub.ensureNode(nodeId, { ...(type ? { type } : {}), persistItems, maxItems: 'max' })
       }
     })
 
