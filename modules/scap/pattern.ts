@@ -13,7 +13,8 @@
 
 const MAX_PATTERN_LENGTH = 1024
 const MAX_REPEAT = 255
-const MAX_PROGRAM = 4000
+const MAX_PROGRAM = 2000
+const MAX_SITUATIONS = 200
 const MAX_NESTING = 50
 
 /** A pattern that does not compile; the message names the place within the pattern. */
@@ -72,7 +73,7 @@ export function compilePattern(source: string): Pattern {
   const program: Instruction[] = []
   emit(parse(source), program, { left: MAX_PROGRAM })
   program.push({ op: 'match' })
-  return { test: (text) => search(program, text) }
+  return { test: searcher(program) }
 }
 
 /** Recursive descent; the nesting is bounded, so the recursion is too. */
@@ -308,47 +309,85 @@ function emit(expression: Expression, program: Instruction[], budget: { left: nu
   }
 }
 
-/** Follows every state at once; each is entered at most once per place in the text. */
-function search(program: readonly Instruction[], text: string): boolean {
-  const entered = new Int32Array(program.length).fill(-1)
-  let states: number[] = []
-  let before: number | undefined
-  let offset = 0
-  for (let step = 0; ; step++) {
-    const here = offset < text.length ? text.codePointAt(offset) : undefined
-    // A state that waits for a character is a `set`; the rest are passed through, borders known from both sides.
-    const waiting: number[] = []
-    const open = [...states, 0]
-    while (open.length > 0) {
-      const index = open.pop() ?? 0
-      if (entered[index] === step) continue
-      entered[index] = step
+/** What came before a place in the text, as far as anchors ask. */
+type Before = 'start' | 'word' | 'other'
+
+/** All that the rest of the text depends on: the states to go on from, and what came before. */
+interface Situation {
+  readonly states: readonly number[]
+  readonly before: Before
+  /** The situation after each ASCII character, as far as it was met. */
+  readonly after: (Situation | 'match' | undefined)[]
+  /** Whether the text may end here; undefined when it never did. */
+  isMatchAtEnd: boolean | undefined
+}
+
+/**
+ * Follows every state at once, so that a character costs at most one visit of each. Situations met are kept, up to a
+ * bound, with what follows them: an evaluation matches thousands of short values that look alike.
+ */
+function searcher(program: readonly Instruction[]): (text: string) => boolean {
+  const start: Situation = { states: [], before: 'start', after: [], isMatchAtEnd: undefined }
+  const known = new Map<string, Situation>()
+
+  function advance(from: Situation, here: number | undefined): Situation | 'match' {
+    // A match may begin anywhere.
+    const open = [...from.states, 0]
+    const entered = new Set<number>()
+    const next = new Set<number>()
+    for (let index = open.pop(); index !== undefined; index = open.pop()) {
+      if (entered.has(index)) continue
+      entered.add(index)
       const instruction = program[index]
-      if (instruction === undefined || instruction.op === 'match') return true
-      if (instruction.op === 'set') waiting.push(index)
-      else if (instruction.op === 'jump') open.push(instruction.to)
+      if (instruction === undefined || instruction.op === 'match') return 'match'
+      if (instruction.op === 'set') {
+        if (here !== undefined && contains(instruction.ranges, here)) next.add(index + 1)
+      } else if (instruction.op === 'jump') open.push(instruction.to)
       else if (instruction.op === 'split') open.push(instruction.or, instruction.to)
-      else if (holds(instruction.assertion, before, here)) open.push(index + 1)
+      else if (holds(instruction.assertion, from.before, here)) open.push(index + 1)
     }
-    if (here === undefined) return false
-    states = []
-    for (const index of waiting) {
-      const instruction = program[index]
-      if (instruction?.op === 'set' && contains(instruction.ranges, here)) states.push(index + 1)
+    return intern(
+      [...next].sort((a, b) => a - b),
+      isWord(here) ? 'word' : 'other',
+    )
+  }
+
+  function intern(states: readonly number[], before: Before): Situation {
+    const key = `${before} ${states.join()}`
+    const found = known.get(key)
+    if (found) return found
+    const made: Situation = { states, before, after: [], isMatchAtEnd: undefined }
+    if (known.size < MAX_SITUATIONS) known.set(key, made)
+    return made
+  }
+
+  return (text) => {
+    let at = start
+    for (let offset = 0; offset < text.length; ) {
+      const here = text.codePointAt(offset) ?? 0
+      let next = here < 128 ? at.after[here] : undefined
+      if (next === undefined) {
+        next = advance(at, here)
+        // Past the bound situations are not kept, and nothing may hold on to them.
+        if (here < 128 && known.size < MAX_SITUATIONS) at.after[here] = next
+      }
+      if (next === 'match') return true
+      at = next
+      offset += here > 0xffff ? 2 : 1
     }
-    before = here
-    offset += here > 0xffff ? 2 : 1
+    at.isMatchAtEnd ??= advance(at, undefined) === 'match'
+    return at.isMatchAtEnd
   }
 }
 
-function holds(assertion: Assertion, before: number | undefined, here: number | undefined): boolean {
+function holds(assertion: Assertion, before: Before, here: number | undefined): boolean {
   switch (assertion) {
     case 'start':
-      return before === undefined
+      return before === 'start'
     case 'end':
       return here === undefined
     default: {
-      const isBorder = isWord(before) !== isWord(here)
+      const isBorder = (before === 'word') !== isWord(here)
       return assertion === 'word-border' ? isBorder : !isBorder
     }
   }

@@ -5,7 +5,7 @@ import type { AttributeTest } from '../../../modules/scap/policy.ts'
 import { compareVersions } from './version.ts'
 
 /** A longer value is an error for pattern tests: matching takes time in its length. */
-const MAX_PATTERN_TEXT = 16_384
+const MAX_PATTERN_TEXT = 8_192
 
 /** True, false, or in words why the value cannot be compared. */
 export type Comparison = (value: string) => boolean | { readonly reason: string }

@@ -32,7 +32,7 @@ import type {
   Verdict,
 } from '../../../modules/repository/xml.ts'
 import type { AttributeTest, Check, Policy, PolicyRule } from '../../../modules/scap/policy.ts'
-import { comparisonOf } from './compare.ts'
+import { type Comparison, comparisonOf } from './compare.ts'
 import { describeCheck, describeTest } from './describe.ts'
 import { globOf, indexPosture, type Posture } from './posture.ts'
 
@@ -189,12 +189,15 @@ function evaluateCheck(check: Check, posture: Posture): Finding {
   }
 }
 
-/** By the tables above; what decided are the parts that have the outcome's truth. */
+/** By the tables above: the first of these that any part has. */
+const DOMINANT: Readonly<Record<'and' | 'or', readonly Truth[]>> = {
+  and: ['false', 'unknown', 'error', 'true'],
+  or: ['true', 'unknown', 'error', 'false'],
+}
+
+/** What decided are the parts that have the outcome's truth. */
 function combine(kind: 'and' | 'or', findings: readonly Finding[]): Finding {
-  const dominant: readonly Truth[] =
-    kind === 'and' ? ['false', 'unknown', 'error', 'true'] : ['true', 'unknown', 'error', 'false']
-  const truths = new Set(findings.map((finding) => finding.truth))
-  const truth = dominant.find((each) => truths.has(each)) ?? 'unknown'
+  const truth = DOMINANT[kind].find((each) => findings.some((finding) => finding.truth === each)) ?? 'unknown'
   const deciding = findings.filter((finding) => finding.truth === truth)
   return {
     truth,
@@ -206,11 +209,13 @@ function combine(kind: 'and' | 'or', findings: readonly Finding[]): Finding {
 function evaluateTest(test: AttributeTest, posture: Posture): Finding {
   const rows = matchingOf(test, posture)
   if (rows.length === 0) return evaluateMissing(test, posture)
-  if (test.operation === 'exists' || test.operation === 'none-exist') return evaluateExistence(test, rows)
-  const compare = comparisonOf(test)
-  const items = rows.filter((row) => row.status !== 'does-not-exist').map((row) => itemOf(row, compare))
-  if (items.length === 0) return absence(test, rows, test.match === 'none' ? 'true' : 'false')
-  const finding = combine(test.match === 'all' ? 'and' : 'or', items)
+  if (test.operation === 'exists' || test.operation === 'none-exist') {
+    const finding = evaluateRows('or', rows, () => true)
+    return settle(test, test.operation === 'exists' ? finding : negate(finding))
+  }
+  const present = rows.filter((row) => row.status !== 'does-not-exist')
+  if (present.length === 0) return absence(test, rows, test.match === 'none' ? 'true' : 'false')
+  const finding = evaluateRows(test.match === 'all' ? 'and' : 'or', present, comparisonOf(test))
   return settle(test, test.match === 'none' ? negate(finding) : finding)
 }
 
@@ -221,23 +226,36 @@ function matchingOf(test: AttributeTest, posture: Posture): readonly PostureAttr
   return rows.filter((row) => !excepted.some((isMatch) => isMatch(row.name)))
 }
 
-/** One attribute against the test, as a finding of its own. */
-function itemOf(row: PostureAttribute, compare: ReturnType<typeof comparisonOf>): Finding {
-  const decided = [row]
-  if (row.status === 'error') return { truth: 'error', decided, reasons: [reasonOf(row, 'could not be read')] }
-  if (row.status === 'not-collected') return { truth: 'unknown', decided, reasons: [reasonOf(row, 'not collected')] }
-  const outcome = compare(row.value ?? '')
-  if (typeof outcome === 'boolean') return { truth: outcome ? 'true' : 'false', decided, reasons: [] }
-  return { truth: 'error', decided, reasons: [`${row.name}: ${outcome.reason}`] }
+/** As `combine`, of one finding for each attribute; there may be many, so none is made. */
+function evaluateRows(kind: 'and' | 'or', rows: readonly PostureAttribute[], compare: Comparison): Finding {
+  const decided: Record<Truth, PostureAttribute[]> = { true: [], false: [], unknown: [], error: [] }
+  const reasons: Record<Truth, string[]> = { true: [], false: [], unknown: [], error: [] }
+  for (const row of rows) {
+    const outcome = outcomeOf(row, compare)
+    decided[outcome.truth].push(row)
+    if (outcome.reason !== undefined) reasons[outcome.truth].push(outcome.reason)
+  }
+  const truth = DOMINANT[kind].find((each) => decided[each].length > 0) ?? 'unknown'
+  return { truth, decided: decided[truth], reasons: reasons[truth] }
 }
 
-function evaluateExistence(test: AttributeTest, rows: readonly PostureAttribute[]): Finding {
-  const items = rows.map((row): Finding => {
-    if (row.status === 'does-not-exist') return { truth: 'false', decided: [row], reasons: [] }
-    return itemOf(row, () => true)
-  })
-  const finding = combine('or', items)
-  return settle(test, test.operation === 'exists' ? finding : negate(finding))
+const TRUE = { truth: 'true' } as const
+const FALSE = { truth: 'false' } as const
+
+function outcomeOf(row: PostureAttribute, compare: Comparison): { readonly truth: Truth; readonly reason?: string } {
+  switch (row.status) {
+    case 'does-not-exist':
+      return FALSE
+    case 'error':
+      return { truth: 'error', reason: reasonOf(row, 'could not be read') }
+    case 'not-collected':
+      return { truth: 'unknown', reason: reasonOf(row, 'not collected') }
+    case 'exists': {
+      const outcome = compare(row.value ?? '')
+      if (typeof outcome === 'boolean') return outcome ? TRUE : FALSE
+      return { truth: 'error', reason: `${row.name}: ${outcome.reason}` }
+    }
+  }
 }
 
 /** No attribute of that name is reported. */
