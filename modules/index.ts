@@ -5,7 +5,9 @@ import { caps } from './caps.ts'
 import { disco } from './disco.ts'
 import { ping } from './ping.ts'
 import { pubsub } from './pubsub/index.ts'
+import { repository } from './repository/index.ts'
+import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
 import { version } from './version.ts'
 
-export const modules: readonly Module[] = [disco, caps, ping, version, time, pubsub]
+export const modules: readonly Module[] = [disco, caps, ping, version, time, pubsub, repository, sacm]
