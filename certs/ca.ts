@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate
 import { join } from 'node:path'
 import { type Issuer, keyIdentifier, signCertificate } from './certificate.ts'
 import { CertificateError } from './errors.ts'
-import { readIfPresent, writeAtomically } from './files.ts'
+import { createFile, readIfPresent, replaceFile } from './files.ts'
 
 /** An authority that can sign. */
 export interface Ca extends Issuer {
@@ -34,20 +34,12 @@ export function ensureCa(dir: string): Ca {
       `the authority's key ${caKeyFile(dir)} is missing, and its certificate is there`,
       'Put the key back from a backup. Or move ca.crt away: a new authority is made, which all clients must be given.',
     )
-  if (keyText === undefined) return create(dir)
-  const privateKey = loadKey(dir, keyText)
-  const publicKey = createPublicKey(privateKey)
-  const commonName = nameOf(publicKey)
-  // The key is written first, so a crash in between leaves it alone: the same key gives the same authority.
-  const certPem = certText ?? writeCertificate(dir, { commonName, privateKey, publicKey })
-  return {
-    commonName,
-    privateKey,
-    publicKey,
-    certPem,
-    certificate: loadCertificate(dir, certPem, privateKey),
-    isNew: false,
-  }
+  if (keyText !== undefined) return load(dir, keyText, certText, false)
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const isNew = createFile(caKeyFile(dir), pem, 0o600)
+  // When another process made one meanwhile, that one is the authority.
+  return load(dir, isNew ? pem : (readIfPresent(caKeyFile(dir)) ?? pem), readIfPresent(caCertFile(dir)), isNew)
 }
 
 /** The authority's certificate for clients, in PEM; undefined when the folder has none. */
@@ -55,12 +47,13 @@ export function exportCa(dir: string): string | undefined {
   return readIfPresent(caCertFile(dir))
 }
 
-function create(dir: string): Ca {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  writeAtomically(caKeyFile(dir), privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600)
+/** Everything follows from the key: a crash before the certificate was written is mended by writing it now. */
+function load(dir: string, keyText: string, certText: string | undefined, isNew: boolean): Ca {
+  const privateKey = loadKey(dir, keyText)
+  const publicKey = createPublicKey(privateKey)
   const commonName = nameOf(publicKey)
-  const certPem = writeCertificate(dir, { commonName, privateKey, publicKey })
-  return { commonName, privateKey, publicKey, certPem, certificate: new X509Certificate(certPem), isNew: true }
+  const certPem = certText ?? writeCertificate(dir, { commonName, privateKey, publicKey })
+  return { commonName, privateKey, publicKey, certPem, certificate: loadCertificate(dir, certPem, privateKey), isNew }
 }
 
 function writeCertificate(dir: string, self: Issuer): string {
@@ -77,7 +70,7 @@ function writeCertificate(dir: string, self: Issuer): string {
     },
     self,
   )
-  writeAtomically(caCertFile(dir), pem, 0o644)
+  replaceFile(caCertFile(dir), pem, 0o644)
   return pem
 }
 

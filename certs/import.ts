@@ -1,7 +1,7 @@
 /** Takes an operator's own certificate into use in place of the issued one. */
 
 import { rmSync } from 'node:fs'
-import { writeAtomically } from './files.ts'
+import { replaceFile } from './files.ts'
 import { importedFile } from './issue.ts'
 import { checkPair } from './pem.ts'
 
@@ -27,7 +27,7 @@ export function importServerCertificate(
   domain: string,
 ): ImportedCertificate {
   const { certificate, notAfter, warnings } = checkPair(certPem, keyPem, domain, 'import')
-  writeAtomically(importedFile(dir), `${certPem.trim()}\n${keyPem.trim()}\n`, 0o600)
+  replaceFile(importedFile(dir), `${certPem.trim()}\n${keyPem.trim()}\n`, 0o600)
   return {
     subject: certificate.subject,
     issuer: certificate.issuer,

@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { type Ca, CLOCK_SKEW_MS, ensureCa } from './ca.ts'
 import { asciiDomain, signCertificate } from './certificate.ts'
-import { readIfPresent, writeAtomically } from './files.ts'
+import { readIfPresent, replaceFile } from './files.ts'
 import { checkPair, splitPem } from './pem.ts'
 
 export interface ServerNames {
@@ -101,7 +101,7 @@ export function ensureServerCertificate(
   const wanted = namesFor(domain, options)
   const kept = keptCertificate(dir, ca, wanted)
   const pair = kept ?? issueServerCertificate(ca, wanted)
-  if (!kept) writeAtomically(issuedFile(dir), pair.cert + pair.key, 0o600)
+  if (!kept) replaceFile(issuedFile(dir), pair.cert + pair.key, 0o600)
   const notAfter = Date.parse(new X509Certificate(pair.cert).validTo)
   return { ...pair, source: 'issued', isNew: !kept, notAfter, warnings: [] }
 }
