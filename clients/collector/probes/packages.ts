@@ -11,12 +11,10 @@ const MAX_DATABASE_BYTES = 128 << 20
 const DPKG_STATUS = '/var/lib/dpkg/status'
 /** The second since apk 3 with a merged /usr. */
 const APK_DATABASES = ['/lib/apk/db/installed', '/usr/lib/apk/db/installed']
-const RPM_DATABASES = ['/var/lib/rpm', '/usr/lib/sysimage/rpm', '/usr/share/rpm'].flatMap((folder) =>
-  ['rpmdb.sqlite', 'Packages', 'Packages.db'].map((file) => `${folder}/${file}`),
-)
+const RPM_FOLDERS = ['/var/lib/rpm', '/usr/lib/sysimage/rpm', '/usr/share/rpm']
+const RPM_DATABASES = ['rpmdb.sqlite', 'Packages', 'Packages.db']
 const RPM = ['/usr/bin/rpm', '/bin/rpm']
-/** What `rpm -qa --qf` is asked for; parsed by `parseRpmQuery`. */
-export const RPM_FORMAT = '%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n'
+const RPM_FORMAT = '%{NAME}\\t%|EPOCH?{%{EPOCH}}:{0}|\\t%{VERSION}-%{RELEASE}\\t%{ARCH}\\n'
 
 export interface InstalledPackage {
   readonly name: string
@@ -33,16 +31,17 @@ export const packages: Probe = defineProbe('packages', COVERS, async (context) =
   const attributes: PostureAttribute[] = []
   if (isThere(root, DPKG_STATUS) !== false) {
     managers.push('dpkg')
-    attributes.push(...fromText(root, 'dpkg', DPKG_STATUS, (text) => parseDpkgStatus(text), dpkgNative(root)))
+    attributes.push(...fromText(root, 'dpkg', DPKG_STATUS, parseDpkgStatus, dpkgNative(root)))
   }
   const apk = APK_DATABASES.find((path) => isThere(root, path))
   if (apk) {
     managers.push('apk')
     attributes.push(...fromText(root, 'apk', apk, parseApkInstalled, firstLine(root, '/etc/apk/arch')))
   }
-  if (RPM_DATABASES.some((path) => isThere(root, path))) {
+  const rpm = RPM_FOLDERS.find((folder) => RPM_DATABASES.some((file) => isThere(root, `${folder}/${file}`)))
+  if (rpm) {
     managers.push('rpm')
-    attributes.push(...(await fromRpm(context)))
+    attributes.push(...(await fromRpm(context, rpm)))
   }
   const manager = 'package.manager'
   const found = managers.sort().join(',')
@@ -137,11 +136,12 @@ function fromText(
   return packageAttributes(kind, list, own)
 }
 
-async function fromRpm({ root, signal }: ProbeContext): Promise<PostureAttribute[]> {
+async function fromRpm({ root, signal }: ProbeContext, folder: string): Promise<PostureAttribute[]> {
   const name = 'package.rpm'
   const program = root === '/' ? findProgram(RPM) : RPM[0]
   if (!program) return [notCollected(name, `there is a database but none of ${RPM.join(', ')} to read it`)]
-  const run = await runProgram(root, program, ['-qa', '--qf', RPM_FORMAT], signal)
+  // Debian's rpm would look into a folder of the user who asks.
+  const run = await runProgram(root, program, ['--dbpath', folder, '-qa', '--qf', RPM_FORMAT], signal)
   if (!run.ok) return [notCollected(name, run.reason)]
   if (run.value.exitCode !== 0) return [failed(name, complaint(run.value))]
   const list = parseRpmQuery(run.value.stdout)
