@@ -96,6 +96,8 @@ test('an rpm database that rpm itself made', async (context) => {
   const work = folder()
   const database = join(work, 'db')
   mkdirSync(database)
+  // Debian's rpmbuild keeps a database in the home of whoever calls it.
+  const options = { env: { ...process.env, HOME: work }, timeout: 30_000 }
   for (const { name, epoch, version, release, arch } of PACKAGES) {
     const spec = join(work, 'package.spec')
     const fields = { Name: name, Version: version, Release: release, Summary: 's', License: 'l', BuildArch: arch }
@@ -104,11 +106,9 @@ test('an rpm database that rpm itself made', async (context) => {
       spec,
       [...head, ...(epoch > 0 ? [`Epoch: ${epoch}`] : []), '%description', 'd', '%files', ''].join('\n'),
     )
-    await run('rpmbuild', ['-bb', '--quiet', '--define', `_topdir ${work}/top`, spec], { timeout: 30_000 })
+    await run('rpmbuild', ['-bb', '--quiet', '--define', `_topdir ${work}/top`, spec], options)
     const file = join(work, 'top/RPMS', arch, `${name}-${version}-${release}.${arch}.rpm`)
-    await run('rpm', ['--dbpath', database, '-i', '--justdb', '--nodeps', '--oldpackage', '--force', file], {
-      timeout: 30_000,
-    })
+    await run('rpm', ['--dbpath', database, '-i', '--justdb', '--nodeps', '--oldpackage', '--force', file], options)
   }
   const prepare = 'mount --bind "$1/db" /var/lib/rpm'
   const [report, told] = await inNamespace(prepare, work, 'packages', 'rpm --dbpath /var/lib/rpm -qa')
