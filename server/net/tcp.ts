@@ -5,12 +5,10 @@ import type { TLSSocket } from 'node:tls'
 import type { Logger } from '../log.ts'
 import type { FlushTurn } from './flush.ts'
 import type { TlsAcceptor } from './tls.ts'
-import type { Accept, Transport, TransportHandler } from './transport.ts'
+import { type Accept, KEEP_ALIVE_MS, type Transport, type TransportHandler } from './transport.ts'
 
 /** Own buffer beyond which a flush does not wait for the end of the turn: the kernel may start sending. */
 const FLUSH_AT = 65_536
-/** A peer that vanished is found by the kernel's probes; an idle one is left alone. RFC 6120 §4.6.1. */
-const KEEP_ALIVE_MS = 60_000
 
 export interface TcpListenerOptions {
   readonly host: string

@@ -7,6 +7,7 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { Logger } from '../log.ts'
 
 /** PEM texts. */
 export interface TlsMaterial {
@@ -50,7 +51,7 @@ export class TlsAcceptor {
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
   readonly #waiting = new Map<string, Secured>()
 
-  constructor(material: TlsMaterial, handshakeTimeoutMs: number) {
+  constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
     this.#server = createServer({
       ...tlsContextOptions(material),
       ...clientCertificates(material),
@@ -66,7 +67,10 @@ export class TlsAcceptor {
       else socket.destroy() // the peer left while the handshake ended
     })
     // RFC 6120 §5.4.3.2: a failed handshake ends the connection without a closing tag.
-    this.#server.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.#server.on('tlsClientError', (error, socket) => {
+      log.info({ what: 'tls_failed', address: socket.remoteAddress, error: error.message })
+      socket.destroy()
+    })
   }
 
   /** Starts the handshake on an accepted socket; `secured` is called when it has succeeded, the socket closes otherwise. */

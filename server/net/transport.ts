@@ -2,6 +2,9 @@
 
 import type { TLSSocket } from 'node:tls'
 
+/** A peer that vanished is found by the kernel's probes; an idle one is left alone. RFC 6120 §4.6.1. */
+export const KEEP_ALIVE_MS = 60_000
+
 export interface TransportHandler {
   /** Bytes of a TCP stream in the order they came, or the text of one whole WebSocket message. */
   onData(chunk: Buffer): void

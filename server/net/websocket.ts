@@ -1,12 +1,13 @@
 /** WebSocket connections on an HTTP server that is handed in. RFC 7395 §3.1, §3.2; DESIGN decision 15. */
 
 import type { IncomingMessage, Server } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../log.ts'
 import type { FlushTurn } from './flush.ts'
-import type { Accept, Transport, TransportHandler } from './transport.ts'
+import { type Accept, KEEP_ALIVE_MS, type Transport, type TransportHandler } from './transport.ts'
 
 const SUBPROTOCOL = 'xmpp'
 /** RFC 6455 §7.4.1. */
@@ -65,6 +66,7 @@ export class WebSocketListener {
         websocket.terminate()
         return
       }
+      if (socket instanceof Socket) socket.setKeepAlive(true, KEEP_ALIVE_MS)
       accept(new WebSocketTransport(websocket, socket, request.socket.remoteAddress ?? '', turn))
     })
   }

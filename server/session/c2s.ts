@@ -112,12 +112,24 @@ export class C2s {
     this.#options = options
     this.#limits = { ...DEFAULT_C2S_LIMITS, ...options.limits }
     this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
-    this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs)
+    this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
   }
 
-  /** Opens the listeners; the WebSocket's server is listened on by whoever made it. */
+  /**
+   * Opens the listeners; the WebSocket's server is listened on by whoever made it.
+   * @throws Error of the listener that could not be opened; then none is
+   */
   async listen(): Promise<C2sPorts> {
+    try {
+      return await this.#listenAll()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  async #listenAll(): Promise<C2sPorts> {
     const { c2s, tls, plaintext, websocket } = this.#options.listeners
     const ports = {
       c2s: c2s && (await this.#listenTcp('starttls', c2s)),

@@ -203,7 +203,8 @@ export class Session implements StreamUser {
 
   /** The router answers every error; what comes through is a defect, and the client is told no more than that. */
   #onDefect(error: unknown): void {
-    this.#options.log.error({ what: 'stanza_defect', session: this.id, error })
+    const description = error instanceof Error ? error.stack : String(error)
+    this.#options.log.error({ what: 'stanza_defect', session: this.id, error: description })
     this.#stream.fail(new StreamError('internal-server-error', '', { cause: error }))
   }
 }

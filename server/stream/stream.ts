@@ -310,7 +310,7 @@ export class Stream implements TransportHandler, ReaderEvents {
       this.#failLogin(error, mechanism)
       return
     }
-    this.#context.log.error({ what: 'sasl_defect', stream: this.#id, error })
+    this.#context.log.error({ what: 'sasl_defect', stream: this.#id, error: describe(error) })
     this.#failLogin(new SaslError('temporary-auth-failure'), mechanism)
   }
 
@@ -499,9 +499,13 @@ function refusal(element: Element, ns: string): StreamError {
   return new StreamError('unsupported-stanza-type') // RFC 6120 §4.8.4
 }
 
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
 /** Anything that is not a stream error is a defect of ours. */
 function streamError(error: unknown, log: Logger): StreamError {
   if (error instanceof StreamError) return error
-  log.error({ what: 'stream_defect', error })
+  log.error({ what: 'stream_defect', error: describe(error) })
   return new StreamError('internal-server-error', '', { cause: error })
 }

@@ -51,7 +51,7 @@ class Handler implements TransportHandler {
 }
 
 function transport(): { transport: TcpTransport; handler: Handler } {
-  const made = new TcpTransport(pair.near, new TlsAcceptor(tlsMaterial(), 1000), turn)
+  const made = new TcpTransport(pair.near, new TlsAcceptor(tlsMaterial(), 1000, silent), turn)
   const handler = new Handler()
   made.attach(handler)
   return { transport: made, handler }
@@ -155,7 +155,7 @@ describe('TcpListener', () => {
       port,
       security: 'none',
       maxConnections,
-      tls: new TlsAcceptor(tlsMaterial(), 1000),
+      tls: new TlsAcceptor(tlsMaterial(), 1000, silent),
       turn,
       accept,
       log: silent,

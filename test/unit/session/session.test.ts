@@ -1,9 +1,22 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import type { SessionView } from '../../../server/module/api.ts'
+import { createC2s } from '../../../server/session/c2s.ts'
 import { StreamError } from '../../../server/stanza/errors.ts'
 import { el } from '../../../server/xml/element.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
-import { bindTls, bindWebSocket, connectTls, header, login, startC2s, type TestC2s } from '../stream/harness.ts'
+import {
+  authenticator,
+  bindTls,
+  bindWebSocket,
+  connectTcp,
+  connectTls,
+  header,
+  login,
+  silent,
+  startC2s,
+  type TestC2s,
+  tlsMaterial,
+} from '../stream/harness.ts'
 
 let server: TestC2s
 afterEach(() => server.stop())
@@ -301,5 +314,32 @@ describe('RFC 6120 §4.9.3.20  shutdown', () => {
     expect(server.c2s.registry.size).toBe(0)
     expect(server.closed).toHaveLength(2)
     await expect(connectTls(server.ports.tls)).rejects.toThrow()
+  })
+})
+
+describe('createC2s', () => {
+  test('a port in use is an error, and nothing stays open', async () => {
+    server = await startC2s()
+    const options = {
+      domain: 'test',
+      isLocalDomain: () => true,
+      accounts: authenticator,
+      tls: tlsMaterial(),
+      onBound: () => {},
+      onStanza: () => {},
+      onClosed: () => {},
+      log: silent,
+    }
+    const { c2s, tls } = server.ports
+    await server.c2s.close()
+    const holder = createC2s({ ...options, listeners: { tls: { host: '127.0.0.1', port: tls ?? 0 } } })
+    await holder.listen()
+    const second = createC2s({
+      ...options,
+      listeners: { c2s: { host: '127.0.0.1', port: c2s ?? 0 }, tls: { host: '127.0.0.1', port: tls ?? 0 } },
+    })
+    await expect(second.listen()).rejects.toThrow('EADDRINUSE')
+    await expect(connectTcp(c2s)).rejects.toThrow('ECONNREFUSED')
+    await holder.close()
   })
 })
