@@ -3,8 +3,13 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../server/version.ts'
 import { certCommand } from './cert.ts'
+import { collectorCommand } from './collector.ts'
 import { configCommand } from './config.ts'
+import { demoCommand } from './demo.ts'
+import { evaluatorCommand } from './evaluator.ts'
 import { CliError, EXIT } from './exit.ts'
+import { orchestratorCommand } from './orchestrator.ts'
+import { repoCommand } from './repo.ts'
 import { serveCommand } from './serve.ts'
 import { roleCommand, userCommand } from './user.ts'
 import { versionCommand } from './version.ts'
@@ -13,6 +18,21 @@ import { versionCommand } from './version.ts'
 export interface Outcome {
   exitCode: number
 }
+
+/** In the order of the help text. */
+const COMMANDS: readonly ((program: Command, outcome: Outcome) => void)[] = [
+  serveCommand,
+  demoCommand,
+  userCommand,
+  roleCommand,
+  certCommand,
+  collectorCommand,
+  evaluatorCommand,
+  orchestratorCommand,
+  repoCommand,
+  configCommand,
+  versionCommand,
+]
 
 /** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -24,8 +44,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showSuggestionAfterError()
     .enablePositionalOptions()
     .addHelpText('after', '\nExit codes: 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start.')
-  for (const add of [serveCommand, userCommand, roleCommand, certCommand, configCommand, versionCommand])
-    add(program, outcome)
+  for (const add of COMMANDS) add(program, outcome)
   overrideExit(program)
   try {
     await program.parseAsync([...argv], { from: 'user' })

@@ -44,31 +44,46 @@ export function printable(text: string): string {
   return text.replaceAll(/\u001b(?!\[[0-9;]*m)|[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, '\ufffd')
 }
 
-/** A line on stderr that tells what is going on; rewritten in place on a terminal. */
+/** Between two lines of progress where they cannot be rewritten in place. */
+const QUIET_MS = 2000
+
+/**
+ * What is going on, on stderr: one line that is rewritten on a terminal, elsewhere each new step and then a line every
+ * two seconds.
+ */
 export class Progress {
   readonly #isTerminal = process.stderr.isTTY === true
   readonly #isSilent: boolean
   readonly #started = Date.now()
-  #shown = false
-  #last = ''
+  #shownAt: number | undefined
 
   constructor(isSilent = false) {
     this.#isSilent = isSilent
   }
 
+  /** A new step. */
+  step(text: string): void {
+    this.#show(text)
+  }
+
+  /** How far the step is. */
   update(text: string): void {
-    if (this.#isSilent || text === this.#last) return
-    this.#last = text
-    const seconds = ((Date.now() - this.#started) / 1000).toFixed(1).padStart(5)
-    if (this.#isTerminal) process.stderr.write(`\r\u001b[K${seconds}s  ${text}`)
-    else process.stderr.write(`${seconds}s  ${text}\n`)
-    this.#shown = true
+    if (!this.#isTerminal && this.#shownAt !== undefined && Date.now() - this.#shownAt < QUIET_MS) return
+    this.#show(text)
   }
 
   /** Leaves the terminal's line clean for what follows. */
   done(): void {
-    if (this.#shown && this.#isTerminal) process.stderr.write('\r\u001b[K')
-    this.#shown = false
+    if (this.#shownAt !== undefined && this.#isTerminal) process.stderr.write('\r\u001b[K')
+    this.#shownAt = undefined
+  }
+
+  #show(text: string): void {
+    if (this.#isSilent) return
+    const now = Date.now()
+    const line = `${((now - this.#started) / 1000).toFixed(1).padStart(5)} s  ${printable(text)}`
+    process.stderr.write(this.#isTerminal ? `\r\u001b[K${line}` : `${line}\n`)
+    this.#shownAt = now
   }
 }
 
