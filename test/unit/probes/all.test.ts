@@ -4,6 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { allProbes } from '../../../clients/collector/probes/all.ts'
 import { coveredPrefixes } from '../../../clients/collector/probes/covered.ts'
 import { exists, failed } from '../../../clients/collector/probes/host/attributes.ts'
+import { type PostureReport, parseReport, renderReport } from '../../../modules/repository/xml.ts'
+import { parseFragment } from '../../../server/xml/parser.ts'
+import { serialize } from '../../../server/xml/serialize.ts'
+import { DEFAULT_LIMITS } from '../../../server/xml/tree.ts'
 import { collect, hostTree } from './host-tree.ts'
 
 const LIMIT_MS = 5000
@@ -58,4 +62,29 @@ test('an area that could not be read is not covered', () => {
   const probe = { name: 'x', covers: ['a.', 'b.'], collect: () => Promise.resolve([]) }
   expect(coveredPrefixes(probe, [exists('a', '1'), failed('b.c', 'why')])).toEqual(['a.', 'b.'])
   expect(coveredPrefixes(probe, [failed('b', 'why')])).toEqual(['a.'])
+})
+
+test('all that this host reports, and the oddest that one could, survives the wire', async () => {
+  const odd = [
+    exists('odd.a\tb\n<&>"\'.x', ' \t leading\nlines\r\n]]> \x00\x1b \ud800 \ufffe 😀 &amp; <b/> \\x41 '),
+    exists('odd.empty', ''),
+    failed('odd.reason', '<why> & "how"\x07'),
+  ]
+  const attributes = [...odd, ...(await Promise.all(allProbes.map((probe) => collect(probe, '/')))).flat()]
+  const limits = { ...DEFAULT_LIMITS, maxStanzaBytes: 64 << 20 }
+  for (let at = 0; at < attributes.length; at += 100) {
+    const part = attributes.slice(at, at + 100)
+    const report: PostureReport = {
+      collected: 0,
+      method: 'self',
+      scope: 'partial',
+      identifiers: [{ type: 'machine-id', value: '0'.repeat(32) }],
+      covers: [],
+      attributes: part,
+    }
+    const back = parseReport(parseFragment(serialize(renderReport(report)), limits))
+    expect(
+      back.attributes.map(({ name, value, type, status, reason }) => ({ name, value, type, status, reason })),
+    ).toEqual(part.map(({ name, value, type, status, reason }) => ({ name, value, type, status, reason })))
+  }
 })
