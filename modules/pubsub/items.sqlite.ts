@@ -1,23 +1,13 @@
-/** Items on SQLite: published, retracted, purged, read by id and by page. XEP-0060 §6.5, §7, §8.5; XEP-0059. */
+/** Items on SQLite: published, retracted, purged, pruned. XEP-0060 §7, §8.5. */
 
-import { and, asc, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { unmetPrecondition } from './node-config.ts'
 import { configOf, enforce, itemLimit, type NodeRow, nodeOf, plus, refuse, standingOf } from './queries.sqlite.ts'
 import { fitsNode, mayManage, mayPublish, mayRetract } from './rules.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
-import {
-  type ItemKey,
-  type ItemPage,
-  type ItemPublished,
-  type ItemRecord,
-  PRUNE_BATCH,
-  type PublishItem,
-  type PubsubStore,
-  type ReadPage,
-  type Visible,
-} from './store.ts'
+import { type ItemKey, type ItemPublished, PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 
@@ -195,165 +185,5 @@ export const purgeNode: PubsubStore['purgeNode'] = {
     q.purgeScopes.run({ node: node.id })
     q.zeroCounts.run({ node: node.id })
     return request
-  },
-}
-
-/** Items without a scope, and those of the scopes in the JSON array `:scopes`. */
-const inScopes = or(isNull(items.scope), sql`${items.scope} in (select value from json_each(${ph('scopes')}))`)
-
-const ids = { seq: items.seq, itemId: items.itemId, publisher: items.publisher, publishedAt: items.publishedAt }
-const whole = { ...ids, payload: items.payload }
-const PAGE_ROWS = 32
-
-const reading = (db: Db) => {
-  const after = and(eq(items.node, ph('node')), gt(items.seq, ph('seq')))
-  const before = and(eq(items.node, ph('node')), lt(items.seq, ph('seq')))
-  return {
-    all: {
-      forward: db.select(whole).from(items).where(after).orderBy(asc(items.seq)).limit(ph('max')).prepare(),
-      backward: db.select(whole).from(items).where(before).orderBy(desc(items.seq)).limit(ph('max')).prepare(),
-    },
-    allIds: {
-      forward: db.select(ids).from(items).where(after).orderBy(asc(items.seq)).limit(ph('max')).prepare(),
-      backward: db.select(ids).from(items).where(before).orderBy(desc(items.seq)).limit(ph('max')).prepare(),
-    },
-    some: {
-      forward: db
-        .select(whole)
-        .from(items)
-        .where(and(after, inScopes))
-        .orderBy(asc(items.seq))
-        .limit(ph('max'))
-        .prepare(),
-      backward: db
-        .select(whole)
-        .from(items)
-        .where(and(before, inScopes))
-        .orderBy(desc(items.seq))
-        .limit(ph('max'))
-        .prepare(),
-    },
-    someIds: {
-      forward: db
-        .select(ids)
-        .from(items)
-        .where(and(after, inScopes))
-        .orderBy(asc(items.seq))
-        .limit(ph('max'))
-        .prepare(),
-      backward: db
-        .select(ids)
-        .from(items)
-        .where(and(before, inScopes))
-        .orderBy(desc(items.seq))
-        .limit(ph('max'))
-        .prepare(),
-    },
-    one: db
-      .select({ ...whole, scope: items.scope })
-      .from(items)
-      .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
-      .prepare(),
-    scopedCount: db
-      .select({ items: sql<number>`coalesce(sum(${scopeCounts.items}), 0)` })
-      .from(scopeCounts)
-      .where(
-        and(
-          eq(scopeCounts.node, ph('node')),
-          sql`${scopeCounts.scope} in (select value from json_each(${ph('scopes')}))`,
-        ),
-      )
-      .prepare(),
-  }
-}
-
-export const readPage: PubsubStore['readPage'] = {
-  name: 'pubsub.readPage',
-  kind: 'read',
-  run(tx, request): ItemPage {
-    const node = nodeOf(tx, request.nodeId)
-    const { start, visible } = request
-    const total = countVisible(tx, node, visible)
-    const isForward = start.at === 'start' || start.at === 'after'
-    const rows = readRows(tx, node, request, startSeq(tx, node, request), isForward)
-    if (!isForward) rows.reverse()
-    const index = start.at === 'start' ? 0 : start.at === 'end' ? Math.max(0, total - rows.length) : undefined
-    return { items: rows.map(itemOf), count: total, index }
-  },
-}
-
-function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
-  if (visible === 'all') return node.itemCount
-  const scoped = tx.use(reading).scopedCount.get({ node: node.id, scopes: JSON.stringify(visible) })?.items ?? 0
-  return node.itemCount - node.scopedCount + scoped
-}
-
-/** The seq that the page begins beyond. XEP-0059 §2.4: a place that is no more is item-not-found. */
-function startSeq(tx: Tx, node: NodeRow, { start, visible }: ReadPage): number {
-  if (start.at === 'start') return 0
-  if (start.at === 'end') return Number.MAX_SAFE_INTEGER
-  const row = tx.use(reading).one.get({ node: node.id, itemId: start.itemId })
-  return row && isVisible(row.scope, visible) ? row.seq : refuse('pageNotFound')
-}
-
-function isVisible(scope: string | null, visible: Visible): boolean {
-  return visible === 'all' || scope === null || visible.includes(scope)
-}
-
-interface Row {
-  readonly seq: number
-  readonly itemId: string
-  readonly publisher: string
-  readonly publishedAt: number
-  readonly payload?: string | null
-}
-
-/** Reads in small steps, so that a page of large items stops near its bound instead of far beyond it. */
-function readRows(tx: Tx, node: NodeRow, request: ReadPage, from: number, isForward: boolean): Row[] {
-  const { visible, withPayloads, max, maxChars } = request
-  const q = tx.use(reading)
-  const some = withPayloads ? q.some : q.someIds
-  const all = withPayloads ? q.all : q.allIds
-  const queries = visible === 'all' ? all : some
-  const query = isForward ? queries.forward : queries.backward
-  const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
-  const rows: Row[] = []
-  let seq = from
-  let chars = 0
-  while (rows.length < max) {
-    const wanted = Math.min(withPayloads ? PAGE_ROWS : max, max - rows.length)
-    const step: Row[] = query.all({ node: node.id, seq, max: wanted, scopes })
-    for (const row of step) {
-      chars += row.payload?.length ?? 0
-      if (chars > maxChars && rows.length > 0) return rows
-      rows.push(row)
-      seq = row.seq
-    }
-    if (step.length < wanted) break
-  }
-  return rows
-}
-
-function itemOf({ itemId, publisher, publishedAt, payload }: Row): ItemRecord {
-  return { itemId, publisher, publishedAt, payload: payload ?? undefined }
-}
-
-export const readItems: PubsubStore['readItems'] = {
-  name: 'pubsub.readItems',
-  kind: 'read',
-  run(tx, { nodeId, visible, itemIds, maxChars }) {
-    const node = nodeOf(tx, nodeId)
-    const q = tx.use(reading)
-    const found: ItemRecord[] = []
-    let chars = 0
-    for (const itemId of new Set(itemIds)) {
-      const row = q.one.get({ node: node.id, itemId })
-      if (!row || !isVisible(row.scope, visible)) continue
-      chars += row.payload?.length ?? 0
-      if (chars > maxChars && found.length > 0)
-        refuse('tooManyItems', 'these items are too large for one answer; ask for fewer')
-      found.push(itemOf(row))
-    }
-    return found
   },
 }

@@ -77,11 +77,14 @@ export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boo
   return affiliation === 'owner' && (tx.use(queries).ownerCount.get({ node })?.owners ?? 0) <= 1
 }
 
-export function standingOf(tx: Tx, node: number, actor: Actor): Standing {
+export function standingOf(tx: Tx, node: number, { bareJid, isAdmin }: Actor): Standing {
   return {
-    affiliation: affiliationOf(tx, node, actor.bareJid),
-    isSubscribed: tx.use(queries).subscriptionsOf.get({ node, bareJid: actor.bareJid }) !== undefined,
-    isAdmin: actor.isAdmin,
+    affiliation: affiliationOf(tx, node, bareJid),
+    // Read only where a rule asks: most publishes do not depend on it.
+    get isSubscribed() {
+      return tx.use(queries).subscriptionsOf.get({ node, bareJid }) !== undefined
+    },
+    isAdmin,
   }
 }
 

@@ -85,8 +85,10 @@ export const items = sqliteTable(
   },
   (table) => [
     uniqueIndex('pubsub_items_by_id').on(table.node, table.itemId),
-    // The scope is in the index, so that a page for few scopes skips the others without reading their rows.
+    // The scope is in the index, so that a page for many scopes skips the others without reading their rows.
     index('pubsub_items_by_order').on(table.node, table.seq, table.scope),
+    // A page for few scopes is merged from these.
+    index('pubsub_items_by_scope').on(table.node, table.scope, table.seq),
   ],
 )
 

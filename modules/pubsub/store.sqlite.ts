@@ -1,9 +1,10 @@
 /** PubsubStore on SQLite, and its operations as the storage worker takes them. */
 
 import type { Operation } from '../../server/module/api.ts'
-import { publishItem, purgeNode, readItems, readPage, retractItem } from './items.sqlite.ts'
+import { publishItem, purgeNode, retractItem } from './items.sqlite.ts'
 import { forgetAccount, modifyAffiliations, modifySubscriptions, subscribe, unsubscribe } from './members.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
+import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
 
 export const sqliteStore: PubsubStore = {

@@ -302,6 +302,22 @@ describe('scopes', () => {
     expect(found.map(({ itemId }) => itemId)).toEqual(['2', '3'])
   })
 
+  test('are read the same way when they are too many to be merged', async () => {
+    const many = ['a', ...Array.from({ length: 100 }, (_, n) => `x${n}`)]
+    for (const withPayloads of [true, false]) {
+      for (const start of [
+        { at: 'start' },
+        { at: 'end' },
+        { at: 'after', itemId: '1' },
+        { at: 'before', itemId: '4' },
+      ] as const) {
+        const options = { start, max: 2, withPayloads }
+        expect(await page({ visible: many, ...options })).toEqual(await page({ visible: ['a'], ...options }))
+      }
+    }
+    expect(await ids({ visible: many, max: 2 })).toEqual(['1', '3'])
+  })
+
   test('are counted right when items change scope, go, and the server starts again', async () => {
     await publish('1', { scope: 'b' })
     await publish('3', { scope: 'c' })

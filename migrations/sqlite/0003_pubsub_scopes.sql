@@ -1,0 +1,1 @@
+CREATE INDEX `pubsub_items_by_scope` ON `pubsub_items` (`node`,`scope`,`seq`);
