@@ -8,9 +8,10 @@ import { TlsAcceptor, type TlsMaterial } from '../net/tls.ts'
 import type { Transport } from '../net/transport.ts'
 import { WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
+import type { StreamContext, StreamHandle } from '../stream/context.ts'
 import type { FeatureOptions } from '../stream/features.ts'
 import { type Authenticator, DEFAULT_MECHANISMS, type Mechanism } from '../stream/sasl.ts'
-import { Stream, type StreamContext } from '../stream/stream.ts'
+import { Stream } from '../stream/stream.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
 import { SessionRegistry } from './registry.ts'
 import { Session, type SessionEvents } from './session.ts'
@@ -101,7 +102,7 @@ export class C2s {
   readonly #timeouts: C2sTimeouts
   readonly #tls: TlsAcceptor
   readonly #turn = new FlushTurn()
-  readonly #streams = new Set<Stream>()
+  readonly #streams = new Set<StreamHandle>()
   readonly #tcp: TcpListener[] = []
   #websocket: WebSocketListener | undefined
   #sessionCount = 0

@@ -4,7 +4,7 @@
  */
 
 import { StreamError } from '../stanza/errors.ts'
-import { HOLD_OUTPUT, type Stream } from '../stream/stream.ts'
+import { HOLD_OUTPUT, type StreamHandle } from '../stream/context.ts'
 
 export interface OutboxLimits {
   /** Output waiting for one client at which it is dropped, in UTF-16 units. */
@@ -17,11 +17,11 @@ export interface OutboxLimits {
 const SLOW_AT = 262_144
 
 export class Outbox {
-  readonly #stream: Stream
+  readonly #stream: StreamHandle
   readonly #limits: OutboxLimits
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stream: Stream, limits: OutboxLimits) {
+  constructor(stream: StreamHandle, limits: OutboxLimits) {
     this.#stream = stream
     this.#limits = limits
   }

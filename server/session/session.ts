@@ -8,7 +8,7 @@
 import type { Logger } from '../log.ts'
 import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
-import { HOLD_QUEUE, type Stream, type StreamUser } from '../stream/stream.ts'
+import { HOLD_QUEUE, type StreamHandle, type StreamUser } from '../stream/context.ts'
 import { attr, type Element } from '../xml/element.ts'
 import { serialize } from '../xml/serialize.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
@@ -36,7 +36,7 @@ export interface SessionLimits extends OutboxLimits {
 export interface SessionOptions {
   readonly id: string
   readonly fullJid: Jid
-  readonly stream: Stream
+  readonly stream: StreamHandle
   readonly events: SessionEvents
   readonly limits: SessionLimits
   /** Takes it out of the registry. */
@@ -51,7 +51,7 @@ export class Session implements StreamUser {
   readonly transport: 'tcp' | 'websocket'
   readonly remoteAddress: string
   readonly #options: SessionOptions
-  readonly #stream: Stream
+  readonly #stream: StreamHandle
   readonly #outbox: Outbox
   #presence: Element | undefined
   #priority = 0

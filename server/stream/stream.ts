@@ -11,75 +11,24 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { Logger } from '../log.ts'
 import type { Transport, TransportHandler } from '../net/transport.ts'
 import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
-import { errorReply, resultReply, stanzaName } from '../stanza/stanza.ts'
+import { errorReply, resultReply } from '../stanza/stanza.ts'
 import { attr, childOf, type Element, el, isElement, textOf } from '../xml/element.ts'
-import { NS_BIND, NS_CLIENT, NS_SASL, NS_SESSION, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
-import type { ParserLimits } from '../xml/parser.ts'
+import { NS_BIND, NS_SASL, NS_SESSION, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
-import { type FeatureOptions, features, type Stage } from './features.ts'
+import { HOLD_LOGIN, type StreamContext, type StreamHandle, type StreamUser } from './context.ts'
+import { features, type Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
 import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
 import { createReader, type Reader, type ReaderEvents } from './reader.ts'
-import { type Authenticator, type Mechanism, offeredMechanisms, renderStep, SaslNegotiation } from './sasl.ts'
-
-/** What all streams of one listener share. */
-export interface StreamContext {
-  readonly domain: string
-  readonly isLocalDomain: (domain: string) => boolean
-  /** `starttls` demands it first; `direct` has TLS before the stream; `none` has what the transport brings. */
-  readonly security: 'starttls' | 'direct' | 'none'
-  readonly mechanisms: readonly Mechanism[]
-  readonly authenticator: Authenticator
-  readonly extraFeatures: FeatureOptions['extraFeatures']
-  readonly limits: {
-    /** Until login. */
-    readonly anonymous: ParserLimits
-    readonly authenticated: ParserLimits
-    /** Failed logins that end the stream. RFC 6120 §6.4.5: 2 to 5 retries. */
-    readonly loginAttempts: number
-  }
-  readonly timeouts: {
-    /** From the connection to a bound resource. */
-    readonly authMs: number
-    /** For the peer to close its side after us. */
-    readonly closeMs: number
-  }
-  /**
-   * Gives the stream its session; the caller answers the client, then calls `start`.
-   * @param resource  as the client asked; undefined: the server chooses
-   * @throws StanzaError which answers the request
-   */
-  readonly bind: (stream: Stream, account: Jid, resource: string | undefined) => StreamUser
-  readonly onClosed: (stream: Stream) => void
-  readonly log: Logger
-}
-
-/** What uses a bound stream: the session. */
-export interface StreamUser {
-  readonly fullJid: Jid
-  start(): void
-  /** @throws StreamError which closes the stream */
-  receive(stanza: Element): void
-  /** The client closed the stream: works off what came before, then calls `done`. */
-  finish(done: () => void): void
-  /** The stream took output. */
-  onDrain(): void
-  /** The stream has ended, or will send nothing more. Called once. */
-  onEnded(): void
-}
+import { describe, isPlainStanza, refusal, streamError } from './refusal.ts'
+import { offeredMechanisms, renderStep, SaslNegotiation } from './sasl.ts'
 
 type State = 'handshake' | 'wait-open' | 'tls' | 'login' | 'bind' | 'bound' | 'closing' | 'closed'
 
-/** Why input is held back; several reasons may hold at once. */
-export const HOLD_LOGIN = 1
-export const HOLD_QUEUE = 2
-export const HOLD_OUTPUT = 4
-
-export class Stream implements TransportHandler, ReaderEvents {
+export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
   readonly #context: StreamContext
   readonly #transport: Transport
   readonly #framing: Framing
@@ -107,6 +56,8 @@ export class Stream implements TransportHandler, ReaderEvents {
     transport.attach(this)
   }
 
+  // --- for the session ---
+
   get kind(): 'tcp' | 'websocket' {
     return this.#transport.kind
   }
@@ -115,22 +66,18 @@ export class Stream implements TransportHandler, ReaderEvents {
     return this.#transport.remoteAddress
   }
 
-  /** Output the client has not taken yet, in UTF-16 units. */
   get outputBytes(): number {
     return this.#transport.outputBytes
   }
 
-  /** The default language of the client's stanzas. RFC 6120 §4.7.4. */
   get lang(): string | undefined {
     return this.#header?.lang
   }
 
-  /** Sends a stanza, written without xmlns. */
   send(xml: string): void {
     if (this.#state === 'bound') this.#transport.write(this.#framing.stanza(xml))
   }
 
-  /** Stops taking input for one of the HOLD reasons. */
   hold(reason: number): void {
     if (this.#held === 0) {
       this.#reader.pause()
@@ -148,7 +95,6 @@ export class Stream implements TransportHandler, ReaderEvents {
     if (this.#held === 0) this.#transport.resume()
   }
 
-  /** Closes the stream with an error; the first one only. RFC 6120 §4.9.1.1. */
   fail(error: StreamError): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
     this.#context.log.info({ what: 'stream_error', stream: this.#id, condition: error.condition, text: error.message })
@@ -162,7 +108,6 @@ export class Stream implements TransportHandler, ReaderEvents {
     this.#close()
   }
 
-  /** Ends the connection without a word. */
   destroy(): void {
     this.#transport.destroy()
   }
@@ -479,33 +424,4 @@ export class Stream implements TransportHandler, ReaderEvents {
       this.fail(streamError(error, this.#context.log))
     }
   }
-}
-
-function isPlainStanza(element: Element): boolean {
-  const { name } = element
-  return (name === 'iq' || name === 'message' || name === 'presence') && element.getNS() === NS_CLIENT
-}
-
-function refusal(element: Element, ns: string): StreamError {
-  const isStanzaName = stanzaName(element) !== undefined
-  if (ns === NS_CLIENT && isStanzaName) {
-    // RFC 6120 §4.8.5: no prefix on the content namespace; §4.9.3.12: no stanza before its time.
-    return element.name.includes(':') ? new StreamError('bad-namespace-prefix') : new StreamError('not-authorized')
-  }
-  // RFC 6120 §4.8.3.
-  if (isStanzaName && (ns === '' || ns === 'jabber:server')) return new StreamError('invalid-namespace')
-  // A login out of turn. RFC 6120 §4.9.3.12.
-  if (ns === NS_SASL) return new StreamError('not-authorized')
-  return new StreamError('unsupported-stanza-type') // RFC 6120 §4.8.4
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
-}
-
-/** Anything that is not a stream error is a defect of ours. */
-function streamError(error: unknown, log: Logger): StreamError {
-  if (error instanceof StreamError) return error
-  log.error({ what: 'stream_defect', error: describe(error) })
-  return new StreamError('internal-server-error', '', { cause: error })
 }

@@ -1,0 +1,79 @@
+/** What a stream is given, what it gives its session, and what it asks of it. */
+
+import type { Logger } from '../log.ts'
+import type { StreamError } from '../stanza/errors.ts'
+import type { Jid } from '../stanza/jid.ts'
+import type { Element } from '../xml/element.ts'
+import type { ParserLimits } from '../xml/parser.ts'
+import type { FeatureOptions } from './features.ts'
+import type { Authenticator, Mechanism } from './sasl.ts'
+
+/** What all streams of one listener share. */
+export interface StreamContext {
+  readonly domain: string
+  readonly isLocalDomain: (domain: string) => boolean
+  /** `starttls` demands it first; `direct` has TLS before the stream; `none` has what the transport brings. */
+  readonly security: 'starttls' | 'direct' | 'none'
+  readonly mechanisms: readonly Mechanism[]
+  readonly authenticator: Authenticator
+  readonly extraFeatures: FeatureOptions['extraFeatures']
+  readonly limits: {
+    /** Until login. */
+    readonly anonymous: ParserLimits
+    readonly authenticated: ParserLimits
+    /** Failed logins that end the stream. RFC 6120 §6.4.5: 2 to 5 retries. */
+    readonly loginAttempts: number
+  }
+  readonly timeouts: {
+    /** From the connection to a bound resource. */
+    readonly authMs: number
+    /** For the peer to close its side after us. */
+    readonly closeMs: number
+  }
+  /**
+   * Gives the stream its session; the caller answers the client, then calls `start`.
+   * @param resource  as the client asked; undefined: the server chooses
+   * @throws StanzaError which answers the request
+   */
+  readonly bind: (stream: StreamHandle, account: Jid, resource: string | undefined) => StreamUser
+  readonly onClosed: (stream: StreamHandle) => void
+  readonly log: Logger
+}
+
+/** What uses a bound stream: the session. */
+export interface StreamUser {
+  readonly fullJid: Jid
+  start(): void
+  /** @throws StreamError which closes the stream */
+  receive(stanza: Element): void
+  /** The client closed the stream: works off what came before, then calls `done`. */
+  finish(done: () => void): void
+  /** The stream took output. */
+  onDrain(): void
+  /** The stream has ended, or will send nothing more. Called once. */
+  onEnded(): void
+}
+
+/** The stream as its session sees it. */
+export interface StreamHandle {
+  readonly kind: 'tcp' | 'websocket'
+  readonly remoteAddress: string
+  /** Output the client has not taken yet, in UTF-16 units. */
+  readonly outputBytes: number
+  /** The default language of the client's stanzas. RFC 6120 §4.7.4. */
+  readonly lang: string | undefined
+  /** Sends a stanza, written without xmlns; nothing once the stream has ended. */
+  send(xml: string): void
+  /** Stops taking input for one of the HOLD reasons. */
+  hold(reason: number): void
+  release(reason: number): void
+  /** Closes the stream with an error; the first one only. RFC 6120 §4.9.1.1. */
+  fail(error: StreamError): void
+  /** Ends the connection without a word. */
+  destroy(): void
+}
+
+/** Why input is held back; several reasons may hold at once. */
+export const HOLD_LOGIN = 1
+export const HOLD_QUEUE = 2
+export const HOLD_OUTPUT = 4
