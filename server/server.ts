@@ -20,6 +20,8 @@ import { parseJid } from './stanza/jid.ts'
 import type { Assets } from './storage/assets.ts'
 import { openStorage } from './storage/client.ts'
 import { VERSION } from './version.ts'
+import { type Element, el } from './xml/element.ts'
+import { NS_STREAM_LIMITS } from './xml/namespaces.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -40,6 +42,8 @@ export interface RunningServer {
   /** Tells every client, lets what is under way finish, and closes everything. Idempotent. */
   close(): Promise<void>
 }
+
+const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
 /** Files in the data folder. */
 export const databaseFile = (dataDir: string): string => join(dataDir, 'sacm.sqlite')
@@ -98,7 +102,10 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
         closeMs: config['timeouts.closeSeconds'] * 1000,
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
       },
-      extraFeatures: (stage) => host.streamFeatures(stage),
+      extraFeatures: (stage) => [
+        streamLimits(config[stage === 'bind' ? 'limits.stanzaBytes' : 'limits.preAuthStanzaBytes']),
+        ...host.streamFeatures(stage),
+      ],
       onBound: (session) => {
         hooks.emit('session.bound', { session })
       },
@@ -143,6 +150,12 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       https.reload(next)
       log.info({ what: 'certificates_reloaded' })
     }
+    // A certificate of our own authority is renewed when it is due, however long the server runs.
+    const renewal = setInterval(() => {
+      reload().catch((error: unknown) => log.error({ what: 'certificate_renewal_failed', error: String(error) }))
+    }, RENEWAL_CHECK_MS)
+    renewal.unref()
+    closers.push(() => clearInterval(renewal))
     const administer = administration({
       domain,
       accounts,
@@ -166,6 +179,11 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     await closeAll()
     throw error
   }
+}
+
+/** What a stream takes at most, told before it is exceeded. XEP-0478 §3. */
+function streamLimits(maxBytes: number): Element {
+  return el('limits', { xmlns: NS_STREAM_LIMITS }, el('max-bytes', {}, String(maxBytes)))
 }
 
 /** The operator's certificate, or one of our own authority, renewed here when it is due. */

@@ -8,7 +8,8 @@ export const coreSpecs: readonly SpecRef[] = [
     doc: 'RFC 6121',
     version: '2011-03',
     status: 'partial',
-    omits: 'rosters and subscriptions (§2, §3), offline storage; presence stays within the account and with those it is directed at',
+    omits:
+      'rosters and subscriptions (§2, §3), offline storage; presence stays within the account and with those it is directed at',
   },
   { doc: 'RFC 7395', version: '2014-10', status: 'complete' },
   { doc: 'RFC 7590', version: '2015-06', status: 'partial', omits: 'client certificates' },
@@ -19,5 +20,6 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'XEP-0004', version: '2.13.1', status: 'partial', omits: 'multi-item results (§3.4)' },
   { doc: 'XEP-0059', version: '1.0', status: 'complete' },
   { doc: 'XEP-0082', version: '1.1.1', status: 'complete' },
+  { doc: 'XEP-0478', version: '0.2.1', status: 'partial', omits: 'idle limits: an idle stream is not closed' },
   { doc: 'XEP-0368', version: '1.1.0', status: 'partial', omits: 'server-to-server' },
 ]

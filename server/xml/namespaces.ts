@@ -14,3 +14,4 @@ export const NS_XMLNS = 'http://www.w3.org/2000/xmlns/'
 export const NS_FORMS = 'jabber:x:data' // XEP-0004
 export const NS_RSM = 'http://jabber.org/protocol/rsm' // XEP-0059
 export const NS_DELAY = 'urn:xmpp:delay' // XEP-0203
+export const NS_STREAM_LIMITS = 'urn:xmpp:stream-limits:0' // XEP-0478
