@@ -329,19 +329,22 @@ interface Situation {
 function searcher(program: readonly Instruction[]): (text: string) => boolean {
   const start: Situation = { states: [], before: 'start', after: [], isMatchAtEnd: undefined }
   const known = new Map<string, Situation>()
+  /** The advance in which each state was last entered. */
+  const entered = new Float64Array(program.length)
+  let advances = 0
 
   function advance(from: Situation, here: number | undefined): Situation | 'match' {
+    advances++
     // A match may begin anywhere.
     const open = [...from.states, 0]
-    const entered = new Set<number>()
-    const next = new Set<number>()
+    const next: number[] = []
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
-      if (entered.has(index)) continue
-      entered.add(index)
+      if (entered[index] === advances) continue
+      entered[index] = advances
       const instruction = program[index]
       if (instruction === undefined || instruction.op === 'match') return 'match'
       if (instruction.op === 'set') {
-        if (here !== undefined && contains(instruction.ranges, here)) next.add(index + 1)
+        if (here !== undefined && contains(instruction.ranges, here)) next.push(index + 1)
       } else if (instruction.op === 'jump') open.push(instruction.to)
       else if (instruction.op === 'split') open.push(instruction.or, instruction.to)
       else if (holds(instruction.assertion, from.before, here)) open.push(index + 1)
