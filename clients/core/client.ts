@@ -147,11 +147,6 @@ export class Client {
     this.#live.connection.send(stanza)
   }
 
-  /** Shows our presence and caps to one address, until the connection ends. RFC 6121 §4.6. @throws OfflineError */
-  showPresence(to: string): void {
-    this.send(this.#presence(to))
-  }
-
   /** Answers requests whose payload has this name. */
   onIq(type: 'get' | 'set', payload: QName, handler: IqHandler): void {
     this.#iqHandlers.set(`${type} ${payload}`, handler)
@@ -351,9 +346,9 @@ export class Client {
     }
   }
 
-  #presence(to?: string): Element {
+  #presence(): Element {
     const { url } = this.#software()
-    return el('presence', { xmlns: NS_CLIENT, to }, renderCaps({ hash: 'sha-1', node: url, ver: capsVer(this.info) }))
+    return el('presence', { xmlns: NS_CLIENT }, renderCaps({ hash: 'sha-1', node: url, ver: capsVer(this.info) }))
   }
 
   #capsNode(): string {

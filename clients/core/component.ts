@@ -63,7 +63,6 @@ export interface ComponentKind {
 
 /** Waits between tries of an onboarding step; they go on as long as the connection. */
 const STEP_WAITS = { baseMs: 250, maxMs: 15_000, attempts: Number.POSITIVE_INFINITY }
-const MAX_ORCHESTRATORS = 16
 /** Tries of one piece of work over lost connections: some minutes. */
 const PERSIST_WAITS = { baseMs: 250, maxMs: 10_000, attempts: 60 }
 
@@ -79,7 +78,6 @@ export class Component {
   #id: string | undefined
   #services: Services | undefined
   #handshake: Promise<unknown> | undefined
-  readonly #shownTo = new Set<string>()
 
   constructor(options: ComponentOptions, kind: ComponentKind) {
     this.#options = options
@@ -150,12 +148,12 @@ export class Component {
    * twice.
    * @throws what the server refused for good, the last error after too many tries, or the signal's reason
    */
-  persist<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  persist<T>(task: () => Promise<T>, signal: AbortSignal, mayRetry = isPassing): Promise<T> {
     const online = async () => {
       await this.client.online(signal)
       return task()
     }
-    return retry(online, { ...PERSIST_WAITS, signal, mayRetry: isPassing })
+    return retry(online, { ...PERSIST_WAITS, signal, mayRetry })
   }
 
   async close(): Promise<void> {
@@ -166,7 +164,6 @@ export class Component {
   }
 
   async #onboard(signal: AbortSignal): Promise<void> {
-    this.#shownTo.clear()
     const { domain } = parseJid(this.bareJid)
     this.#services = await this.#step('discovery', signal, () => discover(this.client, domain, { signal }))
     this.#topics.service = this.#services.sacm
@@ -226,7 +223,6 @@ export class Component {
     if (!isElement(request.payload, 'heartbeat', NS_HEARTBEAT)) {
       throw new StanzaError('cancel', 'feature-not-implemented', 'only a heartbeat is expected here')
     }
-    if (request.sender !== undefined) this.#showPresence(request.sender)
     // One handshake at a time, however many ask for it.
     if (parseHeartbeat(request.payload).action === 'ping-with-capabilities' && !this.#handshake) {
       this.#handshake = this.#advertise(this.id, signal)
@@ -236,16 +232,6 @@ export class Component {
         })
     }
     return renderAlive()
-  }
-
-  /**
-   * The server stamps who sends on this topic, and only orchestrators may: to these our presence and caps are shown,
-   * once per connection, so that they see us come, change and go.
-   */
-  #showPresence(orchestrator: string): void {
-    if (this.#shownTo.has(orchestrator) || this.#shownTo.size >= MAX_ORCHESTRATORS) return
-    this.#shownTo.add(orchestrator)
-    this.client.showPresence(orchestrator)
   }
 
   /** Tells what we can do, and subscribes to the topics answered: they are the orchestrator's to name. */

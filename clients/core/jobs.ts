@@ -55,12 +55,15 @@ export class Jobs {
   readonly #now: () => number
   readonly #jobs = new Map<string, Job>()
   readonly #closing = new AbortController()
+  /** Jobs that were under way when the last run stopped, as they ended. */
+  readonly interrupted: readonly { readonly requester: string; readonly state: JobState }[]
   #tail: Promise<void> = Promise.resolve()
   #waiting = 0
 
   constructor(options: JobsOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    const interrupted: { requester: string; state: JobState }[] = []
     for (const { requester, at, state } of options.remembered ?? []) {
       // What was under way when the component stopped did not end well, and is not started again.
       const ended: JobState = {
@@ -69,8 +72,10 @@ export class Jobs {
         outcome: 'failed',
         errors: ['the component stopped'],
       }
+      if (state.state !== 'completed') interrupted.push({ requester, state: ended })
       this.#jobs.set(key(requester, state.job), { requester, at, state: state.state === 'completed' ? state : ended })
     }
+    this.interrupted = interrupted
   }
 
   /**

@@ -7,11 +7,13 @@ import { isComponentId, type JobState, renderJobState, type TopicRequest } from 
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { retry } from './backoff.ts'
+import { wait } from './backoff.ts'
 import { Component, type ComponentKind, type ComponentOptions } from './component.ts'
+import { OfflineError, TimeoutError } from './iq.ts'
 import { type JobControl, type JobOrder, type JobResult, Jobs } from './jobs.ts'
 import type { PubsubEvent } from './pubsub.ts'
 import { fileState, noState, stateSaver } from './state.ts'
+import { sacmCondition } from './topics.ts'
 
 export interface WorkerOptions extends ComponentOptions {
   /** Keeps the component id and the jobs done; without it the server gives the account its id again. */
@@ -40,9 +42,7 @@ export interface Worker {
   close(): Promise<void>
 }
 
-/** A last state that the requester is not there to hear is told a few times more; after that it may ask. */
-const TELL_WAITS = { baseMs: 500, maxMs: 10_000 }
-const TELL_ATTEMPTS = 6
+const LAST_WORDS_MS = 1_000
 
 /**
  * Connects; resolves when the login has succeeded.
@@ -55,6 +55,7 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
   // Another account's id would be refused, and its jobs are not ours.
   const state = loaded?.bareJid === bare ? loaded : undefined
   const telling = new Set<string>()
+  const tells = new Set<Promise<void>>()
   const save = stateSaver(
     store,
     () => {
@@ -69,7 +70,8 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
     onState: (requester, jobState) => {
       component.event({ kind: 'job', requester, state: jobState })
       if (jobState.state === 'completed') void save()
-      void tell(requester, jobState)
+      const told = tell(requester, jobState).finally(() => tells.delete(told))
+      tells.add(told)
     },
     remembered: state?.jobs ?? [],
   })
@@ -107,21 +109,25 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
     return accepted
   }
 
-  /** Progress is only worth hearing fresh: one at a time, and never again. The end is told again and again. */
+  /**
+   * Progress is only worth hearing fresh: one at a time, and never again. The end is told until the server has it, which
+   * keeps it for a requester that is not there and asks later.
+   */
   async function tell(requester: string, jobState: JobState): Promise<void> {
     // An account without a component has no response topic.
     if (requester.includes('@')) return
+    const isLast = jobState.state === 'completed'
     if (jobState.state === 'progress' && telling.has(requester)) return
     telling.add(requester)
     const send = () => component.tell(`/${requester}/response`, renderJobState(jobState))
-    const attempts = jobState.state === 'completed' ? TELL_ATTEMPTS : 1
     try {
-      await retry(send, { ...TELL_WAITS, attempts, signal: component.closing, mayRetry: () => true })
+      if (isLast) await component.persist(send, component.closing, isTransport)
+      else await send()
     } catch (cause) {
-      if (component.closing.aborted || jobState.state !== 'completed') return
+      if (component.closing.aborted || !isLast || sacmCondition(cause) === 'handler-offline') return
       component.event({
         kind: 'fault',
-        error: new Error(`${requester} could not be told of job ${jobState.job}`, { cause }),
+        error: new Error(`${requester} was not told of job ${jobState.job}`, { cause }),
       })
     } finally {
       telling.delete(requester)
@@ -129,16 +135,28 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
   }
 
   await component.start()
+  // What was under way when the last run stopped has ended, and nobody has heard of it yet.
+  void component.ready.then(
+    () => Promise.all(jobs.interrupted.map(({ requester, state: ended }) => tell(requester, ended))),
+    () => undefined,
+  )
   return {
     component,
     ready: component.ready,
     closed: component.client.closed,
     async close() {
       await jobs.close()
+      // The last states are on their way; a server that does not answer is not waited for.
+      await Promise.race([Promise.allSettled(tells), wait(LAST_WORDS_MS, component.closing).catch(() => undefined)])
       await component.close()
       await save()
     },
   }
+}
+
+/** Errors of the way, not of the server. */
+function isTransport(error: unknown): boolean {
+  return error instanceof OfflineError || error instanceof TimeoutError
 }
 
 /** The item id of a broadcast order is `{requester}/{job}`, since a broadcast carries no stamp of its own. */

@@ -33,10 +33,11 @@ export interface WatchOptions {
   readonly onState?: ((state: JobState) => void) | undefined
   /** True: ask only those that are silent at first, since a broadcast went out. */
   readonly isBroadcast?: boolean
-  readonly repeatMs?: number
 }
 
-const REPEAT_MS = 2_000
+/** Between two questions: short at first, since most work is; doubled each time. */
+const REPEAT_BASE_MS = 150
+const REPEAT_MAX_MS = 3_000
 /** A component that is not there is waited for a little: it may be reconnecting. */
 const OFFLINE_GRACE_MS = 6_000
 const OFFLINE_REPEAT_MS = 500
@@ -105,7 +106,8 @@ class Watched {
 }
 
 async function follow(component: string, watched: Watched, options: WatchOptions, signal: AbortSignal): Promise<void> {
-  const { ask, isBroadcast = false, repeatMs = REPEAT_MS } = options
+  const { ask, isBroadcast = false } = options
+  let repeatMs = REPEAT_BASE_MS
   const offlineUntil = Date.now() + OFFLINE_GRACE_MS
   if (isBroadcast) await watched.news(repeatMs, signal)
   while (!watched.end && !signal.aborted) {
@@ -123,5 +125,6 @@ async function follow(component: string, watched: Watched, options: WatchOptions
       else if (!isPassing) watched.refuse(error)
     }
     if (!watched.end) await watched.news(pauseMs, signal)
+    repeatMs = Math.min(repeatMs * 2, REPEAT_MAX_MS)
   }
 }

@@ -12,6 +12,7 @@ import {
   type TopicRequest,
 } from '../../modules/sacm/xml.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
+import { tryParseJid } from '../../server/stanza/jid.ts'
 import { attr, type Element } from '../../server/xml/element.ts'
 import { wait } from '../core/backoff.ts'
 import { CapsWatch } from '../core/caps-watch.ts'
@@ -24,6 +25,7 @@ import { registerComponent, type Session, TOPIC_REGISTRATION } from './session.t
 export const TOPIC_INVENTORY = '/inventory'
 const CAPABILITY_URN = /^urn:sacm-xmpp:capability:[a-z]/
 const ITEMS_PER_PAGE = 100
+const MAX_EARLY = 10_000
 /** Heartbeats under way at one time. */
 const MAX_BEATS = 16
 
@@ -49,6 +51,8 @@ export class OrchestratorService {
   readonly #options: ServiceOptions
   readonly #events = new EventRoutes()
   readonly #caps: CapsWatch
+  /** Presences of accounts that the inventory does not know yet: theirs comes before the item that names them. */
+  readonly #early = new Map<string, Element>()
   /** Components whose topic is handled on this connection. */
   readonly #handled = new Map<string, Promise<void>>()
 
@@ -64,6 +68,7 @@ export class OrchestratorService {
   /** To be called on each connection, when the services are known. */
   async begin(signal: AbortSignal): Promise<void> {
     this.#handled.clear()
+    this.#early.clear()
     const handle = () =>
       this.#session.topics.handle(TOPIC_REGISTRATION, (request) => this.#register(request, signal), signal)
     await this.#session.step('the registration topic', signal, handle)
@@ -98,18 +103,21 @@ export class OrchestratorService {
     }
     const before = this.inventory.get(entry.component)
     this.inventory.take(entry)
+    const early = this.#early.get(entry.bareJid)
+    this.#early.delete(entry.bareJid)
+    if (early) void this.#onPresence(early)
     if (entry.component === this.#session.knownId) return
     void this.#handleComponent(entry.component, signal)
     // It came, or came back: see at once whether it hears us, which also shows it whom to send its presence.
     if (entry.state !== 'gone' && before?.since !== entry.since) void this.#beat(entry.component, signal)
   }
 
-  #register(request: TopicRequest, signal: AbortSignal): Element {
+  /** Our side of the new component's topic stands before it knows its id, so that its handshake finds us. */
+  async #register(request: TopicRequest, signal: AbortSignal): Promise<Element> {
     const known = request.sender === undefined ? undefined : this.inventory.ofAccount(request.sender)?.component
     const { id, answer } = registerComponent(request, known)
     this.#options.onEvent({ kind: 'registration', component: id, sender: request.sender })
-    // After the answer has gone out: the server knows the id when it has passed.
-    setImmediate(() => void this.#handleComponent(id, signal))
+    await this.#handleComponent(id, signal)
     return answer
   }
 
@@ -143,7 +151,12 @@ export class OrchestratorService {
     const from = attr(presence, 'from')
     const type = attr(presence, 'type')
     const entry = from === undefined ? undefined : this.inventory.ofAccount(from)
-    if (!entry || (type !== undefined && type !== 'unavailable')) return
+    if (type !== undefined && type !== 'unavailable') return
+    if (!entry) {
+      const account = from === undefined ? undefined : tryParseJid(from)?.bare
+      if (account !== undefined && this.#early.size < MAX_EARLY) this.#early.set(account, presence)
+      return
+    }
     if (type === 'unavailable') {
       this.inventory.see(entry.component, undefined)
       return

@@ -31,8 +31,8 @@ describe('a job', () => {
   it('is accepted, tells its progress and its end', async () => {
     const { jobs, states, end } = jobsWith()
     const ended = end('a')
-    const state = jobs.start(order('a'), async ({ progress }) => {
-      progress(1, 2)
+    const state = jobs.start(order('a'), async (control) => {
+      control.progress(1, 2)
       return { outcome: 'partial', errors: ['x'] }
     })
     expect(state).toEqual({ job: 'a', component: 'collector-1', state: 'accepted' })
