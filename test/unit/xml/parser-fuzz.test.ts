@@ -31,6 +31,12 @@ const OURS_ALONE = new Set([
   'policy-violation',
 ])
 
+/**
+ * saxes takes away a byte order mark, which RFC 6120 §11.6 makes a character like any other; and it lets a local name
+ * begin with what may only follow, against Namespaces in XML 1.0 §4.
+ */
+const SAXES_IS_LENIENT = /^\ufeff|:[-.0-9·\p{M}]/u
+
 function mutate(text: string, chance: Random): Buffer {
   const int = (below: number) => chance.int(below)
   let mutated = text
@@ -105,6 +111,9 @@ function readBySaxes(input: Buffer): { readonly events: readonly string[]; reado
   return { events, fault }
 }
 
+/** saxes takes white space away from the ends of a namespace name, which Namespaces in XML does not. */
+const trimmed = (events: readonly string[]) => events.map((event) => event.replaceAll(/\{\s*([^{}]*?)\s*\}/g, '{$1}'))
+
 const isStanza = (event: string) => event !== 'white space'
 
 it('agrees with saxes on the streams as they are', () => {
@@ -132,13 +141,12 @@ it('agrees with saxes on mutated streams', { timeout: 900_000 }, () => {
     if (isComplete) {
       accepted++
       expect(theirs.fault, context).toBeUndefined()
-      expect(own.events.filter(isStanza), context).toEqual(theirs.events)
+      expect(trimmed(own.events.filter(isStanza)), context).toEqual(trimmed(theirs.events))
     } else {
       rejected++
       // Not complete without a fault: the stream is open still, which saxes reports at its end.
       const isOursAlone = own.fault !== undefined && OURS_ALONE.has(own.fault)
-      // RFC 6120 §11.6: a byte order mark is a character like any other; saxes takes it away.
-      if (!isOursAlone && !input.toString().startsWith('\ufeff')) expect(theirs.fault, context).toBeDefined()
+      if (!isOursAlone && !SAXES_IS_LENIENT.test(input.toString())) expect(theirs.fault, context).toBeDefined()
     }
     // However it is cut, the same comes out.
     if (seed % 10 === 0) for (const chunks of splits(input, seed, 2)) expect(read(chunks), context).toEqual(own)
