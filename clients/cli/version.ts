@@ -56,8 +56,8 @@ export function versionCommand(program: Command): void {
 /** The README's table. */
 export function specsMarkdown(specs: readonly ListedSpec[]): string {
   return [
-    '| specification | version | status | left out |',
-    '| --- | --- | --- | --- |',
-    ...specs.map((spec) => `| ${spec.doc} | ${spec.version} | ${spec.status} | ${spec.omits ?? ''} |`),
+    '| specification | version | by | status | left out |',
+    '| --- | --- | --- | --- | --- |',
+    ...specs.map((spec) => `| ${spec.doc} | ${spec.version} | ${spec.by} | ${spec.status} | ${spec.omits ?? ''} |`),
   ].join('\n')
 }
