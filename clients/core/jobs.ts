@@ -5,8 +5,10 @@
  * a requester that heard nothing may simply ask again.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import type { JobOutcome, JobState } from '../../modules/sacm/xml.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
+import { describeError } from './describe-error.ts'
 import type { StoredJob } from './state.ts'
 
 export interface JobOrder {
@@ -119,6 +121,8 @@ export class Jobs {
   }
 
   async #run(job: Job, expires: number, work: (control: JobControl) => Promise<JobResult>): Promise<void> {
+    // The answer to the order goes out first: its `accepted` comes before any later state.
+    await setImmediate()
     this.#waiting--
     const { signal } = this.#closing
     let result: JobResult
@@ -132,7 +136,7 @@ export class Jobs {
         })
       }
     } catch (error) {
-      result = { outcome: 'failed', errors: [error instanceof Error ? error.message : String(error)] }
+      result = { outcome: 'failed', errors: [describeError(error)] }
     }
     const errors = result.errors.slice(0, MAX_ERRORS)
     this.#enter(job, { ...base(job.state), state: 'completed', outcome: result.outcome, errors })

@@ -75,9 +75,13 @@ class Watched {
   }
 
   take(state: JobState): void {
-    // Asking again brings the same state again; and after the end nothing counts.
+    // Asking again brings the same state again, the first one may be overtaken, and after the end nothing counts.
     const text = JSON.stringify(state)
-    if (this.end || text === this.#last) return
+    if (this.end || text === this.#last || (state.state === 'accepted' && this.hasBegun)) return
+    // The answer and the first progress come by different ways; a later state tells that it was accepted, too.
+    if (!this.hasBegun && state.state !== 'accepted') {
+      this.#onState?.({ job: state.job, component: state.component, state: 'accepted' })
+    }
     this.#last = text
     if (state.state === 'completed') this.end = { outcome: state.outcome, errors: state.errors }
     this.#onState?.(state)
