@@ -1,0 +1,12 @@
+/** Pubsub's bounds, set low enough to be reached. */
+
+import { runScenarios } from '../support/scenario.ts'
+
+runScenarios('pubsub-limits', {
+  set: {
+    'pubsub.subscriptionsPerNodeMax': '1',
+    'pubsub.affiliationsPerNodeMax': '2',
+    'pubsub.itemsMax': '3',
+    'pubsub.pageMaxItems': '2',
+  },
+})
