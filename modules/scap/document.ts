@@ -46,6 +46,11 @@ interface OpenNode extends DocumentNode {
 
 // XML 1.0 §2.2, production 2: what is not a Char. With the u flag a lone surrogate matches \p{Cs}.
 const FORBIDDEN = /[^\t\n\r\u0020-\uFFFD\u{10000}-\u{10FFFF}]|\p{Cs}/u
+// XML 1.0 §2.8, production 23, of the body between `<?xml` and `?>`.
+const DECLARATION =
+  /^version\s*=\s*(?:"1\.[0-9]+"|'1\.[0-9]+')(?:\s+encoding\s*=\s*(?:"[A-Za-z][\w.-]*"|'[A-Za-z][\w.-]*'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*$/
+// Each piece of markup, and the `]]>` that may not stand outside of it (XML 1.0 §2.4).
+const MARKUP = /<!--[\s\S]*?-->|<!\[CDATA\[[\s\S]*?\]\]>|<(?:"[^"]*"|'[^']*'|[^"'>])*>|\]\]>/g
 // Within a start tag that sax has accepted. XML 1.0 §3.1, production 41.
 const ATTRIBUTE = /\s+([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/y
 
@@ -89,8 +94,11 @@ export function readDocument(
   parser.onerror = (error) => refuse(error.message.split('\n')[0]?.replace(/\.$/, '') ?? 'not well-formed')
   parser.ondoctype = () => refuse('a document type is not allowed')
   parser.onsgmldeclaration = () => refuse('a declaration is not allowed')
-  parser.onprocessinginstruction = ({ name }) => {
-    if (name !== 'xml' || root) refuse('a processing instruction is not allowed')
+  parser.onprocessinginstruction = ({ name, body }) => {
+    if (name !== 'xml' || !source.startsWith('<?xml') || source.indexOf('?>') + 2 !== parser.position) {
+      refuse('a processing instruction is not allowed')
+    }
+    if (!DECLARATION.test(body)) refuse('the XML declaration is malformed')
   }
   parser.ontext = addText
   parser.oncdata = addText
@@ -106,7 +114,7 @@ export function readDocument(
     if (root && !parent) refuse('a document has one root element')
     const tagStart = start
     const path = `${parent?.path ?? ''}/${step(parent, local, repeated)}`
-    const offsets = attributeOffsets(source, tagStart, (text, name, offset) =>
+    const offsets = attributeOffsets(source, tagStart, (text, offset, name) =>
       fault(text, { path: `${path}/@${name}`, ...position(source, offset) }),
     )
     const node: OpenNode = {
@@ -136,6 +144,12 @@ export function readDocument(
     open.pop()
   }
   parser.write(source).close()
+  for (const { 0: text, index } of source.matchAll(MARKUP)) {
+    const place = () => ({ path: root?.path ?? '/', ...position(source, index) })
+    if (text === ']]>') throw fault("']]>' in text", place())
+    // XML 1.0 §3.1, productions 40 and 42: the name follows at once.
+    if (/^<\/?\s/.test(text)) throw fault("white space before an element's name", place())
+  }
   if (!root) throw fault('the document has no element', { path: '/', line: 1, column: 1 })
   return root
 }
@@ -192,7 +206,7 @@ function step(parent: OpenNode | undefined, name: string, repeated: ReadonlySet<
 function attributeOffsets(
   source: string,
   tagStart: number,
-  fault: (text: string, name: string, offset: number) => Error,
+  fault: (text: string, offset: number, name: string) => Error,
 ): ReadonlyMap<string, number> {
   const offsets = new Map<string, number>()
   const name = /<[^\s/>]+/y
@@ -203,8 +217,8 @@ function attributeOffsets(
     const key = found[1] ?? ''
     const start = found.index + found[0].length - found[0].trimStart().length
     // XML 1.0 §3.1: no attribute name may appear more than once in the same tag, no `<` in a value.
-    if (offsets.has(key)) throw fault(`attribute '${key}' is given twice`, key, start)
-    if ((found[2] ?? found[3] ?? '').includes('<')) throw fault("a '<' in an attribute's value", key, start)
+    if (offsets.has(key)) throw fault(`attribute '${key}' is given twice`, start, key)
+    if ((found[2] ?? found[3] ?? '').includes('<')) throw fault("a '<' in an attribute's value", start, key)
     offsets.set(key, start)
   }
   return offsets

@@ -34,7 +34,7 @@ import type {
 import type { AttributeTest, Check, Policy, PolicyRule } from '../../../modules/scap/policy.ts'
 import { type Comparison, comparisonOf } from './compare.ts'
 import { describeCheck, describeTest } from './describe.ts'
-import { globOf, indexPosture, type Posture } from './posture.ts'
+import { globOf, indexPosture, type Posture, prefixesOf } from './posture.ts'
 
 export const MAX_EVIDENCE = 20
 const MAX_EVIDENCE_VALUE = 512
@@ -92,7 +92,8 @@ export function scoreOf(rules: readonly { readonly verdict: Verdict }[]): number
 
 /**
  * The attribute name patterns that a policy needs, sorted. Where absence is an answer the whole area is named
- * (`package.*`), since without neighbours a name that is not there is only unknown.
+ * (`package.*`), since without neighbours a name that is not there is only unknown; and beside a pattern the names
+ * under which a gap in its area would be reported (`package`).
  */
 export function requiredNames(policy: Policy): readonly string[] {
   const names = new Set<string>()
@@ -102,18 +103,23 @@ export function requiredNames(policy: Policy): readonly string[] {
       return
     }
     const dot = check.name.indexOf('.')
-    const isAbsenceAnAnswer = check.match === 'none' || check.operation === 'exists' || check.operation === 'none-exist'
-    names.add(isAbsenceAnAnswer && dot !== -1 ? `${check.name.slice(0, dot)}.*` : check.name)
+    const name = isAbsenceAnAnswer(check) && dot !== -1 ? `${check.name.slice(0, dot)}.*` : check.name
+    names.add(name)
+    if (name.includes('*')) for (const prefix of prefixesOf(name)) names.add(prefix.slice(0, -1))
   }
   for (const rule of policy.rules) {
     if (rule.applies) add(rule.applies)
     add(rule.check)
   }
   const isWithinArea = (name: string) => {
-    const area = `${name.slice(0, name.indexOf('.'))}.*`
-    return name !== area && names.has(area)
+    const area = name.replace(/\..*$/s, '.*')
+    return name.includes('.') && name !== area && names.has(area)
   }
   return [...names].filter((name) => !isWithinArea(name)).sort()
+}
+
+function isAbsenceAnAnswer({ match, operation }: AttributeTest): boolean {
+  return match === 'none' || operation === 'exists' || operation === 'none-exist'
 }
 
 function evaluateRule(rule: PolicyRule, posture: Posture): RuleResult {
@@ -261,8 +267,7 @@ function outcomeOf(row: PostureAttribute, compare: Comparison): { readonly truth
 /** No attribute of that name is reported. */
 function evaluateMissing(test: AttributeTest, posture: Posture): Finding {
   const { state, because } = posture.coverage(test.name)
-  const isAbsenceAnAnswer = test.match === 'none' || test.operation === 'exists' || test.operation === 'none-exist'
-  if (state === 'absent' && isAbsenceAnAnswer) {
+  if (state === 'absent' && isAbsenceAnAnswer(test)) {
     return absence(test, [], test.operation === 'exists' ? 'false' : 'true')
   }
   const reasons = because.map((row) => reasonOf(row, 'not collected'))

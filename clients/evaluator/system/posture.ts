@@ -115,7 +115,7 @@ function notCollected(because: readonly PostureAttribute[]): Coverage {
 }
 
 /** The dotted prefixes of the literal beginning, longest first: `a.b.` and `a.` for `a.b.c*`. */
-function prefixesOf(pattern: string): readonly string[] {
+export function prefixesOf(pattern: string): readonly string[] {
   const prefixes: string[] = []
   for (let prefix = prefixOf(literalOf(pattern)); prefix; prefix = prefixOf(prefix.slice(0, -1))) prefixes.push(prefix)
   return prefixes

@@ -383,7 +383,7 @@ describe('evaluatePolicy', () => {
 })
 
 describe('requiredNames', () => {
-  it('names attributes, and whole areas where absence is an answer', () => {
+  it('names attributes, whole areas where absence is an answer, and where gaps are reported', () => {
     const check: Check = {
       kind: 'or',
       checks: [
@@ -393,15 +393,20 @@ describe('requiredNames', () => {
         attribute('user.*.uid', 'equals', ['0'], { match: 'none' }),
         attribute('mount.*.options', 'pattern', ['x']),
         attribute('plain', 'exists'),
+        attribute('users', 'exists'),
       ],
     }
     expect(requiredNames(policyOf(check, attribute('sshd.installed', 'equals', ['true'])))).toEqual([
+      'listen',
       'listen.*',
+      'mount',
       'mount.*.options',
       'plain',
       'sshd.installed',
       'sshd.port',
+      'user',
       'user.*',
+      'users',
     ])
   })
 })

@@ -176,6 +176,24 @@ describe('parsePolicyText', () => {
       2,
       8,
     ],
+    [
+      'a declaration in the middle',
+      policy().replace('<title>P', '<title><?xml version="1.0"?>P'),
+      'a processing instruction is not allowed',
+      '/policy/title',
+      2,
+      28,
+    ],
+    ['a malformed declaration', `<?xml version='2'?>${policy()}`, 'the XML declaration is malformed', '/', 1, 19],
+    [
+      'white space before a name',
+      policy().replace('<title>', '< title>'),
+      "white space before an element's name",
+      '/policy',
+      2,
+      1,
+    ],
+    ['a stray end of CDATA', policy().replace('<title>P', '<title>]]>'), "']]>' in text", '/policy', 2, 8],
     ['tags that cross', policy().replace('</title>', '</titel>'), 'Unexpected close tag', '/policy/title', 2, 16],
     ['an end too early', policy().slice(0, -9), 'Unclosed root tag', '/policy', 5, 8],
     ['a second root', `${policy()}<policy/>`, 'a document has one root element', '/', 6, 18],
@@ -474,6 +492,51 @@ describe('parsePolicyText', () => {
       path: '/policy/rule[5001]',
     })
     expect(refusal(checked(`<and>${'<not/>'.repeat(100_000)}</and>`)).message).toBe('more than 100000 elements')
+  })
+
+  it('answers whatever is done to a text with a policy or a place', () => {
+    const text = renderPolicy(full).toString()
+    const cut = fc.record({
+      at: fc.nat(text.length),
+      remove: fc.nat(12),
+      insert: fc.constantFrom(
+        '',
+        '<',
+        '>',
+        '"',
+        "'",
+        '&',
+        '&lt;',
+        ']]>',
+        '<!--',
+        '<a/>',
+        '</rule>',
+        ' x=""',
+        '*',
+        '\0',
+      ),
+    })
+    fc.assert(
+      fc.property(fc.array(cut, { minLength: 1, maxLength: 3 }), (cuts) => {
+        const mutated = cuts.reduce(
+          (each, { at, remove, insert }) => each.slice(0, at) + insert + each.slice(at + remove),
+          text,
+        )
+        try {
+          const read = parsePolicyText(mutated)
+          expect(parsePolicyText(renderPolicy(read).toString())).toEqual(read)
+        } catch (error) {
+          if (!(error instanceof PolicyError)) throw error
+          const lines = mutated.split('\n')
+          expect(error.path).toMatch(/^\//)
+          expect(error.line).toBeGreaterThan(0)
+          expect(error.line).toBeLessThanOrEqual(lines.length)
+          expect(error.column).toBeGreaterThan(0)
+          expect(error.column).toBeLessThanOrEqual((lines[(error.line ?? 1) - 1]?.length ?? 0) + 1)
+        }
+      }),
+      { numRuns: 1000, seed: 20261122 },
+    )
   })
 
   it('counts lines by any line end', () => {
