@@ -98,8 +98,8 @@ class Run {
         await this.#connect(step.who)
         return
       case 'send': {
-        const text = this.#fill(step.text)
-        return this.#who(step).send(step.isEscaped ? expandEscapes(text) : this.#framed(text))
+        const text = this.#framed(this.#fill(step.text))
+        return this.#who(step).send(step.isEscaped ? expandEscapes(text) : text)
       }
       case 'expect':
         return this.#expect(this.#who(step), step.pattern, step.order)
@@ -114,6 +114,8 @@ class Run {
     switch (verb) {
       case 'opens':
         return connection.opens()
+      case 'secures':
+        return connection.secures()
       case 'starttls':
         return connection.starttls()
       case 'closes':
@@ -122,6 +124,8 @@ class Run {
         return connection.destroy()
       case 'closed':
         return connection.closed()
+      case 'gone':
+        return connection.gone()
     }
   }
 
@@ -151,6 +155,7 @@ class Run {
   async #ensureAccount(account: Account): Promise<void> {
     if (this.#locals.has(account.local)) return
     this.#locals.add(account.local)
+    this.#captures.set(account.local, this.#rename(account.local))
     await this.#server.addUser(`${this.#rename(account.local)}@${this.#server.domain}`, PASSWORD, account.roles)
   }
 

@@ -73,6 +73,18 @@ export class Connection {
     if (header.kind !== 'header') throw new Error(`no stream header but ${show(header)}`)
   }
 
+  /** A header, and TLS where the transport has none yet; the features of the secured stream are received next. */
+  async secures(): Promise<void> {
+    await this.opens()
+    if (this.kind === 'websocket') return
+    await this.#expect(
+      '<stream:features>...<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/></stream:features>',
+      true,
+    )
+    await this.starttls()
+    await this.opens()
+  }
+
   async starttls(): Promise<void> {
     this.send("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
     await this.#expect("<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
@@ -90,15 +102,7 @@ export class Connection {
 
   /** From a fresh connection to a bound resource. */
   async login(local: string, password: string, resource: string | undefined): Promise<void> {
-    await this.opens()
-    if (this.kind === 'tcp') {
-      await this.#expect(
-        '<stream:features>...<starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"/></stream:features>',
-        true,
-      )
-      await this.starttls()
-      await this.opens()
-    }
+    await this.secures()
     await this.#expect(
       '<stream:features>...<mechanisms xmlns="urn:ietf:params:xml:ns:xmpp-sasl">...</mechanisms></stream:features>',
     )
@@ -157,6 +161,13 @@ export class Connection {
     // RFC 6120 §4.4, RFC 7395 §3.6: we answer in kind, and the peer may then close the connection.
     if (!this.#isClosed) this.closes()
     await this.#until(() => this.#isClosed)
+  }
+
+  /** The end of the connection, with nothing before it. */
+  async gone(): Promise<void> {
+    await this.#until(() => this.#isClosed || this.#inbox.length > 0)
+    const first = this.#inbox[0]
+    if (first) throw new Error(`not gone, but ${show(first)}`)
   }
 
   async #expect(pattern: string, isPrefix = false): Promise<void> {

@@ -7,15 +7,17 @@
  *   client alice alice@test/desk as publisher              logs in and binds; mid-scenario too
  *   raw eve                                                connects and says nothing
  *   alice > <message to='bob@test'/>                       sends the text as it stands
- *   alice >> <a>\xff{1000*b}</a>                           the same with \xNN \n \r \t \0 \\ and {count*text}
+ *   alice >> <a>\xff{1000*b}{base64:c}</a>                 the same with \xNN \n \r \t \0 \\, {count*text}, {base64:text}
  *   alice < <iq type='result' id='{id}'>...</iq>           the next thing received matches (see match.ts)
  *   alice <? <message/>                                    one of the things received, or to come, matches
  *   alice < nothing                                        proved by a round trip of every client, never by waiting
  *   eve opens | starttls | closes | drops                  a stream header and its answer; TLS; our closing tag; cut off
+ *   eve secures                                            a header on a stream with TLS, wherever the transport has it
  *   eve closed                                             the peer closed the stream and the connection
+ *   eve gone                                               the connection ended without a word more
  *
  * The server's domain is `test`. Accounts get new names for each run, so `alice@test` reaches the server as
- * `alice-7@test`; `{run}` is that number, for nodes and other shared names.
+ * `alice-7@test`; `{alice}` is the name alone, `{run}` the number, for nodes and other shared names.
  */
 
 export interface Account {
@@ -32,7 +34,7 @@ export type Step = { readonly line: number } & (
   | { readonly kind: 'nothing'; readonly who: string }
   | { readonly kind: 'do'; readonly who: string; readonly verb: Verb }
 )
-export type Verb = 'opens' | 'starttls' | 'closes' | 'drops' | 'closed'
+export type Verb = 'opens' | 'secures' | 'starttls' | 'closes' | 'drops' | 'closed' | 'gone'
 
 export interface Scenario {
   readonly title: string
@@ -40,7 +42,7 @@ export interface Scenario {
   readonly steps: readonly Step[]
 }
 
-const VERBS: ReadonlySet<string> = new Set<Verb>(['opens', 'starttls', 'closes', 'drops', 'closed'])
+const VERBS: ReadonlySet<string> = new Set<Verb>(['opens', 'secures', 'starttls', 'closes', 'drops', 'closed', 'gone'])
 
 /** @throws Error naming the line that is none of the above */
 export function parseScenario(text: string): Scenario {
@@ -114,8 +116,13 @@ function logicalLines(text: string): { line: number; content: string }[] {
 /** Expands the escapes of `>>` to bytes. */
 export function expandEscapes(text: string): Buffer {
   const repeated = text.replace(/\{(\d+)\*([^}]*)\}/g, (_, count: string, part: string) => part.repeat(Number(count)))
+  const encoded = repeated.replace(/\{base64:([^}]*)\}/g, (_, part: string) => withoutEscapes(part).toString('base64'))
+  return withoutEscapes(encoded)
+}
+
+function withoutEscapes(text: string): Buffer {
   const parts: Buffer[] = []
-  for (const [part] of repeated.matchAll(/\\x[0-9a-fA-F]{2}|\\[nrt0\\]|[^\\]+|\\/g)) {
+  for (const [part] of text.matchAll(/\\x[0-9a-fA-F]{2}|\\[nrt0\\]|[^\\]+|\\/g)) {
     if (part.startsWith('\\x')) parts.push(Buffer.from([Number.parseInt(part.slice(2), 16)]))
     else parts.push(Buffer.from(SIMPLE[part] ?? part))
   }
