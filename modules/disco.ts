@@ -48,7 +48,7 @@ export const disco: Module = {
           'query',
           { xmlns: NS_DISCO_ITEMS, node },
           ...(listed?.items ?? []).map((item) => el('item', { jid: item.jid, node: item.node, name: item.name })),
-          page && listed ? renderRsm(listed) : undefined,
+          listed && (page || isCut(listed)) ? renderRsm(listed) : undefined,
         )
       })
     })
@@ -75,4 +75,9 @@ export function renderInfo(info: DiscoInfo, node: string | undefined): Element {
 function withServices(services: readonly DiscoItem[], listed: Page<DiscoItem> | undefined): Page<DiscoItem> {
   if (!listed) return { items: services, count: services.length, first: services[0]?.jid, last: services.at(-1)?.jid }
   return { ...listed, items: [...services, ...listed.items] }
+}
+
+/** An answer that holds less than there is says so, whether or not a page was asked for. XEP-0059 §2.1. */
+function isCut(listed: Page<DiscoItem>): boolean {
+  return listed.items.length < (listed.count ?? 0)
 }

@@ -1,0 +1,84 @@
+/** What pubsub keeps over a restart, seen from outside. XEP-0060 §8.1 to §8.9: nodes, options, affiliations, subscriptions, items. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Connection } from '../support/scenario/connection.ts'
+import { mismatch, parsePattern } from '../support/scenario/match.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+
+const NS = 'http://jabber.org/protocol/pubsub'
+let dataDir: string
+let server: TestServer
+let ids = 0
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'sacm-pubsub-'))
+  server = await startServer({ dataDir, domain: 'test' })
+})
+afterAll(async () => {
+  expect(await server.stop()).toBe(0)
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+async function login(local: string): Promise<Connection> {
+  const connection = await Connection.open(server, 'tcp')
+  await connection.login(local, 'pw', 'desk')
+  connection.send('<presence/>')
+  await received(connection, '<presence/>')
+  return connection
+}
+
+async function received(connection: Connection, pattern: string): Promise<void> {
+  const tree = parsePattern(pattern)
+  await connection.find((other) => mismatch(tree, other, new Map()) === undefined)
+}
+
+async function ask(connection: Connection, type: string, content: string, answer: string, owner = ''): Promise<void> {
+  const id = `q${++ids}`
+  connection.send(
+    `<iq type='${type}' id='${id}' to='pubsub.test'><pubsub xmlns='${NS}${owner}'>${content}</pubsub></iq>`,
+  )
+  await received(connection, `<iq id='${id}' type='result'>${answer}</iq>`)
+}
+
+const event = (itemId: string) =>
+  `<message from='test' type='headline'><event xmlns='${NS}#event'><items node='n'><item id='${itemId}'><p xmlns='urn:p'/></item></items></event></message>`
+const publish = (itemId: string) => `<publish node='n'><item id='${itemId}'><p xmlns='urn:p'/></item></publish>`
+
+test('nodes, options, affiliations, subscriptions and items are there after a restart', async () => {
+  for (const [name, roles] of [
+    ['alice', ['publisher']],
+    ['bob', []],
+  ] as const)
+    await server.addUser(`${name}@test`, 'pw', roles)
+  const alice = await login('alice')
+  const bob = await login('bob')
+  const form = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#access_model'><value>whitelist</value></field><field var='pubsub#notification_type'><value>headline</value></field><field var='pubsub#max_items'><value>2</value></field></x>`
+  await ask(alice, 'set', `<create node='n'/><configure>${form}</configure>`, '{any}')
+  const member = `<affiliations node='n'><affiliation jid='bob@test' affiliation='member'/></affiliations>`
+  await ask(alice, 'set', member, '', '#owner')
+  bob.send(`<iq type='set' id='s' to='test'><pubsub xmlns='${NS}'><subscribe node='n' jid='bob@test'/></pubsub></iq>`)
+  await received(bob, "<iq id='s' type='result'>{any}</iq>")
+  for (const itemId of ['1', '2']) await ask(alice, 'set', publish(itemId), '{any}')
+  await received(bob, event('2'))
+
+  expect(await server.stop()).toBe(0)
+  server = await startServer({ dataDir, domain: 'test' })
+
+  const again = { alice: await login('alice'), bob: await login('bob') }
+  await ask(again.alice, 'set', publish('3'), '{any}')
+  await received(again.bob, event('3'))
+  const items = ['2', '3'].map((itemId) => `<item id='${itemId}'><p xmlns='urn:p'/></item>`).join('')
+  await ask(again.bob, 'get', "<items node='n'/>", `<pubsub><items node='n'>${items}</items></pubsub>`)
+  await ask(again.bob, 'get', '<affiliations/>', `<pubsub>...<affiliation node='n' affiliation='member'/></pubsub>`)
+  await ask(
+    again.alice,
+    'get',
+    "<subscriptions node='n'/>",
+    `<pubsub>...<subscription jid='bob@test'/></pubsub>`,
+    '#owner',
+  )
+  for (const connection of [alice, bob, again.alice, again.bob]) connection.destroy()
+})
