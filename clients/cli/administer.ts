@@ -1,7 +1,7 @@
 /** Runs a verb of administration: in the server that runs on the data folder, or on the folder itself when none does. */
 
 import { mkdirSync } from 'node:fs'
-import { administration } from '../../server/administration.ts'
+import { administration, ensureAdmin } from '../../server/administration.ts'
 import { openAccounts } from '../../server/auth/accounts.ts'
 import type { Config } from '../../server/config.ts'
 import { AdministrationError, callControl } from '../../server/control.ts'
@@ -9,6 +9,7 @@ import { createLogger } from '../../server/log.ts'
 import { databaseFile } from '../../server/server.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { FolderLocked } from '../../server/storage/sqlite.ts'
+import { tellAdminPassword } from './admin-password.ts'
 import { programAssets } from './assets.ts'
 import { CliError, EXIT } from './exit.ts'
 
@@ -48,6 +49,8 @@ async function administerFolder(config: Config, verb: string, args: unknown): Pr
   const storage = await openStorage({ file: databaseFile(dataDir), assets: programAssets(), log: createLogger('warn') })
   try {
     const accounts = await openAccounts(storage, { domain: config.domain, scramIterations: config['scram.iterations'] })
+    const adminPassword = await ensureAdmin(accounts, dataDir)
+    if (adminPassword !== undefined) tellAdminPassword(config.domain, dataDir, adminPassword)
     return await administration({ domain: config.domain, accounts, sessionsOf: () => 0, endSessions: () => {} })(
       verb,
       args,

@@ -37,6 +37,11 @@ const COMMANDS: readonly ((program: Command, outcome: Outcome) => void)[] = [
 /** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start */
 export async function main(argv: readonly string[]): Promise<number> {
   const outcome: Outcome = { exitCode: EXIT.done }
+  // Whoever reads our output may stop early (`sacm repo posture | head`): that is no fault, and there is no more to do.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(outcome.exitCode)
+  })
   const program = new Command('sacm')
     .description('An XMPP server with the SACM repository built in, and the clients of its ecosystem.')
     .version(VERSION, '-V, --version')

@@ -13,5 +13,10 @@ if (!isNewEnough) {
   process.exit(3)
 }
 
+// Compiled code is kept inside the checkout, not in a shared temporary folder where others could put theirs.
+const { enableCompileCache } = await import('node:module')
+const { fileURLToPath } = await import('node:url')
+enableCompileCache?.(fileURLToPath(new URL('../../node_modules/.cache/sacm', import.meta.url)))
+
 const { main } = await import('./main.ts')
 process.exitCode = await main(process.argv.slice(2))

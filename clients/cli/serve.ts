@@ -3,11 +3,11 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { modules } from '../../modules/index.ts'
-import { adminPasswordFile } from '../../server/administration.ts'
 import { createLogger } from '../../server/log.ts'
 import { type RunningServer, startServer } from '../../server/server.ts'
 import { JidError } from '../../server/stanza/jid.ts'
 import { VERSION } from '../../server/version.ts'
+import { tellAdminPassword } from './admin-password.ts'
 import { programAssets } from './assets.ts'
 import { CliError, EXIT } from './exit.ts'
 import type { Outcome } from './main.ts'
@@ -52,7 +52,7 @@ the data folder's file admin-password (mode 0600). SIGTERM and SIGINT end the se
         log.error({ what: 'storage_failed', error: error.message })
         ended.resolve(EXIT.unreachable)
       })
-      if (server.adminPassword !== undefined) tellAdminPassword(server, config['data.dir'])
+      if (server.adminPassword !== undefined) tellAdminPassword(server.domain, config['data.dir'], server.adminPassword)
       process.stdout.write(
         `${JSON.stringify({ ready: true, pid: process.pid, domain: server.domain, ...server.ports, version: VERSION })}\n`,
       )
@@ -128,13 +128,4 @@ function asCliError(error: unknown, config: ReturnType<typeof readConfig>): unkn
         ? new CliError(EXIT.unreachable, error.message, undefined, { cause: error })
         : error
   }
-}
-
-/** Shown on a terminal only, never logged. */
-function tellAdminPassword(server: RunningServer, dataDir: string): void {
-  const file = resolve(adminPasswordFile(dataDir))
-  const text = process.stderr.isTTY
-    ? `The password of admin@${server.domain} is ${server.adminPassword}\n(kept in ${file})\n`
-    : `The password of admin@${server.domain} is in ${file}\n`
-  process.stderr.write(text)
 }

@@ -136,6 +136,7 @@ describe('accounts', () => {
     expect((await sacm(['role', 'grant', 'alice', 'evaluator', ...at('users')])).code).toBe(0)
     const list = await sacm(['user', 'list', '--json', ...at('users')])
     expect(JSON.parse(list.stdout)).toEqual([
+      { jid: 'admin@lab', roles: ['admin:any'], sessions: 0 },
       { jid: 'alice@lab', roles: ['consumer:label=web', 'evaluator:any'], sessions: 0 },
     ])
     expect((await sacm(['role', 'revoke', 'alice', 'consumer', ...at('users')])).code).toBe(0)
