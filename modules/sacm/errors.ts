@@ -5,6 +5,7 @@ import { NS_SACM_ERRORS } from '../repository/xml.ts'
 
 const ROWS = {
   unknownTopic: ['cancel', 'item-not-found', 'unknown-topic'],
+  notMade: ['cancel', 'not-allowed', 'unknown-topic'], // SACM-XMPP §2: nobody auto-creates a topic
   roleRequired: ['auth', 'forbidden', 'role-required'],
   notYours: ['auth', 'forbidden'], // another component's topic or id
   capabilityRequired: ['auth', 'forbidden'], // SACM-XMPP §2: collectors and evaluators with the capability

@@ -159,7 +159,12 @@ function claimedNodes(parts: TopicParts): ClaimedNodes {
     // The first claim that owns a NodeID has it, and the repository's module is set up before this one.
     owns: (nodeId) => nodeId.startsWith('/'),
     authorizeSubscribe: (actor, nodeId) => maySubscribe(actor.bare, nodeId),
-    authorizePublish: (actor, nodeId) => authorizePublish(known(nodeId), roster.actor(actor.bare)),
+    authorizePublish(actor, nodeId) {
+      const topic = parts.pubsub.hasNode(nodeId) ? parseBroadcastTopic(nodeId) : undefined
+      // Publishing to what is not there would make it, and nobody makes a topic but the server.
+      if (!topic) throw sacmError('notMade', `there is no topic ${nodeId} (PROTOCOL.md §2.1)`)
+      authorizePublish(topic, roster.actor(actor.bare))
+    },
     visibleScopes(bareJid, nodeId) {
       try {
         maySubscribe(bareJid, nodeId)
