@@ -1,8 +1,8 @@
 /** What any entity may ask: its subscriptions and affiliations. XEP-0060 §5.6, §5.7. */
 
 import type { Element } from '../../server/xml/element.ts'
+import { renderAffiliations, renderSubscriptions } from './answer-xml.ts'
 import type { Asker, PubsubParts } from './context.ts'
-import { renderAffiliations, renderSubscriptions } from './xml.ts'
 
 /** §5.6: those of the asker's bare JID, whatever the resource. */
 export function subscriptions(parts: PubsubParts, { actor }: Asker, nodeId: string | undefined): Element {

@@ -10,9 +10,9 @@ import { formatDateTime } from '../../server/stanza/time.ts'
 import { el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
+import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import type { NodeView, Subscriber } from './replica.ts'
 import type { ItemKey, ItemRecord, SubscriptionRecord } from './store.ts'
-import { type PubsubEvent, renderEvent } from './xml.ts'
 
 /** May this account see an item of this scope at the node now? */
 export type MaySee = (bareJid: string, nodeId: string, scope: string | undefined) => boolean

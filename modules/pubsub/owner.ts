@@ -2,21 +2,20 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Element } from '../../server/xml/element.ts'
+import {
+  renderConfig,
+  renderCreated,
+  renderDefault,
+  renderOwnerAffiliations,
+  renderOwnerSubscriptions,
+} from './answer-xml.ts'
 import { type Asker, nodeView, notifyEnded, notifyPruned, type PubsubParts, run } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import type { NodeView } from './replica.ts'
 import { mayManage } from './rules.ts'
 import type { NodeConfigured, SubscriptionChange } from './store.ts'
-import {
-  type EntityRequest,
-  type OwnerRequest,
-  renderConfig,
-  renderCreated,
-  renderDefault,
-  renderOwnerAffiliations,
-  renderOwnerSubscriptions,
-} from './xml.ts'
+import type { EntityRequest, OwnerRequest } from './xml.ts'
 
 type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
 

@@ -4,11 +4,12 @@ import { randomUUID } from 'node:crypto'
 import { call, Refusal } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Element } from '../../server/xml/element.ts'
+import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
 import { type Asker, notifyPruned, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { ItemPublished, PublishItem } from './store.ts'
-import { type EntityRequest, type Payload, renderPublished } from './xml.ts'
+import type { EntityRequest, Payload } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

@@ -2,12 +2,13 @@
 
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import type { Element } from '../../server/xml/element.ts'
+import { renderItems, renderSubscription } from './answer-xml.ts'
 import { type Asker, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { NodeView } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
 import type { ItemPage, PageStart, Subscribed, SubscriptionRecord, Visible } from './store.ts'
-import { type EntityRequest, renderItems, renderSubscription } from './xml.ts'
+import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

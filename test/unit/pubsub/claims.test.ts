@@ -222,9 +222,9 @@ describe('items with a scope', () => {
       (await listItems(parts, { to, asker: parseJid(asker), node: undefined, page: undefined }))?.items
     expect(await nodesOf('none@test')).toEqual([])
     expect(await nodesOf('alice@test')).toEqual([{ jid: 'test', node: '/n', name: 'N' }])
-    const formsFor = async (asker: string) => (await nodeInfo(parts, { to, asker: parseJid(asker), node: '/n' }))?.forms
-    expect(await formsFor('none@test')).toEqual([])
-    expect(await formsFor('one@test')).toMatchObject([
+    const formsFor = (asker: string) => nodeInfo(parts, { to, asker: parseJid(asker), node: '/n' })?.forms
+    expect(formsFor('none@test')).toEqual([])
+    expect(formsFor('one@test')).toMatchObject([
       { fields: expect.arrayContaining([{ name: 'pubsub#type', type: 'text-single', values: ['urn:p'] }]) },
     ])
   })

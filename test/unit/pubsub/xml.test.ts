@@ -1,12 +1,7 @@
 /** Requests in, outcomes out: what each element means, and what is refused before anybody acts. XEP-0060 §18. */
 
 import { describe, expect, test } from 'vitest'
-import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
 import {
-  NS_PUBSUB,
-  NS_PUBSUB_OWNER,
-  parsePubsub,
-  payloadOf,
   renderAffiliations,
   renderConfig,
   renderCreated,
@@ -18,7 +13,9 @@ import {
   renderPublished,
   renderSubscription,
   renderSubscriptions,
-} from '../../../modules/pubsub/xml.ts'
+} from '../../../modules/pubsub/answer-xml.ts'
+import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
+import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub, payloadOf } from '../../../modules/pubsub/xml.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { childElements } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'

@@ -1,0 +1,140 @@
+/** Typed outcomes of XEP-0060 as elements: answers and events. XEP-0060 §18. */
+
+import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
+import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
+import { type Element, el, RawXml } from '../../server/xml/element.ts'
+import type { AffiliationRecord, ItemRecord, SubscriptionRecord } from './store.ts'
+import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER } from './xml.ts'
+
+/** `<pubsub/>` around an answer. */
+function pubsub(...children: readonly (Element | undefined)[]): Element {
+  return el('pubsub', { xmlns: NS_PUBSUB }, ...children)
+}
+
+function pubsubOwner(...children: readonly (Element | undefined)[]): Element {
+  return el('pubsub', { xmlns: NS_PUBSUB_OWNER }, ...children)
+}
+
+/** §6.1.2, §6.2.2. */
+export function renderSubscription(subscription: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
+  return pubsub(subscriptionElement(subscription, state))
+}
+
+function subscriptionElement({ nodeId, jid }: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
+  return el('subscription', { node: nodeId, jid, subscription: state })
+}
+
+/** §5.6. */
+export function renderSubscriptions(nodeId: string | undefined, list: readonly SubscriptionRecord[]): Element {
+  const entries = list.map((subscription) => subscriptionElement(subscription, 'subscribed'))
+  return pubsub(el('subscriptions', { node: nodeId }, ...entries))
+}
+
+/** §5.7. */
+export function renderAffiliations(nodeId: string | undefined, list: readonly AffiliationRecord[]): Element {
+  const entries = list.map(({ nodeId: node, affiliation }) => el('affiliation', { node, affiliation }))
+  return pubsub(el('affiliations', { node: nodeId }, ...entries))
+}
+
+/** §8.8.1.2, §8.8.2.4. */
+export function renderOwnerSubscriptions(
+  nodeId: string,
+  list: readonly { readonly jid: string; readonly state: 'subscribed' | 'none' }[],
+): Element {
+  const entries = list.map(({ jid, state }) => el('subscription', { jid, subscription: state }))
+  return pubsubOwner(el('subscriptions', { node: nodeId }, ...entries))
+}
+
+/** §8.9.1.2, §8.9.2.4. */
+export function renderOwnerAffiliations(nodeId: string, list: readonly AffiliationRecord[]): Element {
+  const entries = list.map(({ bareJid, affiliation }) => el('affiliation', { jid: bareJid, affiliation }))
+  return pubsubOwner(el('affiliations', { node: nodeId }, ...entries))
+}
+
+/** §6.5.3, §6.5.4; `page` undefined when the answer is whole and nobody asked for a page. */
+export function renderItems(
+  nodeId: string,
+  list: readonly ItemRecord[],
+  withPublisher: boolean,
+  page: Page<unknown> | undefined,
+): Element {
+  const entries = list.map((item) => itemElement(item, withPublisher))
+  return pubsub(el('items', { node: nodeId }, ...entries), page && renderRsm(page))
+}
+
+function itemElement({ itemId, publisher, payload }: Omit<ItemRecord, 'publishedAt'>, withPublisher: boolean): Element {
+  return el(
+    'item',
+    { id: itemId, publisher: withPublisher ? publisher : undefined }, // §7.1.2.3
+    payload === undefined ? undefined : new RawXml(payload),
+  )
+}
+
+/** §7.1.2. */
+export function renderPublished(nodeId: string, itemId: string | undefined): Element {
+  return pubsub(el('publish', { node: nodeId }, itemId === undefined ? undefined : el('item', { id: itemId })))
+}
+
+/** §8.1.1. */
+export function renderCreated(nodeId: string): Element {
+  return pubsub(el('create', { node: nodeId }))
+}
+
+/** §8.2.2. */
+export function renderConfig(nodeId: string, form: DataForm): Element {
+  return pubsubOwner(el('configure', { node: nodeId }, renderForm(form)))
+}
+
+/** §8.3.3. */
+export function renderDefault(form: DataForm): Element {
+  return pubsubOwner(el('default', {}, renderForm(form)))
+}
+
+/** What subscribers are told. XEP-0060 §18.3. */
+export type PubsubEvent =
+  | {
+      readonly kind: 'item'
+      readonly nodeId: string
+      /** Undefined: an event of a node that has neither items nor payloads. §4.3. */
+      readonly itemId: string | undefined
+      readonly publisher: string | undefined
+      readonly payload: string | undefined
+    }
+  | { readonly kind: 'retract'; readonly nodeId: string; readonly itemIds: readonly string[] }
+  | { readonly kind: 'purge'; readonly nodeId: string }
+  | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
+  | { readonly kind: 'configuration'; readonly nodeId: string; readonly form: DataForm | undefined }
+  | {
+      readonly kind: 'subscription'
+      readonly nodeId: string
+      readonly jid: string
+      readonly state: 'subscribed' | 'none'
+    }
+
+/** `<event/>`. */
+export function renderEvent(event: PubsubEvent): Element {
+  return el('event', { xmlns: NS_PUBSUB_EVENT }, eventElement(event))
+}
+
+function eventElement(event: PubsubEvent): Element {
+  const node = event.nodeId
+  switch (event.kind) {
+    case 'item': {
+      const { itemId, publisher, payload } = event
+      const content = payload === undefined ? undefined : new RawXml(payload)
+      // §7.1.2.1; a payload of a transient node has its item even without an id
+      const hasItem = itemId !== undefined || content !== undefined
+      return el('items', { node }, hasItem ? el('item', { id: itemId, publisher }, content) : undefined)
+    }
+    case 'retract':
+      return el('items', { node }, ...event.itemIds.map((id) => el('retract', { id })))
+    case 'purge':
+      return el('purge', { node })
+    case 'delete':
+      return el('delete', { node }, event.redirect === undefined ? undefined : el('redirect', { uri: event.redirect }))
+    case 'configuration':
+      return el('configuration', { node }, event.form && renderForm(event.form))
+    case 'subscription':
+      return el('subscription', { node, jid: event.jid, subscription: event.state })
+  }
+}
