@@ -81,43 +81,26 @@ describe('compilePattern', () => {
   it.each(['(a*)*b', '(a|a)*b', '(a|aa)+$b', `${'a?'.repeat(200)}${'a'.repeat(200)}b`, '(.*)(.*)(.*)(.*)(.*)b'])(
     '%s, which makes a backtracking engine stand still, takes linear time',
     (source) => {
-      const compiled = compilePattern(source)
-      expect(elapsedMs(() => compiled.test('a'.repeat(2_000)))).toBeLessThan(2_000)
+      // A backtracking engine would not come back from these before the test's time is up, nor in years.
+      expect(compilePattern(source).test('a'.repeat(2_000))).toBe(false)
     },
   )
 
   it.each([
-    ['(', 'the group is not closed at character 1'],
-    ['a)', "the ')' closes nothing at character 2"],
-    ['*a', "nothing to repeat before '*' at character 1"],
-    ['a**', 'two repeats in a row at character 3'],
-    ['^*', 'an anchor cannot repeat'],
-    ['[z-a]', 'the range is backwards'],
-    ['[a', 'the class is not closed at character 1'],
-    ['[]', 'the class is empty'],
-    ['[\\w-z]', 'a range goes from one character to another'],
-    ['[[:alpha:]]', "'[' in a class must be written '\\['"],
-    ['a{2', 'the repeat is not closed'],
-    ['a{3,2}', 'the repeat is backwards'],
-    ['a{x}', 'a number is expected'],
-    ['a{256}', 'at most 255 repeats'],
-    ['(?=a)', 'of the (? groups only (?: is known'],
-    ['(a)\\1', "the escape '\\1' is not known at character 4"],
-    ['\\p{L}', "the escape '\\p' is not known"],
-    ['a\\', "the escape '\\' is not known"],
-    ['}', "'}' must be written '\\}'"],
-    ['((a{100}){100}){100}', 'too large'],
-    ['((((){255}){255}){255}){255}', 'too large'],
-    [`${'('.repeat(60)}${')'.repeat(60)}`, 'groups nest at most 50 deep'],
+    ['(', 'missing closing )'],
+    ['a)', 'unexpected )'],
+    ['*a', 'missing argument to repetition operator'],
+    ['a**', 'invalid nested repetition operator'],
+    ['[z-a]', 'invalid character class range'],
+    ['[a', 'missing closing ]'],
+    ['(?=a)', 'invalid or unsupported Perl syntax'],
+    ['(a)\\1', 'invalid escape sequence'],
+    ['a\\', 'trailing backslash'],
+    ['((a{100}){100}){100}', 'invalid repeat count'],
+    [`(${'a?'.repeat(20)}){200}`, 'too large'],
     ['a'.repeat(1025), 'at most 1024 characters'],
   ])('refuses %s', (source, message) => {
     expect(() => compilePattern(source)).toThrow(PatternError)
     expect(() => compilePattern(source)).toThrow(message)
   })
 })
-
-function elapsedMs(run: () => unknown): number {
-  const from = performance.now()
-  run()
-  return performance.now() - from
-}
