@@ -11,9 +11,8 @@ import type { Element } from '../../server/xml/element.ts'
 import type { Component } from '../core/component.ts'
 import { describeError } from '../core/describe-error.ts'
 import type { JobControl, JobResult } from '../core/jobs.ts'
-import { publish } from '../core/pubsub.ts'
 import { deterministicId, splitReport } from '../core/report.ts'
-import type { WorkOrder } from '../core/worker.ts'
+import { sendFindings, type WorkOrder } from '../core/worker.ts'
 import { type ProbeReport, runProbe } from './collect.ts'
 import { type Selection, selectProbes, uncovered } from './coverage.ts'
 import { parseOrder, TOPIC_POSTURE } from './order.ts'
@@ -149,16 +148,11 @@ function areaOf(prefix: string): string {
 /** Sends a report, whole or in parts; the ids are the work's, so that sending again changes nothing. */
 async function deliver(report: PostureReport, { probe }: ProbeReport, work: Work): Promise<void> {
   const { collect, component, requester, signal } = work
-  const { client } = component
   const to = collect.responseTopic ?? TOPIC_POSTURE
   const set = deterministicId(component.id, requester, collect.id, probe)
-  for (const part of splitReport(report, { maxStanzaBytes: client.maxStanzaBytes, set })) {
+  for (const part of splitReport(report, { maxStanzaBytes: component.client.maxStanzaBytes, set })) {
     const id = part.part ? `${set}.${part.part.number}` : set
-    const send = (): Promise<unknown> => {
-      const payload = renderReport(part)
-      if (to !== TOPIC_POSTURE) return component.tell(to, payload, signal)
-      return publish(client, component.services.pubsub, to, { id, payload }, { signal })
-    }
-    await component.persist(send, signal)
+    const render = () => renderReport(part)
+    await sendFindings(component, { to, isPublished: to === TOPIC_POSTURE, id, render }, signal)
   }
 }

@@ -119,6 +119,7 @@ export class Client {
   /** Resolves when there is a connection. @throws the signal's reason, or what made the client give up */
   async online(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
     if (this.#live) return
     const aborted = Promise.withResolvers<never>()
     const onAbort = () => aborted.reject(signal.reason)
@@ -191,17 +192,23 @@ export class Client {
       } catch (cause) {
         error = toError(cause)
       }
-      if (closing.aborted) return
+      if (closing.aborted) break
       attempts++
       if (isFinal(error, wasOnline) || attempts >= this.#limits.reconnectAttempts) {
-        this.#online.reject(error)
         this.#closing.abort(error)
+        this.#endWaiting()
         throw error
       }
       const retryMs = waits.next()
       this.#event({ kind: 'disconnected', error, retryMs })
       await wait(retryMs, closing).catch(() => undefined)
     }
+    this.#endWaiting()
+  }
+
+  /** Whoever waits for a connection waits in vain. */
+  #endWaiting(): void {
+    this.#online.reject(this.#closing.signal.reason)
   }
 
   /** Stanzas that come between bind and `#serve` are kept in order. */
@@ -241,10 +248,8 @@ export class Client {
     } finally {
       const lost = new OfflineError('the connection was lost')
       this.#live = undefined
-      if (!this.#closing.signal.aborted) {
-        this.#online = Promise.withResolvers<void>()
-        this.#online.promise.catch(() => undefined)
-      }
+      this.#online = Promise.withResolvers<void>()
+      this.#online.promise.catch(() => undefined)
       ended.abort(lost)
       table.close(lost)
     }
@@ -273,6 +278,8 @@ export class Client {
         if (error instanceof TimeoutError && Date.now() - connection.lastReceived >= keepaliveMs) {
           connection.destroy(new OfflineError('the server gives no sign of life', { cause: error }))
         }
+        // A ping that could not be sent at all is not tried again at once.
+        await wait(keepaliveTimeoutMs, signal).catch(() => undefined)
       }
     }
   }

@@ -254,10 +254,14 @@ export class Component {
   }
 }
 
+/** Errors of the way, not of who answers. */
+export function isConnectionTrouble(error: unknown): boolean {
+  return error instanceof OfflineError || error instanceof TimeoutError
+}
+
 /** Errors that go away by themselves. */
 function isPassing(error: unknown): boolean {
-  if (error instanceof StanzaError) return error.type === 'wait'
-  return error instanceof OfflineError || error instanceof TimeoutError
+  return isConnectionTrouble(error) || (error instanceof StanzaError && error.type === 'wait')
 }
 
 function isIdRefused(error: StanzaError): boolean {

@@ -1,8 +1,4 @@
-/** What a client needs to know to connect, and where its password may come from: environment, file or stdin, never argv. */
-
-import { readFile } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
+/** What a client needs to know to connect, and the bounds it keeps. */
 
 export interface ClientOptions {
   /** Bare or full; without a resource `sacm` is asked for. */
@@ -49,29 +45,4 @@ export const DEFAULT_LIMITS: ClientLimits = {
   reconnectBaseMs: 500,
   reconnectMaxMs: 30_000,
   reconnectAttempts: Number.POSITIVE_INFINITY,
-}
-
-export interface PasswordSource {
-  /** Name of an environment variable. */
-  readonly env?: string | undefined
-  readonly file?: string | undefined
-  /** Read to its end. */
-  readonly stdin?: Readable | undefined
-}
-
-/**
- * Reads a password from the first source given; one line end after it is not part of it.
- * @throws Error that names the source when it has none
- */
-export async function readPassword(source: PasswordSource, environment = process.env): Promise<string> {
-  if (source.file !== undefined) return checked(await readFile(source.file, 'utf8'), source.file)
-  if (source.stdin !== undefined) return checked(await text(source.stdin), 'standard input')
-  if (source.env !== undefined) return checked(environment[source.env] ?? '', `environment variable ${source.env}`)
-  throw new Error('no source for the password was given')
-}
-
-function checked(raw: string, from: string): string {
-  const password = raw.replace(/\r?\n$/, '')
-  if (password === '') throw new Error(`no password in ${from}`)
-  return password
 }

@@ -8,10 +8,9 @@ import { StanzaError } from '../../server/stanza/errors.ts'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { wait } from './backoff.ts'
-import { Component, type ComponentKind, type ComponentOptions } from './component.ts'
-import { OfflineError, TimeoutError } from './iq.ts'
+import { Component, type ComponentKind, type ComponentOptions, isConnectionTrouble } from './component.ts'
 import { type JobControl, type JobOrder, type JobResult, Jobs } from './jobs.ts'
-import type { PubsubEvent } from './pubsub.ts'
+import { type PubsubEvent, publish } from './pubsub.ts'
 import { fileState, noState, stateSaver } from './state.ts'
 import { sacmCondition } from './topics.ts'
 
@@ -121,7 +120,7 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
     telling.add(requester)
     const send = () => component.tell(`/${requester}/response`, renderJobState(jobState))
     try {
-      if (isLast) await component.persist(send, component.closing, isTransport)
+      if (isLast) await component.persist(send, component.closing, isConnectionTrouble)
       else await send()
     } catch (cause) {
       if (component.closing.aborted || !isLast || sacmCondition(cause) === 'handler-offline') return
@@ -154,16 +153,36 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
   }
 }
 
-/** Errors of the way, not of the server. */
-function isTransport(error: unknown): boolean {
-  return error instanceof OfflineError || error instanceof TimeoutError
-}
-
 /** The item id of a broadcast order is `{requester}/{job}`, since a broadcast carries no stamp of its own. */
 function requesterOf(itemId: string): string | undefined {
   const slash = itemId.indexOf('/')
   const requester = itemId.slice(0, Math.max(0, slash))
   return isComponentId(requester) ? requester : undefined
+}
+
+/**
+ * Sends what a job found: published to the standard topic, or given to the requester, who must be there to take it.
+ * @throws StanzaError as it was refused, the last error after too many tries, or the signal's reason
+ */
+export async function sendFindings(
+  component: Component,
+  findings: {
+    readonly to: string
+    readonly isPublished: boolean
+    /** The same for the same work, so that sending again changes nothing. */
+    readonly id: string
+    readonly render: () => Element
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { to, id, render } = findings
+  if (findings.isPublished) {
+    const { client } = component
+    const send = () => publish(client, component.services.pubsub, to, { id, payload: render() }, { signal })
+    await component.persist(send, signal)
+  } else {
+    await component.persist(() => component.tell(to, render(), signal), signal, isConnectionTrouble)
+  }
 }
 
 /**

@@ -7,9 +7,8 @@ import { serialize } from '../../server/xml/serialize.ts'
 import type { Component } from '../core/component.ts'
 import { describeError } from '../core/describe-error.ts'
 import type { JobControl, JobResult } from '../core/jobs.ts'
-import { publish } from '../core/pubsub.ts'
 import { deterministicId } from '../core/report.ts'
-import { startWorker, type Worker, type WorkerOptions } from '../core/worker.ts'
+import { sendFindings, startWorker, type Worker, type WorkerOptions } from '../core/worker.ts'
 import { fetchEndpoints, fetchPolicy, fetchPosture, type RepositoryPort } from './fetch.ts'
 import { parseOrder, TOPIC_RESULTS } from './order.ts'
 import { evaluatePolicy, requiredNames } from './system/evaluate.ts'
@@ -99,12 +98,8 @@ async function evaluateEndpoint(endpoint: string, policy: Policy, port: Reposito
   const result = fitting(evaluated, component.client.maxStanzaBytes - ENVELOPE_BYTES)
   const to = evaluate.responseTopic ?? TOPIC_RESULTS
   const id = deterministicId(component.id, requester, job, endpoint)
-  const send = (): Promise<unknown> => {
-    const payload = renderResult(result)
-    if (to !== TOPIC_RESULTS) return component.tell(to, payload, signal)
-    return publish(component.client, component.services.pubsub, to, { id, payload }, { signal })
-  }
-  await component.persist(send, signal)
+  const render = () => renderResult(result)
+  await sendFindings(component, { to, isPublished: to === TOPIC_RESULTS, id, render }, signal)
   work.onResult?.(result)
 }
 
