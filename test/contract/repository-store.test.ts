@@ -22,7 +22,7 @@ const ALL = { visible: 'any', paging: { max: 500 } } as const
 
 let opened: OpenedStorage
 beforeEach(async () => {
-  opened = await openModules()
+  opened = await openModules('direct')
 })
 afterEach(() => opened.close())
 
