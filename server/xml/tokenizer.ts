@@ -6,8 +6,9 @@
  * text is used up. What is cut off by the end of a piece (a name, a value, text) is carried in `#saved`.
  */
 
-import { type StreamCondition, StreamError } from '../stanza/errors.ts'
+import { StreamError } from '../stanza/errors.ts'
 import { isNameChar, isNameStart, isXmlChar } from './names.ts'
+import { checkDeclaration, fault, illegal, MAX_DECLARATION, resolveReference } from './syntax.ts'
 import { beyond, type ParserLimits, TreeBuilder } from './tree.ts'
 
 /** What `next` found. */
@@ -45,22 +46,8 @@ const DECLARATION = 22
 
 const CDATA_MARK = 'CDATA['
 const DECLARATION_MARK = '?xml'
-const MAX_DECLARATION = 128
-/** Pieces after which a token is made one string again, so that a dripping peer does not grow a long chain. */
-const FLATTEN_EVERY = 1024
-
-/** XMLDecl. XML 1.0 §2.8, production 23. */
-const XML_DECLARATION =
-  /^[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(["'])(1\.[0-9]+)\1(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(["'])([A-Za-z][\w.-]*)\3)?(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(["'])(?:yes|no)\5)?[ \t\r\n]*\?$/
-
-/** XML 1.0 §4.6. */
-const PREDEFINED = new Map([
-  ['amp', '&'],
-  ['lt', '<'],
-  ['gt', '>'],
-  ['quot', '"'],
-  ['apos', "'"],
-])
+/** Pieces of a token after which they are joined, so that what drips in takes no more memory than its length. */
+const JOIN_EVERY = 1024
 
 const TAB = 0x09
 const LINE_FEED = 0x0a
@@ -89,9 +76,10 @@ export class Tokenizer {
   #home = PROLOG
   /** Where the token being read begins in `#text`. */
   #mark = 0
-  /** The beginning of that token, from earlier pieces. */
+  /** The beginning of that token from earlier texts: joined, and what has come since, and the length of both. */
   #saved = ''
-  #pieces = 0
+  #pieces: string[] = []
+  #savedLength = 0
   /** `]` at the end of `#saved`, two at most: for `]]>`. */
   #brackets = 0
   /** The token holds white space that is to be normalised. */
@@ -157,7 +145,7 @@ export class Tokenizer {
     this.tree.reset()
     this.#state = PROLOG
     this.#home = PROLOG
-    this.#saved = ''
+    this.#forgetSaved()
     this.#done = ''
     this.#isFirst = true
     this.#isRestarted = true
@@ -228,26 +216,37 @@ export class Tokenizer {
     if (!piece.endsWith(']')) this.#brackets = 0
     else if (length > 1) this.#brackets = piece.endsWith(']]') ? 2 : 1
     else this.#brackets = Math.min(2, this.#brackets + 1)
-    this.#saved += piece
-    // Reading one character makes V8 join the chain of pieces into one string.
-    if (++this.#pieces % FLATTEN_EVERY === 0) this.#saved.charCodeAt(0)
+    this.#savedLength += length
+    if (this.#pieces.push(piece) === JOIN_EVERY) this.#join()
     const max = this.tree.limits.maxNameLength
     const isName = this.#state !== CONTENT && this.#state !== CDATA && this.#state !== VALUE
-    if (isName && this.#saved.length > (this.#state === DECLARATION ? MAX_DECLARATION : max)) {
+    if (isName && this.#savedLength > (this.#state === DECLARATION ? MAX_DECLARATION : max)) {
       throw this.#state === DECLARATION
         ? fault('not-well-formed', 'a long XML declaration')
         : beyond('maxNameLength', max)
     }
   }
 
+  #join(): void {
+    this.#saved += this.#pieces.join('')
+    this.#pieces = []
+  }
+
   /** The token that ends here, from its beginning. */
   #take(): string {
     const piece = this.#text.slice(this.#mark, this.#at)
-    if (this.#saved === '') return piece
+    if (this.#savedLength === 0) return piece
+    this.#join()
     const token = this.#saved + piece
-    this.#saved = ''
-    this.#brackets = 0
+    this.#forgetSaved()
     return token
+  }
+
+  #forgetSaved(): void {
+    this.#saved = ''
+    this.#savedLength = 0
+    this.#brackets = 0
+    if (this.#pieces.length > 0) this.#pieces = []
   }
 
   /** A name that ends here. */
@@ -260,10 +259,8 @@ export class Tokenizer {
 
   #beginToken(at: number): void {
     this.#mark = at
-    this.#saved = ''
-    this.#pieces = 0
-    this.#brackets = 0
     this.#isUneven = false
+    if (this.#savedLength > 0) this.#forgetSaved()
   }
 
   /** Text since the last tag, reference or CDATA section, its line ends made one. XML 1.0 §2.11. */
@@ -478,7 +475,7 @@ export class Tokenizer {
         case REFERENCE: {
           const isEnd = this.#skipReference(text, end)
           if (!isEnd) break
-          this.#done += resolve(this.#takeName())
+          this.#done += resolveReference(this.#takeName())
           this.#at++
           this.#state = this.#home
           this.#beginToken(this.#at)
@@ -552,7 +549,7 @@ export class Tokenizer {
           const close = text.indexOf('>', at)
           this.#at = close < 0 ? end : close
           if (close < 0) break
-          this.#checkDeclaration(this.#take())
+          checkDeclaration(this.#take())
           this.#state = PROLOG
           this.#at = close + 1
           break
@@ -603,7 +600,7 @@ export class Tokenizer {
     while (this.#skipName(text, end)) {
       const c = text.charCodeAt(this.#at)
       if (c === 0x3b) return true
-      if (c !== 0x23 || this.#saved.length > 0 || this.#at > this.#mark) {
+      if (c !== 0x23 || this.#savedLength > 0 || this.#at > this.#mark) {
         this.#takeName()
         throw fault('not-well-formed', '& that begins no reference')
       }
@@ -634,17 +631,6 @@ export class Tokenizer {
     this.#state = BETWEEN
     return opened ? ROOT_OPENED : STANZA
   }
-
-  #checkDeclaration(declaration: string): void {
-    const match = declaration.length <= MAX_DECLARATION ? XML_DECLARATION.exec(declaration) : null
-    if (!match) throw fault('not-well-formed', 'a malformed XML declaration')
-    // RFC 6120 §11.8: XML 1.0. §11.6: UTF-8 alone.
-    if (match[2] !== '1.0') throw fault('bad-format', 'XML of another version than 1.0')
-    const encoding = match[4]
-    if (encoding !== undefined && encoding.toLowerCase() !== 'utf-8') {
-      throw fault('unsupported-encoding', 'another encoding than UTF-8')
-    }
-  }
 }
 
 function beginsName(text: string, at: number, c: number): boolean {
@@ -655,28 +641,6 @@ function isSpace(c: number): boolean {
   return c === SPACE || c === LINE_FEED || c === TAB || c === RETURN
 }
 
-/** The character that a reference stands for, its `&` and `;` left out. XML 1.0 §4.1, §4.6. */
-function resolve(reference: string): string {
-  const predefined = PREDEFINED.get(reference)
-  if (predefined !== undefined) return predefined
-  if (reference.startsWith('#')) {
-    const match = /^#(?:x([0-9a-fA-F]+)|([0-9]+))$/.exec(reference)
-    const codePoint = match ? Number.parseInt(match[1] ?? match[2] ?? '', match[1] === undefined ? 10 : 16) : Number.NaN
-    if (!isXmlChar(codePoint)) throw fault('not-well-formed', 'a reference to no character')
-    return String.fromCodePoint(codePoint)
-  }
-  if (!isNameStart(reference.codePointAt(0) ?? 0)) throw fault('not-well-formed', '& that begins no reference')
-  throw fault('restricted-xml', 'a reference to an entity')
-}
-
 function betweenStanzas(c: number): StreamError {
   return isXmlChar(c) || (c >= 0xd800 && c <= 0xdfff) ? fault('bad-format', 'text between stanzas') : illegal()
-}
-
-function illegal(): StreamError {
-  return fault('not-well-formed', 'a character that XML does not allow')
-}
-
-function fault(condition: StreamCondition, text: string): StreamError {
-  return new StreamError(condition, text)
 }

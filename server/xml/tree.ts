@@ -15,8 +15,10 @@ export interface ParserLimits {
   readonly maxAttributes: number
   /** Characters in one name, prefix and colon included. */
   readonly maxNameLength: number
-  /** Namespace declarations in force at one place. */
+  /** Namespace declarations in force at one place; 64 when left out. */
   readonly maxNamespaces?: number
+  /** Elements of one stanza, itself included: the smallest takes four bytes and forty times that memory. 16,384. */
+  readonly maxElements?: number
 }
 
 export const DEFAULT_LIMITS: ParserLimits = {
@@ -25,9 +27,11 @@ export const DEFAULT_LIMITS: ParserLimits = {
   maxAttributes: 64,
   maxNameLength: 256,
   maxNamespaces: 64,
+  maxElements: 16_384,
 }
 
 const DEFAULT_MAX_NAMESPACES = 64
+const DEFAULT_MAX_ELEMENTS = 16_384
 const NS_SERVER = 'jabber:server'
 
 /**
@@ -74,6 +78,8 @@ export class TreeBuilder {
   limits: ParserLimits
   /** Elements that are open. */
   depth = 0
+  /** Elements of the stanza being read. */
+  #elements = 0
   /** The outermost element; undefined before its start tag is complete. */
   root: Element | undefined
   /** The element closed last. */
@@ -99,6 +105,9 @@ export class TreeBuilder {
   /** A start tag's name. */
   open(name: string): void {
     if (this.depth - this.#outside >= this.limits.maxDepth) throw beyond('maxDepth', this.limits.maxDepth)
+    this.#elements = this.depth <= this.#outside ? 1 : this.#elements + 1
+    const maxElements = this.limits.maxElements ?? DEFAULT_MAX_ELEMENTS
+    if (this.#elements > maxElements) throw beyond('maxElements', maxElements)
     checkColon(name)
     this.#name = name
     this.#attributes = new AttributeMap()

@@ -6,7 +6,7 @@ import { DEFAULT_LIMITS, type ParserLimits, parseFragment } from '../../../serve
 import { read, splits } from './reading.ts'
 
 const HEADER = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
-const limits: ParserLimits = { ...DEFAULT_LIMITS, maxStanzaBytes: 2000 }
+const limits: ParserLimits = { ...DEFAULT_LIMITS, maxStanzaBytes: 2000, maxElements: 200 }
 
 type Case = readonly [what: string, condition: StreamCondition, input: string | Buffer]
 
@@ -136,6 +136,7 @@ const IN_STREAM: readonly Case[] = [
   ['a stanza too big by its characters', 'policy-violation', `<message>${'€'.repeat(667)}</message>`],
   ['a stanza too big and malformed after that', 'policy-violation', `<message>${'a'.repeat(2000)}<</message>`],
   ['a stanza that never ends', 'policy-violation', `<message>${'<a/>'.repeat(600)}`],
+  ['an element bomb', 'policy-violation', `<message>${'<a/>'.repeat(300)}`],
   ['a depth bomb', 'policy-violation', nested(65)],
   ['an attribute bomb', 'policy-violation', `<message${attributes(65)}/>`],
   ['a long name', 'policy-violation', `<${'a'.repeat(257)}/>`],

@@ -159,6 +159,16 @@ describe('bounds', () => {
     expect(() => parseFragment(`<a>${'€'.repeat(100)}</a>`, limits)).toThrow(/maxStanzaBytes of 200/)
   })
 
+  it('counts the elements of each stanza anew', () => {
+    const few = { ...DEFAULT_LIMITS, maxElements: 3 }
+    const whole = Buffer.from(`${HEADER}${'<a><b/><b/></a>'.repeat(3)}<a><b><c/></b><d/></a>`)
+    for (const chunks of splits(whole, 6)) {
+      expect(read(chunks, few)).toMatchObject({ fault: 'policy-violation', events: { length: 4 } })
+    }
+    expect(() => parseFragment('<a><b/><b/><b/></a>', few)).toThrow(/maxElements of 3/)
+    expect(parseFragment('<a><b/><b/></a>', few).children).toHaveLength(2)
+  })
+
   it('does not count white space between stanzas', () => {
     expect(read([Buffer.from(`${HEADER}${' '.repeat(5000)}<iq/>`)], limits).fault).toBeUndefined()
   })
