@@ -1,9 +1,12 @@
 /** Collector, evaluator and orchestrator against a real server process: SACM-XMPP §1 to §4 from end to end. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { type Collector, type CollectorOptions, startCollector } from '../../clients/collector/index.ts'
 import type { PostureAttribute, Probe } from '../../clients/collector/probe.ts'
 import { Client } from '../../clients/core/client.ts'
@@ -19,7 +22,7 @@ import {
 } from '../../clients/orchestrator/index.ts'
 import { renderTopicRequest } from '../../modules/sacm/xml.ts'
 import { el } from '../../server/xml/element.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { SACM, startServer, type TestServer } from '../support/server.ts'
 import { startRelay, type TcpRelay } from './tcp-relay.ts'
 
 const POLICY = `<policy xmlns='urn:sacm-xmpp:policy:0' id='test.policy' version='1'>
@@ -341,6 +344,71 @@ describe('what happens to connections', () => {
     expect(collector.component.id).toBe(id)
     const [, ...others] = await rows({ kind: 'endpoints' })
     expect(others).toEqual([])
+  })
+
+  it('a job that its collector was closed on has failed, and says so', async () => {
+    const gate = Promise.withResolvers<never>()
+    await collector.close()
+    collector = await startCollector({
+      ...collectorOptions(),
+      probes: [{ name: 'slow', covers: ['slow.'], collect: () => gate.promise }],
+    })
+    await collector.ready
+    const begun = Promise.withResolvers<void>()
+    const order = { components: [collector.component.id], timeoutMs: WAIT_MS }
+    const report = orchestrator.work.collect({
+      ...order,
+      onState: ({ state }) => state === 'progress' && begun.resolve(),
+    })
+    await begun.promise
+    await collector.close()
+    expect((await report).components).toMatchObject([{ outcome: 'failed', errors: ['the component stops'] }])
+    collector = await startCollector(collectorOptions())
+    await collector.ready
+  })
+
+  it('a job that its collector was killed on has failed, as the collector says when it is back', async () => {
+    await server.addUser('other@localhost', 'other password', ['collector'])
+    const passwordFile = join(dataDir, 'other-password')
+    writeFileSync(passwordFile, 'other password', { mode: 0o600 })
+    const place = ['--host', '127.0.0.1', '--port', String(relay.port), '--ca', server.caFile]
+    const account = [
+      '--jid',
+      'other@localhost',
+      '--password-file',
+      passwordFile,
+      '--state',
+      join(dataDir, 'other.json'),
+    ]
+    const start = async () => {
+      const child = spawn(process.execPath, [SACM, 'collector', ...account, ...place], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      })
+      const [line] = await once(child.stdout.setEncoding('utf8'), 'data', { signal: AbortSignal.timeout(WAIT_MS) })
+      const { component } = z.object({ ready: z.literal(true), component: z.string() }).parse(JSON.parse(String(line)))
+      const kill = async (signal: NodeJS.Signals) => {
+        const ended = once(child, 'exit')
+        child.kill(signal)
+        await ended
+      }
+      return { component, kill }
+    }
+    const first = await start()
+    const begun = Promise.withResolvers<void>()
+    const order = { components: [first.component], timeoutMs: WAIT_MS }
+    const report = orchestrator.work.collect({
+      ...order,
+      onState: ({ state }) => state === 'progress' && begun.resolve(),
+    })
+    await begun.promise
+    await first.kill('SIGKILL')
+    const second = await start()
+    try {
+      expect(second.component).toBe(first.component)
+      expect((await report).components).toMatchObject([{ outcome: 'failed', errors: ['the component stopped'] }])
+    } finally {
+      await second.kill('SIGTERM')
+    }
   })
 
   it('a session taken over by another does not fight for it', async () => {
