@@ -29,7 +29,7 @@ export interface ServerParts {
   readonly assets: Assets
   readonly log: Logger
   /** The server cannot go on: storage has died. Its caller should close it and end. */
-  onFailure(error: Error): void
+  readonly onFailure: (error: Error) => void
 }
 
 export interface RunningServer {

@@ -175,7 +175,7 @@ function ruleFor(file: string): { readonly any: readonly string[]; readonly type
 
 function floorOf(file: string): number {
   const floor = file.split('/')[0]
-  return FLOORS.findIndex((name) => name === floor)
+  return (FLOORS as readonly (string | undefined)[]).indexOf(floor)
 }
 
 /** `modules/pubsub/…` and `modules/ping.ts` belong to pubsub and ping. */

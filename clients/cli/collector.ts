@@ -6,7 +6,7 @@ import { startCollector } from '../collector/index.ts'
 import { allProbes } from '../collector/probes/all.ts'
 import { type ConnectionFlags, connectionOptions, withConnectionFlags } from './connection.ts'
 import type { Outcome } from './main.ts'
-import { Progress, paint, print, printJson, printTable } from './output.ts'
+import { Progress, paint, print, printable, printJson, printTable } from './output.ts'
 import { runRole } from './role-process.ts'
 
 const repeat = (text: string, before: string[]) => [...before, text]
@@ -80,7 +80,9 @@ export function collectorCommand(program: Command, outcome: Outcome): void {
         for (const { probe, attributes } of reports) {
           print(paint('bold', probe))
           for (const { name, value, status, reason } of attributes) {
-            print(`  ${name} = ${value ?? paint('yellow', `(${status}${reason ? `: ${reason}` : ''})`)}`)
+            print(
+              `  ${printable(name)} = ${value === undefined ? paint('yellow', printable(`(${status}${reason ? `: ${reason}` : ''})`)) : printable(value)}`,
+            )
           }
         }
       }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { environmentName } from '../../server/config.ts'
-import { paint, print, printJson, printTable } from './output.ts'
+import { print, printJson, printTable } from './output.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
 export function configCommand(program: Command): void {
@@ -19,7 +19,7 @@ export function configCommand(program: Command): void {
         ['option', 'value', 'from', 'accepts', 'meaning'],
         settings.map(({ name, value, source, unit, accepts, description }) => [
           name,
-          source === 'default' ? show(value) : paint('bold', show(value)),
+          source === 'default' ? show(value) : { text: show(value), style: 'bold' },
           source,
           unit ? `${accepts} ${unit}` : accepts,
           description,

@@ -16,7 +16,7 @@ import {
 } from './connection.ts'
 import { CliError, EXIT } from './exit.ts'
 import type { Outcome } from './main.ts'
-import { ago, Progress, paint, print, printJson, printTable } from './output.ts'
+import { ago, Progress, print, printJson, printTable } from './output.ts'
 import { runRole } from './role-process.ts'
 
 const repeat = (text: string, before: string[]) => [...before, text]
@@ -55,7 +55,7 @@ export function orchestratorCommand(program: Command, outcome: Outcome): void {
           ['component', 'state', 'since', 'type', 'account', 'capabilities'],
           components.map((item) => [
             item.component,
-            item.state === 'gone' ? paint('red', item.state) : paint('green', item.state),
+            { text: item.state, style: item.state === 'gone' ? 'red' : 'green' },
             ago(item.since),
             item.type,
             item.bareJid,
@@ -185,7 +185,7 @@ function showJob(flags: WorkFlags, report: JobReport): number {
       ['component', 'outcome', 'errors'],
       report.components.map(({ component, outcome, errors }) => [
         component,
-        outcome === 'success' ? paint('green', outcome) : paint('yellow', outcome),
+        { text: outcome, style: outcome === 'success' ? 'green' : 'yellow' },
         errors.join('; '),
       ]),
     )

@@ -1,6 +1,6 @@
 /** What commands print: tables and text for people, one JSON value for scripts, progress on a terminal's stderr. */
 
-import { stripVTControlCharacters, styleText } from 'node:util'
+import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -18,30 +18,32 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, process.stdout.isTTY ? 2 : 0)}\n`)
 }
 
-/** Left-aligned columns, as wide as their content; nothing but the heading when there are no rows. */
-export function printTable(heading: readonly string[], rows: readonly (readonly string[])[]): void {
-  const clean = rows.map((row) => row.map(printable))
-  const widths = heading.map((title, column) =>
-    Math.max(title.length, ...clean.map((row) => stripVTControlCharacters(row[column] ?? '').length)),
+/** A cell of a table: text as it came, and the style to show it in. */
+export type Cell = string | { readonly text: string; readonly style: Style }
+
+/** Left-aligned columns, as wide as their content. What came over the wire is made safe to show, then painted. */
+export function printTable(heading: readonly string[], rows: readonly (readonly Cell[])[]): void {
+  const clean = rows.map((row) =>
+    row.map((cell) => (typeof cell === 'string' ? { text: printable(cell) } : { ...cell, text: printable(cell.text) })),
   )
-  const line = (cells: readonly string[]) =>
+  const widths = heading.map((title, column) =>
+    Math.max(title.length, ...clean.map((row) => row[column]?.text.length ?? 0)),
+  )
+  const line = (cells: readonly { readonly text: string; readonly style?: Style }[]): string =>
     cells
       .map(
-        (cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - stripVTControlCharacters(cell).length)),
+        ({ text, style }, column) =>
+          (style ? paint(style, text) : text) + ' '.repeat(Math.max(0, (widths[column] ?? 0) - text.length)),
       )
       .join('  ')
       .trimEnd()
-  print(paint('bold', line(heading)))
+  print(line(heading.map((text) => ({ text, style: 'bold' }))))
   for (const row of clean) print(line(row))
 }
 
-/**
- * A value that came over the wire, safe to show: control characters would otherwise drive the terminal.
- * Colour sequences of our own survive only in cells that `paint` made, so those are left alone here.
- */
+/** A text that came over the wire, safe to show: control characters would otherwise drive the terminal. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for; ESC [ … m is our own colour
-  return text.replaceAll(/\u001b(?!\[[0-9;]*m)|[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, '\ufffd')
+  return text.replaceAll(/\p{Cc}/gu, '\ufffd')
 }
 
 /** Between two lines of progress where they cannot be rewritten in place. */

@@ -6,7 +6,7 @@ import { type PagedKind, type PagedQuery, queryRows, type Row } from '../core/re
 import { asAnswerError, type ConnectionFlags, connectOnce, withConnectionFlags } from './connection.ts'
 import { EXIT } from './exit.ts'
 import type { Outcome } from './main.ts'
-import { ago, Progress, paint, print, printJson, printTable } from './output.ts'
+import { ago, type Cell, Progress, print, printJson, printTable } from './output.ts'
 
 interface CommonFlags extends ConnectionFlags {
   readonly json?: true
@@ -120,7 +120,7 @@ function show<R>(
   flags: CommonFlags,
   rows: readonly R[],
   heading: readonly string[],
-  cells: (row: R) => readonly string[],
+  cells: (row: R) => readonly Cell[],
 ): void {
   if (flags.json) printJson(rows)
   else {
@@ -131,7 +131,7 @@ function show<R>(
 
 function endpointCells(row: EndpointRow): readonly string[] {
   const identifiers = row.identifiers.map(({ type, value }) => `${type}=${value}`).join(' ')
-  const conflict = row.conflicts.length > 0 ? paint('red', ` conflicts with ${row.conflicts.join(' ')}`) : ''
+  const conflict = row.conflicts.length > 0 ? ` (conflicts with ${row.conflicts.join(' ')})` : ''
   return [row.id, identifiers + conflict, row.labels.join(' '), ago(row.firstSeen), ago(row.lastSeen)]
 }
 
@@ -140,10 +140,10 @@ function postureCells(row: PostureRow): readonly string[] {
   return [row.name, shorten(value), row.stale ? `${row.status}, stale` : row.status, ago(row.collected), row.endpoint]
 }
 
-function resultCells(row: ResultRow): readonly string[] {
+function resultCells(row: ResultRow): readonly Cell[] {
   const evidence = row.rule.evidence.map(({ name, value, status }) => `${name}=${value ?? status}`).join(' ')
   return [
-    paintVerdict(row.rule.verdict),
+    verdictCell(row.rule.verdict),
     row.rule.id,
     shorten(evidence || (row.rule.message ?? '')),
     ago(row.evaluated),
@@ -157,17 +157,17 @@ function policyCells(row: PolicyRow): readonly string[] {
 }
 
 /** The verdict in the colour that it has everywhere. */
-export function paintVerdict(verdict: Verdict): string {
+function verdictCell(verdict: Verdict): Cell {
   switch (verdict) {
     case 'pass':
-      return paint('green', verdict)
+      return { text: verdict, style: 'green' }
     case 'fail':
-      return paint('red', verdict)
+      return { text: verdict, style: 'red' }
     case 'error':
     case 'unknown':
-      return paint('yellow', verdict)
+      return { text: verdict, style: 'yellow' }
     default:
-      return paint('dim', verdict)
+      return { text: verdict, style: 'dim' }
   }
 }
 

@@ -134,7 +134,7 @@ function firstLine(child: ChildProcess, ended: Promise<number | null>, log: () =
       // The line's shape is `sacm serve`'s own promise; a test that reads it wrong fails at once.
       resolve(JSON.parse(out.slice(0, end)) as Ready)
     })
-    ended.then((code) => {
+    void ended.then((code) => {
       clearTimeout(timer)
       reject(new Error(`the server ended with ${code} before it was ready:\n${log()}`))
     })

@@ -20,7 +20,7 @@ const ask = (stanza: { tree(): Element }): Promise<Element> =>
     connection.sendIQ(
       stanza.tree(),
       (answer: Element) => resolve(answer),
-      (error: Element | null) => reject(new Error(error ? Strophe.serialize(error) : 'no answer')),
+      (error: Element) => reject(new Error(error ? Strophe.serialize(error) : 'no answer')), // null when it took too long
       10_000,
     )
   })
