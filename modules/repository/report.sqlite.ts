@@ -47,6 +47,7 @@ const queries = (db: Db) => {
       .from(attributes)
       .where(and(currentOf, eq(attributes.name, placeholder('name'))))
       .prepare(),
+    allCurrent: db.select(compared).from(attributes).where(currentOf).prepare(),
     currentUnder: db
       .select(compared)
       .from(attributes)
@@ -62,32 +63,22 @@ const queries = (db: Db) => {
     close: db
       .update(attributes)
       .set({ validUntil: sql`${placeholder('now')}` })
-      .where(eq(attributes.seq, placeholder('seq')))
+      .where(sql`${attributes.seq} IN (SELECT value FROM json_each(${placeholder('seqs')}))`)
       .prepare(),
     seen: db
       .update(attributes)
       .set({ lastSeen: sql`max(${attributes.lastSeen}, ${placeholder('seen')})` })
       .where(sql`${attributes.seq} IN (SELECT value FROM json_each(${placeholder('seqs')}))`)
       .prepare(),
+    // All rows in one statement: what differs from row to row as JSON (NewRow), in the order of the table's columns.
     insert: db
       .insert(attributes)
-      .values({
-        endpoint: placeholder('endpoint'),
-        name: placeholder('name'),
-        value: placeholder('value'),
-        type: placeholder('type'),
-        status: placeholder('status'),
-        reason: placeholder('reason'),
-        collected: placeholder('collected'),
-        received: placeholder('received'),
-        lastSeen: placeholder('lastSeen'),
-        collector: placeholder('collector'),
-        method: placeholder('method'),
-        format: placeholder('format'),
-        report: placeholder('report'),
-        validFrom: placeholder('received'),
-        validUntil: placeholder('validUntil'),
-      })
+      .select(
+        sql`SELECT NULL, ${placeholder('endpoint')}, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+          value ->> 5, ${placeholder('received')}, value ->> 6, ${placeholder('collector')}, ${placeholder('method')},
+          ${placeholder('format')}, ${placeholder('report')}, ${placeholder('received')}, value ->> 7
+          FROM json_each(${placeholder('rows')})`,
+      )
       .prepare(),
     dropOldReports: db
       .delete(reports)
@@ -220,38 +211,39 @@ function collectParts(
 type Outcome = Pick<SavedReport, 'added' | 'changed' | 'same' | 'removed' | 'outdated'>
 const NOTHING: Outcome = { added: 0, changed: 0, same: 0, removed: 0, outdated: 0 }
 
+type NewRow = readonly [
+  name: string,
+  value: string | null,
+  type: string,
+  status: string,
+  reason: string | null,
+  collected: number,
+  lastSeen: number,
+  validUntil: number | null,
+]
+
 /** Turns a whole report into rows. DM-013: sameness moves `lastSeen`, a change closes a row and adds one. */
 function applyReport(tx: Tx, args: SaveReport, report: PostureReport, endpoint: string, received: number): Outcome {
   const q = tx.use(queries)
   const outcome = { ...NOTHING }
+  const rows: NewRow[] = []
+  const closed: number[] = []
   /** Row numbers by the moment at which they were last found so. */
   const seen = new Map<number, number[]>()
 
-  const insert = (attribute: PostureAttribute, collected: number, validUntil: number | null) =>
-    q.insert.run({
-      endpoint,
-      name: attribute.name,
-      value: attribute.value ?? null,
-      type: attribute.type,
-      status: attribute.status,
-      reason: attribute.reason ?? null,
-      collected,
-      received,
-      lastSeen: Math.min(collected, received),
-      collector: args.collector,
-      method: report.method,
-      format: args.format,
-      report: args.itemId,
-      validUntil,
-    })
+  const add = (attribute: PostureAttribute, collected: number, validUntil: number | null) => {
+    const { name, value = null, type, status, reason = null } = attribute
+    rows.push([name, value, type, status, reason, collected, Math.min(collected, received), validUntil])
+  }
 
+  const currentOf = readCurrent(tx, endpoint, report.attributes.length)
   for (const attribute of report.attributes) {
     const collected = attribute.collected ?? report.collected
     // A collector whose clock runs ahead must not outrank every later report.
     const lastSeen = Math.min(collected, received)
-    const current = q.current.get({ endpoint, name: attribute.name })
+    const current = currentOf(attribute.name)
     if (!current) {
-      insert(attribute, collected, null)
+      add(attribute, collected, null)
       outcome.added += 1
     } else if (isSame(current, attribute)) {
       const group = seen.get(lastSeen)
@@ -260,32 +252,59 @@ function applyReport(tx: Tx, args: SaveReport, report: PostureReport, endpoint: 
       outcome.same += 1
     } else if (lastSeen < current.lastSeen) {
       // Late news: history, with a span of no length.
-      insert(attribute, collected, received)
+      add(attribute, collected, received)
       outcome.outdated += 1
     } else {
-      q.close.run({ seq: current.seq, now: received })
-      insert(attribute, collected, null)
+      closed.push(current.seq)
+      add(attribute, collected, null)
       outcome.changed += 1
     }
   }
-  for (const [lastSeen, seqs] of seen) q.seen.run({ seen: lastSeen, seqs: JSON.stringify(seqs) })
 
   const names = new Set(report.attributes.map(({ name }) => name))
   for (const prefix of report.covers) {
     for (const current of q.currentUnder.all({ endpoint, from: prefix, to: prefixEnd(prefix) })) {
       if (names.has(current.name) || Math.min(report.collected, received) < current.lastSeen) continue
-      q.close.run({ seq: current.seq, now: received })
+      closed.push(current.seq)
       // The row's type came out of a parsed report.
       const type = current.type as PostureAttribute['type']
-      insert({ name: current.name, value: undefined, type, status: 'does-not-exist' }, report.collected, null)
+      add({ name: current.name, value: undefined, type, status: 'does-not-exist' }, report.collected, null)
       names.add(current.name)
       outcome.removed += 1
     }
   }
+
+  for (const [lastSeen, seqs] of seen) q.seen.run({ seen: lastSeen, seqs: JSON.stringify(seqs) })
+  // Closed before the new ones come: one row of a name is current at any time.
+  if (closed.length > 0) q.close.run({ now: received, seqs: JSON.stringify(closed) })
+  if (rows.length > 0) {
+    const { collector, format, itemId } = args
+    const rowsText = JSON.stringify(rows)
+    q.insert.run({ endpoint, received, collector, method: report.method, format, report: itemId, rows: rowsText })
+  }
   return outcome
 }
 
-type CurrentRow = { value: string | null; type: string; status: string; reason: string | null }
+interface CurrentRow {
+  readonly seq: number
+  readonly name: string
+  readonly value: string | null
+  readonly type: string
+  readonly status: string
+  readonly reason: string | null
+  readonly lastSeen: number
+}
+
+/** Above this many names, one read of everything current is cheaper than one read each. */
+const READ_ALL_FROM = 100
+
+/** What is current of an endpoint, by name. A report holds a name once, so what it changes is not asked again. */
+function readCurrent(tx: Tx, endpoint: string, names: number): (name: string) => CurrentRow | undefined {
+  const q = tx.use(queries)
+  if (names < READ_ALL_FROM) return (name) => q.current.get({ endpoint, name })
+  const rows = new Map(q.allCurrent.all({ endpoint }).map((row) => [row.name, row]))
+  return (name) => rows.get(name)
+}
 
 function isSame(row: CurrentRow, attribute: PostureAttribute): boolean {
   return isSameValue(

@@ -76,10 +76,10 @@ function openDirect(file: string): Storage {
   }
 }
 
-function runAll({ sqlite, tx }: Connection, calls: readonly Call[]): unknown[] {
-  const shared = tx()
-  const run = sqlite.transaction(() =>
-    calls.map(({ operation, args }) => structuredClone(operation.run(shared, structuredClone(args)))),
+function runAll(connection: Connection, calls: readonly Call[]): unknown[] {
+  const tx = connection.tx()
+  const run = connection.sqlite.transaction(() =>
+    calls.map(({ operation, args }) => structuredClone(operation.run(tx, structuredClone(args)))),
   )
   return run.immediate()
 }
