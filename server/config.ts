@@ -27,7 +27,15 @@ const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonl
     .default(fallback)
 
 export const PROFILES = ['arch'] as const
-export const MECHANISMS = ['SCRAM-SHA-512', 'SCRAM-SHA-256', 'SCRAM-SHA-1', 'PLAIN'] as const
+export const MECHANISMS = [
+  'SCRAM-SHA-512-PLUS',
+  'SCRAM-SHA-256-PLUS',
+  'SCRAM-SHA-1-PLUS',
+  'SCRAM-SHA-512',
+  'SCRAM-SHA-256',
+  'SCRAM-SHA-1',
+  'PLAIN',
+] as const
 
 /** Every option of the server itself; a module's own stand beside them under the module's name. */
 const OPTIONS = {
@@ -43,7 +51,7 @@ const OPTIONS = {
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
     list(MECHANISMS, MECHANISMS),
-    'SASL mechanisms on the STARTTLS port; leaving out PLAIN is its switch',
+    'SASL mechanisms on the STARTTLS port, preferred first. PLAIN lets an attacker who has the certificate strip all others: leaving it out is its switch. -PLUS is offered where the connection can be bound to',
   ),
   'tls.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the direct TLS port'),
   'https.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the WebSocket'),

@@ -15,11 +15,26 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'RFC 7590', version: '2015-06', status: 'partial', omits: 'client certificates' },
   { doc: 'RFC 7622', version: '2015-09', status: 'complete' },
   { doc: 'RFC 4616', version: '2006-08', status: 'complete' },
-  { doc: 'RFC 5802', version: '2010-07', status: 'partial', omits: 'channel binding (-PLUS)' },
-  { doc: 'RFC 7677', version: '2015-11', status: 'partial', omits: 'channel binding (-PLUS)' },
+  { doc: 'RFC 5802', version: '2010-07', status: 'complete' },
+  {
+    doc: 'RFC 5929',
+    version: '2010-07',
+    status: 'partial',
+    omits:
+      'tls-unique (§3) is taken from clients that know no other type over TLS 1.3, and not advertised; tls-unique-for-telnet (§5)',
+  },
+  { doc: 'RFC 7677', version: '2015-11', status: 'complete' },
+  {
+    doc: 'RFC 9266',
+    version: '2022-07',
+    status: 'partial',
+    omits: 'TLS 1.2: it needs the extended master secret, of which Node tells nothing',
+  },
   { doc: 'XEP-0004', version: '2.13.1', status: 'partial', omits: 'multi-item results (§3.4)' },
   { doc: 'XEP-0059', version: '1.0', status: 'complete' },
   { doc: 'XEP-0082', version: '1.1.1', status: 'complete' },
+  { doc: 'XEP-0440', version: '1.0.0', status: 'complete' },
+  { doc: 'XEP-0474', version: '0.5.0', status: 'complete' },
   { doc: 'XEP-0478', version: '0.2.1', status: 'partial', omits: 'idle limits: an idle stream is not closed' },
   { doc: 'XEP-0368', version: '1.1.0', status: 'partial', omits: 'server-to-server' },
 ]

@@ -8,7 +8,7 @@ import type { Storage } from '../storage/storage.ts'
 import { deriveKeys, hmac, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
 import { PasswordCache } from './password-cache.ts'
 import type { Grant, Role } from './roles.ts'
-import { ScramServer } from './scram.ts'
+import { type ScramOptions, ScramServer } from './scram.ts'
 import {
   type AccountRecord,
   addGrant,
@@ -31,6 +31,9 @@ export interface AccountsOptions {
   /** Passwords that PLAIN has checked and need no PBKDF2 when they come again. */
   readonly passwordCacheEntries?: number
 }
+
+/** What a SCRAM login must know of its stream. */
+type ScramChannel = Pick<ScramOptions, 'bindings' | 'isPlusOffered' | 'advertised'>
 
 export interface AccountChange {
   readonly kind: 'added' | 'changed' | 'removed'
@@ -78,7 +81,7 @@ export interface Accounts {
   /** Keys to run SCRAM with; for an unknown user made up, the same each time, and no password fits them. */
   scramKeys(local: string, hash: ScramHash): Promise<ScramKeys>
   /** The server's side of one SCRAM login. */
-  scram(hash: ScramHash): ScramServer
+  scram(hash: ScramHash, channel?: ScramChannel): ScramServer
   /** False for a wrong password and for no such account alike, in the same time. */
   verifyPassword(local: string, password: string): Promise<boolean>
   /** Called at commit, in commit order. Returns what stops it. */
@@ -196,8 +199,8 @@ class AccountBook implements Accounts {
     return (await this.#storage.run(readKeys, { local, hash })) ?? madeUp
   }
 
-  scram(hash: ScramHash): ScramServer {
-    return new ScramServer({ hash, keysOf: (username) => this.scramKeys(this.#localOf(username), hash) })
+  scram(hash: ScramHash, channel?: ScramChannel): ScramServer {
+    return new ScramServer({ ...channel, hash, keysOf: (username) => this.scramKeys(this.#localOf(username), hash) })
   }
 
   async verifyPassword(local: string, password: string): Promise<boolean> {

@@ -1,14 +1,9 @@
-/** The server's side of SCRAM. RFC 5802 §5 to §7, RFC 7677, RFC 9266. */
+/** The server's side of SCRAM. RFC 5802 §5 to §7, RFC 7677, RFC 9266, XEP-0474. */
 
 import { hash as digest, randomBytes } from 'node:crypto'
 import { SaslError } from '../stanza/errors.ts'
+import type { ChannelBinding } from './channel-binding.ts'
 import { hmac, isEqual, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
-
-export interface ChannelBinding {
-  /** `tls-exporter`, `tls-server-end-point`. */
-  readonly type: string
-  readonly data: Buffer
-}
 
 export interface ScramOptions {
   readonly hash: ScramHash
@@ -21,6 +16,8 @@ export interface ScramOptions {
   readonly bindings?: readonly ChannelBinding[]
   /** -PLUS mechanisms were offered on this stream, so a client that could bind must not say it was not offered. */
   readonly isPlusOffered?: boolean
+  /** What the stream advertised; its hash goes into the signed messages, so that a client sees a downgrade. XEP-0474. */
+  readonly advertised?: string
   /** The server's part of the nonce, for tests. */
   readonly nonce?: string
 }
@@ -62,7 +59,10 @@ export class ScramServer {
     const binding = this.#bindingOf(gs2Header)
     const keys = await this.#options.keysOf(username)
     const nonce = clientNonce + (this.#options.nonce ?? randomBytes(NONCE_BYTES).toString('base64'))
-    const serverFirst = `r=${nonce},s=${keys.salt},i=${keys.iterations}`
+    const { hash, advertised } = this.#options
+    // XEP-0474 §5.1.
+    const seen = advertised === undefined ? '' : `,h=${digest(hash, advertised, 'base64')}`
+    const serverFirst = `r=${nonce},s=${keys.salt},i=${keys.iterations}${seen}`
     this.#exchange = { username, authzid, keys, nonce, binding, messages: `${bare},${serverFirst}` }
     return serverFirst
   }

@@ -6,7 +6,7 @@ import type { Jid } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import type { ParserLimits } from '../xml/parser.ts'
 import type { FeatureOptions } from './features.ts'
-import type { Authenticator, Mechanism } from './sasl.ts'
+import type { Authenticator, Mechanism } from './mechanisms.ts'
 
 /** What all streams of one listener share. */
 export interface StreamContext {

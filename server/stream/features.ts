@@ -1,32 +1,36 @@
 /** What a stream advertises at each of its stages. RFC 6120 §4.3.2, §5.4.1, §6.4.1, §7.4. */
 
 import { type Element, el } from '../xml/element.ts'
-import { NS_BIND, NS_SASL, NS_SESSION, NS_TLS } from '../xml/namespaces.ts'
+import { NS_BIND, NS_SASL, NS_SASL_CB, NS_SESSION, NS_TLS } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
+import type { Offer } from './mechanisms.ts'
 
 /** What the stream waits for: TLS, a login, or a resource. */
 export type Stage = 'tls' | 'login' | 'bind'
 
 export interface FeatureOptions {
-  /** In the server's order of preference. RFC 6120 §6.3.3. */
-  readonly mechanisms: readonly string[]
+  /** What to log in with. RFC 6120 §6.3.3. */
+  readonly offer: Offer
   /** Features that others add; each element declares its own namespace. */
   readonly extraFeatures: (stage: Stage) => readonly Element[]
 }
 
 /** The children of `<stream:features/>`, as text. */
 export function features(stage: Stage, options: FeatureOptions): string {
-  return [...ownFeatures(stage, options.mechanisms), ...options.extraFeatures(stage)]
+  return [...ownFeatures(stage, options.offer), ...options.extraFeatures(stage)]
     .map((feature) => serialize(feature, ''))
     .join('')
 }
 
-function ownFeatures(stage: Stage, mechanisms: readonly string[]): Element[] {
+function ownFeatures(stage: Stage, offer: Offer): Element[] {
   switch (stage) {
     case 'tls':
       return [el('starttls', { xmlns: NS_TLS }, el('required'))]
     case 'login':
-      return [el('mechanisms', { xmlns: NS_SASL }, ...mechanisms.map((name) => el('mechanism', {}, name)))]
+      return [
+        el('mechanisms', { xmlns: NS_SASL }, ...offer.mechanisms.map((name) => el('mechanism', {}, name))),
+        ...channelBindings(offer),
+      ]
     case 'bind':
       return [
         el('bind', { xmlns: NS_BIND }),
@@ -34,4 +38,11 @@ function ownFeatures(stage: Stage, mechanisms: readonly string[]): Element[] {
         el('session', { xmlns: NS_SESSION }, el('optional')),
       ]
   }
+}
+
+/** The types that this connection can bind to. XEP-0440 §2. */
+function channelBindings({ bindingTypes }: Offer): Element[] {
+  if (bindingTypes.length === 0) return []
+  const types = bindingTypes.map((type) => el('channel-binding', { type }))
+  return [el('sasl-channel-binding', { xmlns: NS_SASL_CB }, ...types)]
 }

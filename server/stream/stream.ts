@@ -11,6 +11,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
+import { channelBindings } from '../auth/channel-binding.ts'
 import type { Transport, TransportHandler } from '../net/transport.ts'
 import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -22,9 +23,10 @@ import { HOLD_LOGIN, type StreamContext, type StreamHandle, type StreamUser } fr
 import { features, type Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
 import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
+import { Login, makeOffer, type Offer } from './mechanisms.ts'
 import { createReader, type Reader, type ReaderEvents } from './reader.ts'
 import { describe, isPlainStanza, refusal, streamError } from './refusal.ts'
-import { offeredMechanisms, renderStep, SaslNegotiation } from './sasl.ts'
+import { renderStep, takeSasl } from './sasl.ts'
 
 type State = 'handshake' | 'wait-open' | 'tls' | 'login' | 'bind' | 'bound' | 'closing' | 'closed'
 
@@ -37,7 +39,8 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
   #id = randomUUID()
   #isHeaderSent = false
   #header: Header | undefined
-  #sasl: SaslNegotiation | undefined
+  /** The login of the offer that was advertised last. */
+  #login: Login | undefined
   #failedLogins = 0
   #account: Jid | undefined
   #user: StreamUser | undefined
@@ -190,9 +193,15 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
   #offer(): void {
     const stage = this.#stage()
     this.#state = stage
-    const { mechanisms, extraFeatures } = this.#context
-    const offered = offeredMechanisms(mechanisms, this.#isSecure())
-    this.#transport.write(this.#framing.features(features(stage, { mechanisms: offered, extraFeatures })))
+    const { extraFeatures, authenticator, domain } = this.#context
+    const offer = this.#loginOffer()
+    this.#login = stage === 'login' ? new Login({ authenticator, offer, domain }) : undefined
+    this.#transport.write(this.#framing.features(features(stage, { offer, extraFeatures })))
+  }
+
+  #loginOffer(): Offer {
+    const { tls } = this.#transport
+    return makeOffer(this.#context.mechanisms, tls !== undefined, channelBindings(tls))
   }
 
   #stage(): Stage {
@@ -222,29 +231,27 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
   }
 
   #onLogin(element: Element): void {
-    if (element.getNS() !== NS_SASL) {
+    const login = this.#login
+    if (!login || element.getNS() !== NS_SASL) {
       this.#refuse(element)
       return
     }
-    const { authenticator, mechanisms, domain, log } = this.#context
-    this.#sasl ??= new SaslNegotiation({ authenticator, mechanisms, domain, isSecure: this.#isSecure() })
-    const sasl = this.#sasl
+    const { log } = this.#context
     this.hold(HOLD_LOGIN)
-    sasl
-      .take(element)
+    takeSasl(login, element)
       .then((step) => {
         if (this.#state !== 'login') return
         if (step.kind === 'success') this.#checkSender(step.account)
         this.#transport.write(serialize(renderStep(step), ''))
         if (step.kind === 'challenge') return
-        log.info({ what: 'sasl_succeeded', stream: this.#id, mechanism: sasl.mechanism, account: step.account.bare })
+        log.info({ what: 'sasl_succeeded', stream: this.#id, mechanism: login.mechanism, account: step.account.bare })
         this.#account = step.account
-        this.#sasl = undefined
+        this.#login = undefined
         this.#reader.setLimits(this.#context.limits.authenticated)
         this.#state = 'wait-open'
         this.#restart() // RFC 6120 §6.4.6
       })
-      .catch((error: unknown) => this.#guard(() => this.#onLoginError(error, sasl.mechanism)))
+      .catch((error: unknown) => this.#guard(() => this.#onLoginError(error, login.mechanism)))
       .finally(() => this.release(HOLD_LOGIN))
   }
 

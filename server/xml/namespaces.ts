@@ -6,6 +6,7 @@ export const NS_STREAMS = 'urn:ietf:params:xml:ns:xmpp-streams' // RFC 6120 §4.
 export const NS_STANZAS = 'urn:ietf:params:xml:ns:xmpp-stanzas' // RFC 6120 §8.3.2
 export const NS_TLS = 'urn:ietf:params:xml:ns:xmpp-tls' // RFC 6120 §5
 export const NS_SASL = 'urn:ietf:params:xml:ns:xmpp-sasl' // RFC 6120 §6
+export const NS_SASL_CB = 'urn:xmpp:sasl-cb:0' // XEP-0440
 export const NS_BIND = 'urn:ietf:params:xml:ns:xmpp-bind' // RFC 6120 §7
 export const NS_SESSION = 'urn:ietf:params:xml:ns:xmpp-session' // RFC 3921 §3, optional since RFC 6121
 export const NS_FRAMING = 'urn:ietf:params:xml:ns:xmpp-framing' // RFC 7395 §3.3

@@ -81,5 +81,7 @@ describe('slixmpp', () => {
       await run('/usr/bin/python3', [script, server.host, String(server.ports.c2s), jid, PASSWORD, server.caFile]),
       'slixmpp',
     )
+    // It binds to the connection where it is offered a -PLUS mechanism.
+    expect(server.log()).toMatch(/"sasl_succeeded".*"SCRAM-SHA-512-PLUS","account":"slixmpp@/)
   })
 })

@@ -12,7 +12,7 @@ import type { AccountView } from '../../server/module/api.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { Refusal, type Storage } from '../../server/storage/storage.ts'
-import type { Authenticator } from '../../server/stream/sasl.ts'
+import type { Authenticator } from '../../server/stream/mechanisms.ts'
 import { addonPath, bundleWorker } from './storage/bundle.ts'
 
 const ITERATIONS = 4_096
@@ -60,7 +60,7 @@ test('fit what modules and streams ask of them', () => {
   const view: AccountView = accounts
   const authenticator: Authenticator = accounts
   expect(view.exists('nobody@test')).toBe(false)
-  expect(authenticator.scram('sha256')).toBeDefined()
+  expect(authenticator.scram('sha256', { isPlusOffered: false, advertised: 'PLAIN' })).toBeDefined()
 })
 
 describe('accounts', () => {

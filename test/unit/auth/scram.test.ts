@@ -211,7 +211,7 @@ describe('client-final-messages that are refused', () => {
 
 describe('channel binding', () => {
   const data = Buffer.from('the channel')
-  const bindings = [{ type: 'tls-exporter', data }]
+  const bindings = [{ type: 'tls-exporter' as const, data }]
 
   async function login(header: string, channel: string, options: Partial<ScramOptions>): Promise<string> {
     const keys = await deriveKeys('sha256', 'pencil', SHA256.salt, 1)

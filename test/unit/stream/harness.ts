@@ -7,7 +7,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ConnectionOptions, type TLSSocket, connect as tlsConnect } from 'node:tls'
+import { type ConnectionOptions, TLSSocket, connect as tlsConnect } from 'node:tls'
 import { WebSocket } from 'ws'
 import { exportCa } from '../../../certs/ca.ts'
 import { ensureServerCertificate } from '../../../certs/issue.ts'
@@ -17,7 +17,7 @@ import { createLogger } from '../../../server/log.ts'
 import { type TlsMaterial, tlsContextOptions } from '../../../server/net/tls.ts'
 import { type C2s, type C2sOptions, type C2sPorts, createC2s } from '../../../server/session/c2s.ts'
 import type { Session } from '../../../server/session/session.ts'
-import type { Authenticator } from '../../../server/stream/sasl.ts'
+import type { Authenticator } from '../../../server/stream/mechanisms.ts'
 import type { Element } from '../../../server/xml/element.ts'
 
 export const DOMAIN = 'test'
@@ -30,8 +30,12 @@ export const silent = createLogger('silent')
 
 /** alice and bob, both with the password `pencil`. */
 export const authenticator: Authenticator = {
-  scram: (hash) =>
-    new ScramServer({ hash, keysOf: (name) => deriveKeys(hash, passwordOf(name), saltOf(name), ITERATIONS) }),
+  scram: (hash, channel) =>
+    new ScramServer({
+      ...channel,
+      hash,
+      keysOf: (name) => deriveKeys(hash, passwordOf(name), saltOf(name), ITERATIONS),
+    }),
   verifyPassword: async (local, password) => password === passwordOf(local),
 }
 
@@ -254,10 +258,12 @@ export async function connectTcp(port: number | undefined): Promise<TcpClient> {
 export async function connectTls(
   port: number | undefined,
   alpn: readonly string[] = ['xmpp-client'],
+  options: ConnectionOptions = {},
 ): Promise<TcpClient> {
   if (port === undefined) throw new Error('no such listener')
   const ALPNProtocols = [...alpn]
-  const socket = tlsConnect({ port, host: '127.0.0.1', servername: DOMAIN, ca: tlsMaterial().ca, ALPNProtocols })
+  const to = { port, host: '127.0.0.1', servername: DOMAIN, ca: tlsMaterial().ca, ALPNProtocols }
+  const socket = tlsConnect({ ...to, ...options })
   await new Promise<void>((resolve, reject) => {
     socket.once('secureConnect', resolve)
     socket.once('error', reject)
@@ -357,17 +363,39 @@ export async function bindWebSocket(server: TestC2s, user: string, resource?: st
   return client
 }
 
+/** The channel that a -PLUS mechanism is bound to, as the client sees it. */
+export interface ClientBinding {
+  readonly type: string
+  readonly data: Buffer
+}
+
+/** What a client's own end of the TLS connection gives. RFC 9266 §2, RFC 5929 §4.1 for an ECDSA-SHA-256 certificate. */
+export function clientBinding(socket: Socket, type: 'tls-exporter' | 'tls-server-end-point'): ClientBinding {
+  if (!(socket instanceof TLSSocket)) throw new Error('no TLS')
+  const data =
+    type === 'tls-exporter'
+      ? socket.exportKeyingMaterial(32, 'EXPORTER-Channel-Binding', Buffer.alloc(0))
+      : createHash('sha256').update(socket.getPeerCertificate().raw).digest()
+  return { type, data }
+}
+
 /** The client's side of SCRAM, written from RFC 5802 §3 alone. */
 export class ScramClient {
   readonly #hash: string
   readonly #bare: string
   readonly #header: string
+  readonly #channel: Buffer
   #serverSignature = ''
+  /** The server's first message, as it came. */
+  serverFirst = ''
 
-  constructor(mechanism: string, user: string, authzid = '') {
-    this.#hash = mechanism.replace('SCRAM-SHA-', 'sha')
+  /** @param binding  for -PLUS; a flag `y` or `n` otherwise. RFC 5802 §6 */
+  constructor(mechanism: string, user: string, authzid = '', binding: ClientBinding | 'y' | 'n' = 'n') {
+    this.#hash = mechanism.replace('SCRAM-SHA-', 'sha').replace('-PLUS', '')
     this.#bare = `n=${user},r=${randomBytes(18).toString('base64')}`
-    this.#header = `n,${authzid && `a=${authzid}`},`
+    const flag = typeof binding === 'string' ? binding : `p=${binding.type}`
+    this.#header = `${flag},${authzid && `a=${authzid}`},`
+    this.#channel = typeof binding === 'string' ? Buffer.alloc(0) : binding.data
   }
 
   first(): string {
@@ -376,13 +404,15 @@ export class ScramClient {
 
   final(challenge: string, password = PASSWORD): string {
     const serverFirst = Buffer.from(challenge, 'base64').toString()
+    this.serverFirst = serverFirst
     const values = new Map(serverFirst.split(',').map((part) => [part.slice(0, 1), part.slice(2)]))
     const salt = Buffer.from(values.get('s') ?? '', 'base64')
     const size = createHash(this.#hash).digest().length
     const salted = pbkdf2Sync(password, salt, Number(values.get('i')), size, this.#hash)
     const clientKey = this.#hmac(salted, 'Client Key')
     const storedKey = createHash(this.#hash).update(clientKey).digest()
-    const withoutProof = `c=${base64(this.#header)},r=${values.get('r')}`
+    const channel = Buffer.concat([Buffer.from(this.#header), this.#channel]).toString('base64')
+    const withoutProof = `c=${channel},r=${values.get('r')}`
     const message = `${this.#bare},${serverFirst},${withoutProof}`
     const signature = this.#hmac(storedKey, message)
     const proof = Buffer.from(clientKey.map((byte, at) => byte ^ (signature[at] ?? 0)))

@@ -1,0 +1,205 @@
+/** SASL's mechanisms as a server runs them, whatever element carries their messages. RFC 4422, RFC 4616, RFC 5802. */
+
+import { isUtf8 } from 'node:buffer'
+import { advertisedTypes, type ChannelBinding } from '../auth/channel-binding.ts'
+import { SaslError } from '../stanza/errors.ts'
+import { type Jid, JidError, makeJid, tryParseJid } from '../stanza/jid.ts'
+
+export type ScramHash = 'sha1' | 'sha256' | 'sha512'
+
+/** What a SCRAM exchange must know of the stream it runs on. */
+export interface ScramChannel {
+  /** For a -PLUS mechanism: the bindings that this stream has. */
+  readonly bindings?: readonly ChannelBinding[]
+  /** -PLUS mechanisms were offered, so a client that could bind must not say that none was. RFC 5802 §6. */
+  readonly isPlusOffered: boolean
+  /** What was advertised, as XEP-0474 §5.1 writes it. */
+  readonly advertised: string
+}
+
+/** The server's side of one SCRAM exchange. Both methods throw SaslError. RFC 5802 §5. */
+export interface ScramExchange {
+  /** Takes client-first-message, gives server-first-message. */
+  first(clientFirst: string): Promise<string>
+  /** Takes client-final-message, gives server-final-message and who it was. */
+  final(clientFinal: string): { readonly serverFinal: string; readonly username: string; readonly authzid?: string }
+}
+
+/** Who may log in: all that the stream needs to know of accounts. */
+export interface Authenticator {
+  scram(hash: ScramHash, channel: ScramChannel): ScramExchange
+  /** @param local  a prepared localpart; false for a wrong password and for no such account alike */
+  verifyPassword(local: string, password: string): Promise<boolean>
+}
+
+const SCRAM = {
+  'SCRAM-SHA-512-PLUS': { hash: 'sha512', isPlus: true },
+  'SCRAM-SHA-256-PLUS': { hash: 'sha256', isPlus: true },
+  'SCRAM-SHA-1-PLUS': { hash: 'sha1', isPlus: true },
+  'SCRAM-SHA-512': { hash: 'sha512', isPlus: false },
+  'SCRAM-SHA-256': { hash: 'sha256', isPlus: false },
+  'SCRAM-SHA-1': { hash: 'sha1', isPlus: false },
+} as const satisfies Record<string, { readonly hash: ScramHash; readonly isPlus: boolean }>
+type ScramName = keyof typeof SCRAM
+const isScram = (name: Mechanism): name is ScramName => name in SCRAM
+const isPlus = (name: Mechanism): boolean => isScram(name) && SCRAM[name].isPlus
+
+export type Mechanism = ScramName | 'PLAIN'
+
+/** Strongest first. RFC 6120 §6.3.3. */
+export const DEFAULT_MECHANISMS: readonly Mechanism[] = [
+  'SCRAM-SHA-512-PLUS',
+  'SCRAM-SHA-256-PLUS',
+  'SCRAM-SHA-1-PLUS',
+  'SCRAM-SHA-512',
+  'SCRAM-SHA-256',
+  'SCRAM-SHA-1',
+  'PLAIN',
+]
+
+/** What a stream offers to log in with, fixed when it is advertised. */
+export interface Offer {
+  readonly mechanisms: readonly Mechanism[]
+  /** What this stream can be bound to. */
+  readonly bindings: readonly ChannelBinding[]
+  /** Advertised when a -PLUS mechanism is, and never without: XEP-0440 §3 rules 4 and 5. */
+  readonly bindingTypes: readonly string[]
+  /** TLS is in force. */
+  readonly isSecure: boolean
+}
+
+/**
+ * What may be offered out of what the listener allows: PLAIN under TLS alone (RFC 6120 §13.8.3), -PLUS where the
+ * connection has something to bind to.
+ */
+export function makeOffer(
+  allowed: readonly Mechanism[],
+  isSecure: boolean,
+  bindings: readonly ChannelBinding[],
+): Offer {
+  const types = advertisedTypes(bindings)
+  const mechanisms = allowed.filter((name) => (name === 'PLAIN' ? isSecure : !isPlus(name) || types.length > 0))
+  return { mechanisms, bindings, bindingTypes: mechanisms.some(isPlus) ? types : [], isSecure }
+}
+
+/** The string that both sides hash. XEP-0474 §5.1. */
+function advertisedText({ mechanisms, bindingTypes }: Offer): string {
+  const lists = bindingTypes.length === 0 ? [mechanisms] : [mechanisms, bindingTypes]
+  return lists.map((list) => [...list].sort().join('\x1e')).join('\x1f')
+}
+
+export type SaslStep =
+  | { readonly kind: 'challenge'; readonly data: string }
+  | { readonly kind: 'success'; readonly data: string | undefined; readonly account: Jid }
+
+type Step = (message: string) => SaslStep | Promise<SaslStep>
+
+export interface LoginOptions {
+  readonly authenticator: Authenticator
+  readonly offer: Offer
+  readonly domain: string
+}
+
+/** The attempts of one stream, one at a time; holds the exchange that is under way. Its methods throw SaslError. */
+export class Login {
+  readonly #options: LoginOptions
+  #next: Step | undefined
+  /** Of the attempt under way, for the log. */
+  mechanism = ''
+
+  constructor(options: LoginOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Starts an attempt, in place of one under way.
+   * @param initial  base64; undefined: the client waits for a challenge
+   */
+  async begin(name: string, initial: string | undefined): Promise<SaslStep> {
+    this.#next = undefined
+    const { mechanisms, isSecure } = this.#options.offer
+    const mechanism = mechanisms.find((each) => each === name)
+    this.mechanism = mechanism ?? '' // the peer's text stays out of the log
+    if (!mechanism) throw new SaslError(name === 'PLAIN' && !isSecure ? 'encryption-required' : 'invalid-mechanism')
+    const step = isScram(mechanism) ? this.#scram(mechanism) : (message: string) => this.#plain(message)
+    // All mechanisms here begin with the client.
+    if (initial === undefined) {
+      this.#next = step
+      return { kind: 'challenge', data: '' }
+    }
+    return await step(decode(initial))
+  }
+
+  /** @param message  base64 */
+  async respond(message: string): Promise<SaslStep> {
+    const step = this.#next
+    this.#next = undefined
+    if (!step) throw new SaslError('malformed-request', 'no exchange is under way')
+    return await step(decode(message))
+  }
+
+  abort(): void {
+    this.#next = undefined
+  }
+
+  #scram(name: ScramName): Step {
+    const { authenticator, offer } = this.#options
+    const { hash, isPlus: needsBinding } = SCRAM[name]
+    const exchange = authenticator.scram(hash, {
+      ...(needsBinding ? { bindings: offer.bindings } : {}),
+      isPlusOffered: offer.bindingTypes.length > 0,
+      advertised: advertisedText(offer),
+    })
+    return async (clientFirst) => {
+      const serverFirst = await exchange.first(clientFirst)
+      this.#next = (clientFinal) => {
+        const { serverFinal, username, authzid } = exchange.final(clientFinal)
+        return { kind: 'success', data: serverFinal, account: this.#account(username, authzid) }
+      }
+      return { kind: 'challenge', data: serverFirst }
+    }
+  }
+
+  /** `[authzid] NUL authcid NUL passwd`. RFC 4616 §2. */
+  async #plain(message: string): Promise<SaslStep> {
+    const [authzid, authcid, password, ...more] = message.split('\0')
+    if (!authcid || !password || more.length > 0) throw new SaslError('malformed-request')
+    const account = this.#account(authcid, undefined)
+    if (!(await this.#options.authenticator.verifyPassword(account.local, password))) {
+      throw new SaslError('not-authorized')
+    }
+    // Only who has logged in learns that another identity is refused.
+    return { kind: 'success', data: undefined, account: this.#account(authcid, authzid) }
+  }
+
+  /** @throws SaslError not-authorized, invalid-authzid. RFC 6120 §6.3.7, §6.3.8. */
+  #account(username: string, authzid: string | undefined): Jid {
+    const account = localAccount(username, this.#options.domain)
+    if (authzid) {
+      const asked = tryParseJid(authzid)
+      // Nobody acts for another; the identity is a bare JID.
+      if (!asked || asked.full !== account.bare) throw new SaslError('invalid-authzid')
+    }
+    return account
+  }
+}
+
+function localAccount(username: string, domain: string): Jid {
+  try {
+    if (username === '') throw new SaslError('not-authorized')
+    return makeJid(username, domain)
+  } catch (error) {
+    if (!(error instanceof JidError)) throw error
+    // A name that cannot exist is answered like one that does not. RFC 6120 §6.5.10.
+    throw new SaslError('not-authorized', '', { cause: error })
+  }
+}
+
+/** @throws SaslError incorrect-encoding, malformed-request */
+function decode(base64: string): string {
+  const bytes = Buffer.from(base64, 'base64')
+  // Node skips what is not base64; RFC 6120 §6.3.5 wants it exact, padding and its zero bits too.
+  if (bytes.toString('base64') !== base64) throw new SaslError('incorrect-encoding')
+  if (!isUtf8(bytes)) throw new SaslError('malformed-request', 'not UTF-8')
+  return bytes.toString('utf8')
+}
