@@ -3,6 +3,7 @@
 import type { Module } from '../server/module/api.ts'
 import { caps } from './caps.ts'
 import { disco } from './disco.ts'
+import { hostmeta } from './hostmeta.ts'
 import { ping } from './ping.ts'
 import { pubsub } from './pubsub/index.ts'
 import { repository } from './repository/index.ts'
@@ -10,4 +11,4 @@ import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
 import { version } from './version.ts'
 
-export const modules: readonly Module[] = [disco, caps, ping, version, time, pubsub, repository, sacm]
+export const modules: readonly Module[] = [disco, caps, hostmeta, ping, version, time, pubsub, repository, sacm]

@@ -48,6 +48,10 @@ const OPTIONS = {
   'c2s.port': option(port(5222), 'STARTTLS port; 0 takes a free one'),
   'tls.port': option(port(5223), 'direct TLS port (XEP-0368); 0 takes a free one'),
   'https.port': option(port(5443), 'HTTPS port with the WebSocket; 0 takes a free one'),
+  'https.publicUrl': option(
+    z.union([z.literal(''), z.url({ protocol: /^https$/ })]).default(''),
+    'address under which clients reach the HTTPS port, where another name or a proxy stands before it; empty: https://DOMAIN:PORT',
+  ),
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
     list(MECHANISMS, MECHANISMS),

@@ -71,7 +71,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
     const adminPassword = await ensureAdmin(accounts, dataDir)
     const tls = readTls(dataDir, domain, log)
-    const https = createHttps(tls)
+    const https = createHttps({ tls, domain, publicUrl: config['https.publicUrl'], log: log.child('http') })
     closers.push(() => https.close())
 
     // Sessions hand stanzas up to the router, which is made after them: the road is connected before anyone listens.
@@ -135,6 +135,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       log: log.child('module'),
       config: config.modules,
     })
+      http: https.routes,
     host.load(modules)
     closers.push(() => host.close())
     closers.push(

@@ -1,65 +1,100 @@
-/** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decision 7. */
+/** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decisions 7 and 18. */
 
 import { createServer, type Server } from 'node:https'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Logger } from '../log.ts'
 import { type TlsMaterial, tlsContextOptions } from '../net/tls.ts'
+import { type HttpRoutes, RouteTable } from './routes.ts'
 
 /** The WebSocket's address on the HTTPS port. RFC 7395 leaves the path to the deployment; this one is customary. */
 export const WEBSOCKET_PATH = '/xmpp-websocket'
 
 const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
+/** For a request with its whole body: a large file over a slow line. */
+const REQUEST_TIMEOUT_MS = 300_000
+const HTTPS_DEFAULT_PORT = 443
+const MAX_PARAMETER = 1024
+
+export interface HttpsOptions {
+  readonly tls: TlsMaterial
+  readonly domain: string
+  /** Under which clients reach this server, when it is not `https://<domain>:<port>`. */
+  readonly publicUrl: string
+  readonly log: Logger
+}
 
 export interface HttpsServer {
   readonly server: Server
+  /** For modules, until `listen`. */
+  readonly routes: HttpRoutes
   /** @returns the port it listens on */
   listen(host: string, port: number): Promise<number>
   reload(tls: TlsMaterial): void
   close(): Promise<void>
 }
 
-export function createHttps(tls: TlsMaterial): HttpsServer {
-  const server = createServer(
-    {
-      ...tlsContextOptions(tls),
-      ALPNProtocols: ['http/1.1'],
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+export function createHttps({ tls, domain, publicUrl, log }: HttpsOptions): HttpsServer {
+  const app: FastifyInstance<Server> = fastify({
+    logger: false,
+    routerOptions: { maxParamLength: MAX_PARAMETER },
+    // A path that cannot be decoded; what was asked for is not echoed.
+    frameworkErrors: (_error, _request, reply) => {
+      reply.hijack()
+      reply.raw.writeHead(400, { connection: 'close' }).end()
     },
-    (request, response) => {
-      // Everything else of HTTP comes with the modules that serve it; what is asked for is not echoed.
-      request.resume()
-      const isWebSocket = request.url?.split('?', 1)[0] === WEBSOCKET_PATH
-      response
-        .writeHead(isWebSocket ? 426 : 404, {
-          'content-type': 'text/plain; charset=utf-8',
-          ...(isWebSocket ? { upgrade: 'websocket' } : {}),
-        })
-        .end(
-          isWebSocket
-            ? 'This is an XMPP WebSocket (RFC 7395): connect with subprotocol xmpp.\n'
-            : `Nothing here. XMPP over WebSocket is at ${WEBSOCKET_PATH}.\n`,
-        )
-    },
-  )
+    serverFactory: (handler) =>
+      createServer(
+        {
+          ...tlsContextOptions(tls),
+          ALPNProtocols: ['http/1.1'],
+          headersTimeout: HEADERS_TIMEOUT_MS,
+          requestTimeout: REQUEST_TIMEOUT_MS,
+        },
+        handler,
+      ),
+  })
+  const { server } = app
   // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   server.on('clientError', (_error, socket) => socket.destroy())
+
+  const table = new RouteTable(app, log)
+  let port = HTTPS_DEFAULT_PORT
+  const routes: HttpRoutes = {
+    route: (method, path, options, handler) => table.add(method, path, options, handler),
+    url: (path) => new URL(path, publicUrl === '' ? `https://${domain}:${port}` : publicUrl),
+  }
+  routes.route('GET', WEBSOCKET_PATH, { auth: 'anyone', maxBytes: 0, cors: false }, () => ({
+    status: 426,
+    headers: { upgrade: 'websocket', 'content-type': 'text/plain; charset=utf-8' },
+    body: 'This is an XMPP WebSocket (RFC 7395): connect with subprotocol xmpp.\n',
+  }))
   return {
     server,
-    listen: (host, port) =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject)
-        server.listen(port, host, () => {
-          server.off('error', reject)
-          const address = server.address()
-          resolve(typeof address === 'object' && address ? address.port : port)
-        })
-      }),
+    routes,
+    listen: async (host, wanted) => {
+      await app.ready()
+      port = await listen(server, host, wanted)
+      return port
+    },
     reload: (next) => server.setSecureContext(tlsContextOptions(next)),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
+    close: async () => {
+      const closed = Promise.withResolvers<void>()
+      server.close(() => closed.resolve())
+      server.closeAllConnections()
+      await closed.promise
+      await app.close()
+    },
   }
+}
+
+function listen(server: Server, host: string, wanted: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(wanted, host, () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address ? address.port : wanted)
+    })
+  })
 }

@@ -5,6 +5,7 @@
 
 import type { Grant, Role } from '../auth/roles.ts'
 import type { Logger } from '../log.ts'
+import type { HttpRoutes } from '../http/routes.ts'
 import type { StreamError } from '../stanza/errors.ts'
 import type { DataForm } from '../stanza/forms.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -14,6 +15,7 @@ import type { Element, QName } from '../xml/element.ts'
 
 export { type Grant, ROLES, type Role } from '../auth/roles.ts'
 export type { Logger } from '../log.ts'
+export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
 export { call, Refusal, StorageUnavailable } from '../storage/storage.ts'
 
@@ -33,6 +35,13 @@ export interface ConfigSchema<C> {
 }
 
 export interface Module<C = unknown> {
+/** An option that is a list: an array in `sacm.toml`, values between commas in the environment and in flags. */
+export function commaList<T extends z.ZodType<string>>(item: T) {
+  const split = (value: unknown): unknown =>
+    typeof value === 'string' ? value.split(',').flatMap((part) => part.trim() || []) : value
+  return z.preprocess(split, z.array(item).readonly())
+}
+
   /** Also its file or folder name, and its table in `sacm.toml`. */
   readonly name: string
   readonly specs: readonly SpecRef[]
@@ -255,3 +264,5 @@ export interface ModuleContext<C = unknown> {
   starting(task: () => Promise<void>): void
   every(intervalMs: number, task: (signal: AbortSignal) => Promise<void>): void
 }
+  /** Routes on the HTTPS port; added in `setup`. */
+  readonly http: HttpRoutes

@@ -1,5 +1,6 @@
 /** Loads modules in their order, gives each the context it may touch, and undoes what they registered. */
 
+import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
 import { describeError, type HookTable } from '../route/hooks.ts'
 import type { Router } from '../route/router.ts'
@@ -25,6 +26,7 @@ export interface HostParts {
   readonly storage: Storage
   readonly accounts: AccountView
   readonly sessions: SessionView
+  readonly http: HttpRoutes
   readonly profiles: ReadonlySet<string>
   readonly clock: Clock
   readonly log: Logger
