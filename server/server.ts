@@ -130,12 +130,12 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       storage,
       accounts,
       sessions,
+      http: https.routes,
       profiles: new Set(config.profile),
       clock,
       log: log.child('module'),
       config: config.modules,
     })
-      http: https.routes,
     host.load(modules)
     closers.push(() => host.close())
     closers.push(

@@ -4,8 +4,8 @@
  */
 
 import type { Grant, Role } from '../auth/roles.ts'
-import type { Logger } from '../log.ts'
 import type { HttpRoutes } from '../http/routes.ts'
+import type { Logger } from '../log.ts'
 import type { StreamError } from '../stanza/errors.ts'
 import type { DataForm } from '../stanza/forms.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -14,8 +14,8 @@ import type { Storage } from '../storage/storage.ts'
 import type { Element, QName } from '../xml/element.ts'
 
 export { type Grant, ROLES, type Role } from '../auth/roles.ts'
-export type { Logger } from '../log.ts'
 export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
+export type { Logger } from '../log.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
 export { call, Refusal, StorageUnavailable } from '../storage/storage.ts'
 
@@ -34,7 +34,6 @@ export interface ConfigSchema<C> {
   parse(value: unknown): C
 }
 
-export interface Module<C = unknown> {
 /** An option that is a list: an array in `sacm.toml`, values between commas in the environment and in flags. */
 export function commaList<T extends z.ZodType<string>>(item: T) {
   const split = (value: unknown): unknown =>
@@ -42,6 +41,7 @@ export function commaList<T extends z.ZodType<string>>(item: T) {
   return z.preprocess(split, z.array(item).readonly())
 }
 
+export interface Module<C = unknown> {
   /** Also its file or folder name, and its table in `sacm.toml`. */
   readonly name: string
   readonly specs: readonly SpecRef[]
@@ -252,6 +252,8 @@ export interface ModuleContext<C = unknown> {
   readonly storage: Storage
   readonly accounts: AccountView
   readonly sessions: SessionView
+  /** Routes on the HTTPS port; added in `setup`. */
+  readonly http: HttpRoutes
   /** Profiles in force: `arch`, `grid`, `poc`. */
   readonly profiles: ReadonlySet<string>
   endpoint(at: 'server' | 'account' | `service:${string}`): Endpoint
@@ -264,5 +266,3 @@ export interface ModuleContext<C = unknown> {
   starting(task: () => Promise<void>): void
   every(intervalMs: number, task: (signal: AbortSignal) => Promise<void>): void
 }
-  /** Routes on the HTTPS port; added in `setup`. */
-  readonly http: HttpRoutes
