@@ -3,6 +3,7 @@
  * `xml.ts`, act in `service.ts`, decide in `rules.ts`, write in `store.ts`, register in `index.ts`.
  */
 
+import { z } from 'zod'
 import type { Grant, Role } from '../auth/roles.ts'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
