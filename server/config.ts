@@ -103,6 +103,21 @@ const OPTIONS = {
     'stanzas of one session waiting their turn before its socket is paused',
     'stanzas',
   ),
+  'limits.unackedStanzas': option(
+    integer(5_000, 10, 1_000_000),
+    'stanzas that a client with stream management (XEP-0198) may leave unacknowledged; more: policy-violation',
+    'stanzas',
+  ),
+  'limits.unackedBytes': option(
+    integer(8_388_608, 65_536, 1_073_741_824),
+    'their size; more: policy-violation',
+    'bytes',
+  ),
+  'timeouts.resumeSeconds': option(
+    integer(300, 0, 86_400),
+    'how long a session whose connection broke waits for its client to resume it (XEP-0198); 0: not at all',
+    'seconds',
+  ),
   'timeouts.authSeconds': option(
     integer(30, 1, 600),
     'from connection to bound resource; later: connection-timeout',

@@ -93,6 +93,8 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
         anonymousBytes: config['limits.preAuthStanzaBytes'],
         maxOutputBytes: config['limits.outputBytes'],
         queuedStanzas: config['limits.sessionQueue'],
+        unackedStanzas: config['limits.unackedStanzas'],
+        unackedBytes: config['limits.unackedBytes'],
         maxConnections: config['limits.connections'],
         resourcesPerAccount: config['limits.resources'],
         loginAttempts: config['limits.saslAttempts'],
@@ -101,6 +103,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
         authMs: config['timeouts.authSeconds'] * 1000,
         closeMs: config['timeouts.closeSeconds'] * 1000,
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
+        resumeMs: config['timeouts.resumeSeconds'] * 1000,
       },
       extraFeatures: (stage) => [
         streamLimits(config[stage === 'bind' ? 'limits.stanzaBytes' : 'limits.preAuthStanzaBytes']),
@@ -110,6 +113,8 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
         hooks.emit('session.bound', { session })
       },
       onStanza: (session, stanza) => router.receive(session, stanza),
+      settled: (session) => router.settled(session),
+      onUndelivered: (gone, stanzas) => router.undelivered(gone, stanzas),
       onClosed: (session) => {
         presence.ended(session)
         hooks.emit('session.closed', { session })

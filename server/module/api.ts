@@ -72,6 +72,8 @@ export interface SessionHandle {
   readonly id: string
   readonly transport: 'tcp' | 'websocket'
   readonly remoteAddress: string
+  /** UTC milliseconds; a resumed session was bound when it began. */
+  readonly boundAt: number
   /** Its last broadcast presence; undefined while unavailable. RFC 6121 §4.2. */
   readonly presence: Element | undefined
   readonly priority: number

@@ -13,6 +13,7 @@ import { describeError, type HookTable } from './hooks.ts'
 import { deliverMessage } from './messages.ts'
 import { PendingIqs } from './pending.ts'
 import type { PresenceRouter } from './presence.ts'
+import { type GoneSession, toRouteAgain, type Undelivered } from './undelivered.ts'
 
 export interface RouterParts {
   readonly domain: string
@@ -77,10 +78,28 @@ export class Router {
   receive(session: SessionHandle, stanza: Element): void | Promise<void> {
     // A read sees the session's own writes: it waits until the last one submitted is committed.
     if (stanza.getName() === 'iq' && attr(stanza, 'type') === 'get') {
-      const settled = this.#parts.storage.settled(this.#lastWrite.get(session) ?? 0)
+      const settled = this.settled(session)
       if (settled) return settled.then(() => this.#receiveNow(session, stanza))
     }
     this.#receiveNow(session, stanza)
+  }
+
+  /** All that the session's stanzas have written is committed; undefined: it is already. */
+  settled(session: SessionHandle): Promise<void> | undefined {
+    return this.#parts.storage.settled(this.#lastWrite.get(session) ?? 0)
+  }
+
+  /** Routes again what the client of a session that is gone never acknowledged. XEP-0198 §4. */
+  undelivered(gone: GoneSession, stanzas: readonly Undelivered[]): void {
+    for (const each of stanzas) {
+      const again = toRouteAgain(gone, each, this.#parts)
+      if (!again) continue
+      try {
+        this.#route({ ...again, session: undefined })
+      } catch (error) {
+        this.#fail(again.stanza, error)
+      }
+    }
   }
 
   #receiveNow(session: SessionHandle, stanza: Element): void {

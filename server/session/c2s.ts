@@ -12,7 +12,9 @@ import type { StreamContext, StreamHandle } from '../stream/context.ts'
 import type { FeatureOptions } from '../stream/features.ts'
 import { type Authenticator, DEFAULT_MECHANISMS, type Mechanism } from '../stream/mechanisms.ts'
 import { Stream } from '../stream/stream.ts'
+import { NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
+import { StreamManagement } from './management.ts'
 import { SessionRegistry } from './registry.ts'
 import { Session, type SessionEvents } from './session.ts'
 
@@ -27,6 +29,9 @@ export interface C2sLimits {
   readonly maxOutputBytes: number
   /** Stanzas of one session that wait for the one being handled. */
   readonly queuedStanzas: number
+  /** What one client may leave unacknowledged, in stanzas and in UTF-16 units. XEP-0198. */
+  readonly unackedStanzas: number
+  readonly unackedBytes: number
   /** TCP connections per listener. */
   readonly maxConnections: number
   /** Bound at a time by one account. */
@@ -41,6 +46,8 @@ export const DEFAULT_C2S_LIMITS: C2sLimits = {
   xml: DEFAULT_LIMITS,
   maxOutputBytes: 8_388_608,
   queuedStanzas: 64,
+  unackedStanzas: 5_000,
+  unackedBytes: 8_388_608,
   maxConnections: 20_000,
   resourcesPerAccount: 20,
   loginAttempts: 4,
@@ -53,9 +60,16 @@ export interface C2sTimeouts {
   readonly closeMs: number
   /** That a client may leave output unread. */
   readonly slowReaderMs: number
+  /** That a session waits for a client whose connection broke; 0: not at all. XEP-0198 §5. */
+  readonly resumeMs: number
 }
 
-export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = { authMs: 30_000, closeMs: 5_000, slowReaderMs: 30_000 }
+export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
+  authMs: 30_000,
+  closeMs: 5_000,
+  slowReaderMs: 30_000,
+  resumeMs: 300_000,
+}
 
 export interface C2sListenerOptions {
   readonly port: number
@@ -101,6 +115,8 @@ export class C2s {
   readonly #limits: C2sLimits
   readonly #timeouts: C2sTimeouts
   readonly #tls: TlsAcceptor
+  readonly #management: StreamManagement
+  readonly #nonzas: StreamContext['nonzas']
   readonly #turn = new FlushTurn()
   readonly #streams = new Set<StreamHandle>()
   readonly #tcp: TcpListener[] = []
@@ -115,6 +131,8 @@ export class C2s {
     this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
     this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
+    this.#management = new StreamManagement(this.#timeouts.resumeMs, options.log)
+    this.#nonzas = new Map([[NS_SM, this.#management]])
   }
 
   /**
@@ -164,6 +182,7 @@ export class C2s {
     this.#websocket?.close()
     this.#websocket = undefined
     for (const stream of [...this.#streams]) stream.fail(reason)
+    for (const session of [...this.registry.all()]) if (session.isLost) session.end()
     await this.#allGone()
     await Promise.all(listeners)
   }
@@ -206,7 +225,9 @@ export class C2s {
       security,
       mechanisms,
       authenticator: accounts,
-      extraFeatures: extraFeatures ?? (() => []),
+      extraFeatures: (stage) =>
+        [this.#management.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter((each) => each !== undefined),
+      nonzas: this.#nonzas,
       limits: {
         anonymous: { ...this.#limits.xml, maxStanzaBytes: this.#limits.anonymousBytes },
         authenticated: { ...this.#limits.xml, maxStanzaBytes: this.#limits.stanzaBytes },
@@ -232,7 +253,10 @@ export class C2s {
       stream,
       events: this.#options,
       limits: { ...this.#limits, ...this.#timeouts },
-      remove: (ended) => this.registry.remove(ended),
+      remove: (ended) => {
+        this.registry.remove(ended)
+        this.#management.forget(ended)
+      },
       log: this.#options.log,
     })
     this.registry.add(session)

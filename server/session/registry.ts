@@ -67,9 +67,12 @@ export class SessionRegistry {
     if (holder) {
       holder.close(new StreamError('conflict', 'this resource was bound by another connection'))
       // A session whose client has said goodbye is only working off what it left; it makes room all the same.
-      holder.onEnded()
+      holder.end()
     } else if (this.of(account.bare).length >= this.#maxResources) {
-      throw new StanzaError('wait', 'resource-constraint', `at most ${this.#maxResources} resources`)
+      // One whose client has vanished makes room for one that is there.
+      const lost = this.of(account.bare).find((session) => session.isLost)
+      if (!lost) throw new StanzaError('wait', 'resource-constraint', `at most ${this.#maxResources} resources`)
+      lost.end()
     }
     return fullJid
   }

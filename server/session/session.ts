@@ -3,15 +3,22 @@
  *
  * Order: `onStanza` that returns nothing is done, and the next stanza follows in the same turn. While a promise is
  * pending, later stanzas of this session wait in a bounded queue; when it is full, the socket is not read.
+ *
+ *   bound ──▶ ended              its stream was closed by either side, or lost
+ *   bound ──▶ lost ──▶ bound     XEP-0198: its stream was lost; it keeps its place and presence and what is sent to it,
+ *               └────▶ ended     until the client resumes it on another stream, or the time for that is over
  */
 
 import type { Logger } from '../log.ts'
 import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
-import { HOLD_QUEUE, type StreamHandle, type StreamUser } from '../stream/context.ts'
+import { HOLD_QUEUE, type StreamEnd, type StreamHandle, type StreamUser } from '../stream/context.ts'
+import { negotiated } from '../stream/negotiated.ts'
 import { attr, type Element } from '../xml/element.ts'
 import { serialize } from '../xml/serialize.ts'
+import { Acknowledgements, type Resumption } from './acknowledgements.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
+import type { KeptStanza } from './unacked.ts'
 
 /** A stanza already written out, without xmlns for jabber:client: the module contract's RawStanza. */
 export interface WrittenStanza {
@@ -24,13 +31,27 @@ export interface SessionEvents {
   onBound(session: Session): void
   /** A stanza with its `from` stamped. A promise holds this session's next stanza back; it must not reject. */
   onStanza(session: Session, stanza: Element): void | Promise<void>
+  /** What this session's stanzas so far have written is on disk; undefined: it is already. */
+  settled?(session: Session): Promise<void> | undefined
   /** The session has left the registry. */
   onClosed(session: Session): void
+  /** It has ended, and its client never acknowledged these. XEP-0198 §4. */
+  onUndelivered?(session: Gone, stanzas: readonly KeptStanza[]): void
+}
+
+/** A session that has ended, as it was. */
+export interface Gone {
+  readonly fullJid: Jid
+  readonly bareJid: string
+  readonly priority: number
 }
 
 export interface SessionLimits extends OutboxLimits {
   /** Stanzas that wait for the one being handled, before the socket is no longer read. */
   readonly queuedStanzas: number
+  /** Stanzas that a client may leave unacknowledged, and their size in UTF-16 units; more end the session. */
+  readonly unackedStanzas: number
+  readonly unackedBytes: number
 }
 
 export interface SessionOptions {
@@ -48,15 +69,23 @@ export class Session implements StreamUser {
   readonly id: string
   readonly fullJid: Jid
   readonly bareJid: string
-  readonly transport: 'tcp' | 'websocket'
-  readonly remoteAddress: string
+  /** UTC milliseconds. */
+  readonly boundAt = Date.now()
   readonly #options: SessionOptions
-  readonly #stream: StreamHandle
-  readonly #outbox: Outbox
+  /** The one in use, or the last one that was. */
+  #stream: StreamHandle
+  #outbox: Outbox
+  #acks: Acknowledgements | undefined
+  /** Runs while the session is without a stream. */
+  #lostTimer: NodeJS.Timeout | undefined
+  #hasStarted = false
   #presence: Element | undefined
   #priority = 0
   #isBusy = false
-  #waiting: Element[] = []
+  /** Stanzas, and what must be done in their order. */
+  #waiting: (Element | (() => void))[] = []
+  /** The client has said goodbye. */
+  #isFinishing = false
   #finished: (() => void) | undefined
   #hasEnded = false
   /** Made when somebody asks: most sessions live without one. */
@@ -69,8 +98,14 @@ export class Session implements StreamUser {
     this.id = options.id
     this.fullJid = options.fullJid
     this.bareJid = options.fullJid.bare
-    this.transport = options.stream.kind
-    this.remoteAddress = options.stream.remoteAddress
+  }
+
+  get transport(): 'tcp' | 'websocket' {
+    return this.#stream.kind
+  }
+
+  get remoteAddress(): string {
+    return this.#stream.remoteAddress
   }
 
   /** Its last broadcast presence; undefined while unavailable. RFC 6121 §4.2. */
@@ -96,20 +131,122 @@ export class Session implements StreamUser {
     this.#priority = priority
   }
 
-  /** Queues a stanza; false when the session has ended. */
+  /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
     if (this.#hasEnded) return false
-    this.#outbox.push('xml' in stanza ? stanza.xml : serialize(stanza))
-    return !this.#hasEnded
+    this.#put('xml' in stanza ? stanza.xml : serialize(stanza))
+    // What is kept until it is acknowledged has been taken over, even if it was the last straw.
+    return this.#acks !== undefined || !this.#hasEnded
   }
 
   close(error: StreamError): void {
-    this.#stream.fail(error)
+    if (this.isLost) this.end()
+    else this.#stream.fail(error)
+  }
+
+  /** Ends it whatever its stream does. */
+  end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#waiting = []
+    clearTimeout(this.#lostTimer)
+    this.#outbox.close()
+    this.#acks?.detach()
+    const { remove, log, events } = this.#options
+    const gone: Gone = { fullJid: this.fullJid, bareJid: this.bareJid, priority: this.#priority }
+    remove(this)
+    log.info({ what: 'session_closed', session: this.id, jid: this.fullJid.full })
+    events.onClosed(this)
+    this.#abort?.abort()
+    const undelivered = this.#acks?.unacked.all() ?? []
+    // Later, so that they find the newer session when it was that which took this one's resource.
+    if (undelivered.length > 0) queueMicrotask(() => events.onUndelivered?.(gone, undelivered))
+  }
+
+  // --- for stream management ---
+
+  get isManaged(): boolean {
+    return this.#acks !== undefined
+  }
+
+  get resumption(): Resumption | undefined {
+    return this.#acks?.resumption
+  }
+
+  /** Stanzas of the client that count as handled. */
+  get received(): number {
+    return this.#acks?.received ?? 0
+  }
+
+  /** Not after its client has said goodbye. */
+  get mayResume(): boolean {
+    return !this.#hasEnded && !this.#isFinishing && this.resumption !== undefined
+  }
+
+  /** Without a stream: waiting for a client that may come back. */
+  get isLost(): boolean {
+    return this.#lostTimer !== undefined
+  }
+
+  /**
+   * Counts and keeps from here on. XEP-0198 §3.
+   * @param first  where both counters begin
+   */
+  manage(resumption: Resumption | undefined, first = 0): void {
+    this.#acks = new Acknowledgements(resumption, first)
+    this.#acks.attach((xml) => this.#stream.sendNonza(xml))
+  }
+
+  /** @throws StreamError when it is more than was sent */
+  acknowledge(h: number): void {
+    this.#acks?.acknowledge(h)
+  }
+
+  /** Tells how many stanzas have been handled, once those before this have been, and what they wrote is on disk. */
+  tellReceived(): void {
+    const [acks, stream] = [this.#acks, this.#stream]
+    if (!acks) return
+    const h = acks.received
+    this.#inOrder(() => {
+      const tell = () => {
+        if (stream === this.#stream) stream.sendNonza(acks.answer(h))
+      }
+      const settled = this.#options.events.settled?.(this)
+      if (settled)
+        settled.then(tell, () => {}) // storage that failed ends the server
+      else tell()
+    })
+  }
+
+  /**
+   * Goes on with another stream, from the first stanza that the client has not handled. What it had sent is kept: it
+   * counts as received, so its client will not send it again.
+   * @throws StreamError when `h` is more than was sent; nothing has changed then
+   */
+  resume(stream: StreamHandle, h: number): void {
+    this.#acks?.acknowledge(h)
+    clearTimeout(this.#lostTimer)
+    this.#lostTimer = undefined
+    const old = this.#stream
+    this.#outbox.close()
+    const { limits } = this.#options
+    // What is sent again must not count as unread: it was within its own bound.
+    const again = this.#acks?.unacked.bytes ?? 0
+    this.#outbox = new Outbox(stream, { ...limits, maxOutputBytes: limits.maxOutputBytes + again })
+    this.#stream = stream
+    this.#acks?.attach((xml) => stream.sendNonza(xml))
+    old.supersede(new StreamError('conflict', 'the session was resumed on another connection'))
+    if (this.#waiting.length >= limits.queuedStanzas) stream.hold(HOLD_QUEUE)
   }
 
   // --- for the stream ---
 
   start(): void {
+    if (this.#hasStarted) {
+      for (const { xml } of this.#acks?.unacked.all() ?? []) this.#transmit(xml)
+      return
+    }
+    this.#hasStarted = true
     this.#options.log.info({
       what: 'session_bound',
       session: this.id,
@@ -122,15 +259,16 @@ export class Session implements StreamUser {
 
   receive(stanza: Element): void {
     this.#stamp(stanza)
+    this.#acks?.onReceived()
     if (!this.#isBusy) {
       this.#run(stanza)
       return
     }
-    this.#waiting.push(stanza)
-    if (this.#waiting.length >= this.#options.limits.queuedStanzas) this.#stream.hold(HOLD_QUEUE)
+    this.#wait(stanza)
   }
 
   finish(done: () => void): void {
+    this.#isFinishing = true
     if (this.#isBusy) this.#finished = done
     else done()
   }
@@ -139,15 +277,42 @@ export class Session implements StreamUser {
     this.#outbox.onDrain()
   }
 
-  onEnded(): void {
+  onEnded(how: StreamEnd): void {
     if (this.#hasEnded) return
-    this.#hasEnded = true
-    this.#waiting = []
+    if (how === 'closed' || !this.mayResume || !this.resumption) {
+      this.end()
+      return
+    }
     this.#outbox.close()
-    this.#options.remove(this)
-    this.#options.log.info({ what: 'session_closed', session: this.id, jid: this.fullJid.full })
-    this.#options.events.onClosed(this)
-    this.#abort?.abort()
+    this.#acks?.detach()
+    this.#options.log.info({ what: 'session_lost', session: this.id, jid: this.fullJid.full })
+    this.#lostTimer = setTimeout(() => this.end(), this.resumption.maxMs)
+  }
+
+  #put(xml: string): void {
+    const { unackedStanzas, unackedBytes } = this.#options.limits
+    const unacked = this.#acks?.unacked
+    unacked?.push(xml)
+    if (!this.isLost) this.#transmit(xml)
+    if (unacked && (unacked.size > unackedStanzas || unacked.bytes > unackedBytes)) {
+      this.close(new StreamError('policy-violation', 'too many stanzas unacknowledged'))
+    }
+  }
+
+  #transmit(xml: string): void {
+    this.#outbox.push(xml)
+    this.#acks?.onSent()
+  }
+
+  /** Now, or after the stanzas that wait. */
+  #inOrder(act: () => void): void {
+    if (this.#isBusy) this.#wait(act)
+    else act()
+  }
+
+  #wait(what: Element | (() => void)): void {
+    this.#waiting.push(what)
+    if (this.#waiting.length >= this.#options.limits.queuedStanzas) this.#stream.hold(HOLD_QUEUE)
   }
 
   /**
@@ -167,6 +332,11 @@ export class Session implements StreamUser {
   }
 
   #run(stanza: Element): void {
+    const answer = negotiated(stanza)
+    if (answer) {
+      this.send(answer)
+      return
+    }
     let pending: void | Promise<void>
     try {
       pending = this.#options.events.onStanza(this, stanza)
@@ -188,9 +358,10 @@ export class Session implements StreamUser {
   #next(): void {
     this.#isBusy = false
     while (!this.#isBusy) {
-      const stanza = this.#waiting.shift()
-      if (!stanza) break
-      this.#run(stanza)
+      const next = this.#waiting.shift()
+      if (!next) break
+      if (typeof next === 'function') next()
+      else this.#run(next)
     }
     if (this.#waiting.length * 2 <= this.#options.limits.queuedStanzas) this.#stream.release(HOLD_QUEUE)
     // Releasing may have brought new stanzas.
@@ -205,7 +376,7 @@ export class Session implements StreamUser {
   #onDefect(error: unknown): void {
     const description = error instanceof Error ? error.stack : String(error)
     this.#options.log.error({ what: 'stanza_defect', session: this.id, error: description })
-    this.#stream.fail(new StreamError('internal-server-error', '', { cause: error }))
+    this.close(new StreamError('internal-server-error', '', { cause: error }))
   }
 }
 

@@ -5,7 +5,7 @@ import type { StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import type { ParserLimits } from '../xml/parser.ts'
-import type { FeatureOptions } from './features.ts'
+import type { FeatureOptions, Stage } from './features.ts'
 import type { Authenticator, Mechanism } from './mechanisms.ts'
 
 /** What all streams of one listener share. */
@@ -17,6 +17,8 @@ export interface StreamContext {
   readonly mechanisms: readonly Mechanism[]
   readonly authenticator: Authenticator
   readonly extraFeatures: FeatureOptions['extraFeatures']
+  /** Who takes first-level elements that are no stanzas, by their namespace. */
+  readonly nonzas: ReadonlyMap<string, Nonza>
   readonly limits: {
     /** Until login. */
     readonly anonymous: ParserLimits
@@ -40,9 +42,16 @@ export interface StreamContext {
   readonly log: Logger
 }
 
+/**
+ * How a stream ended for its session. `closed`: one side said so, and meant it. `lost`: the connection broke, or the
+ * client did not answer any more; a session may outlive that. XEP-0198 §6.
+ */
+export type StreamEnd = 'closed' | 'lost'
+
 /** What uses a bound stream: the session. */
 export interface StreamUser {
   readonly fullJid: Jid
+  /** The client knows that it is bound, or bound again. */
   start(): void
   /** @throws StreamError which closes the stream */
   receive(stanza: Element): void
@@ -50,8 +59,20 @@ export interface StreamUser {
   finish(done: () => void): void
   /** The stream took output. */
   onDrain(): void
-  /** The stream has ended, or will send nothing more. Called once. */
-  onEnded(): void
+  /** The stream has ended, or will send nothing more. Called once by each stream. */
+  onEnded(how: StreamEnd): void
+}
+
+/**
+ * Takes the first-level elements of one namespace that are no stanzas, at every stage of a stream: it is for the nonza
+ * to refuse what comes too early or too late.
+ */
+export interface Nonza {
+  /**
+   * @returns false: no such element; the stream ends with unsupported-stanza-type
+   * @throws StreamError which closes the stream
+   */
+  take(stream: NonzaStream, element: Element): boolean
 }
 
 /** The stream as its session sees it. */
@@ -64,13 +85,30 @@ export interface StreamHandle {
   readonly lang: string | undefined
   /** Sends a stanza, written without xmlns; nothing once the stream has ended. */
   send(xml: string): void
+  /** Sends a first-level element that is no stanza and declares its own namespace; nothing once the stream has ended. */
+  sendNonza(xml: string): void
   /** Stops taking input for one of the HOLD reasons. */
   hold(reason: number): void
   release(reason: number): void
   /** Closes the stream with an error; the first one only. RFC 6120 §4.9.1.1. */
   fail(error: StreamError): void
+  /** Fails, and its session is not told: it goes on with another stream. */
+  supersede(error: StreamError): void
   /** Ends the connection without a word. */
   destroy(): void
+}
+
+/** The stream as what takes nonzas sees it. */
+export interface NonzaStream extends StreamHandle {
+  readonly stage: Stage | 'bound'
+  /** Whose stream it is, once logged in. */
+  readonly account: Jid | undefined
+  /** The session, once bound. */
+  readonly user: StreamUser | undefined
+  /** Answers with a first-level element, at any stage. */
+  reply(element: Element): void
+  /** The stream is bound to a session that exists already, and starts it. */
+  adopt(user: StreamUser): void
 }
 
 /** Why input is held back; several reasons may hold at once. */

@@ -15,11 +15,10 @@ import { channelBindings } from '../auth/channel-binding.ts'
 import type { Transport, TransportHandler } from '../net/transport.ts'
 import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
-import { errorReply, resultReply } from '../stanza/stanza.ts'
 import { attr, childOf, type Element, el, isElement, textOf } from '../xml/element.ts'
-import { NS_BIND, NS_SASL, NS_SESSION, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
+import { NS_BIND, NS_SASL, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
-import { HOLD_LOGIN, type StreamContext, type StreamHandle, type StreamUser } from './context.ts'
+import { HOLD_LOGIN, type NonzaStream, type StreamContext, type StreamEnd, type StreamUser } from './context.ts'
 import { features, type Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
 import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
@@ -30,7 +29,7 @@ import { renderStep, takeSasl } from './sasl.ts'
 
 type State = 'handshake' | 'wait-open' | 'tls' | 'login' | 'bind' | 'bound' | 'closing' | 'closed'
 
-export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
+export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   readonly #context: StreamContext
   readonly #transport: Transport
   readonly #framing: Framing
@@ -81,6 +80,10 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
     if (this.#state === 'bound') this.#transport.write(this.#framing.stanza(xml))
   }
 
+  sendNonza(xml: string): void {
+    if (this.#state === 'bound') this.#transport.write(xml)
+  }
+
   hold(reason: number): void {
     if (this.#held === 0) {
       this.#reader.pause()
@@ -108,11 +111,43 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
     // RFC 6120 §4.9.1.2: an error during setup follows a header all the same.
     if (!this.#isHeaderSent) this.#sendHeader(undefined, true)
     this.#transport.write(this.#framing.error(error))
-    this.#close()
+    // RFC 6120 §4.9.3.4: a client that does not answer is as lost as one whose connection broke.
+    this.#close(error.condition === 'connection-timeout' ? 'lost' : 'closed')
+  }
+
+  supersede(error: StreamError): void {
+    this.#user = undefined
+    this.fail(error)
   }
 
   destroy(): void {
     this.#transport.destroy()
+  }
+
+  // --- for nonzas ---
+
+  get stage(): Stage | 'bound' {
+    const state = this.#state
+    return state === 'login' || state === 'bind' || state === 'bound' ? state : 'tls'
+  }
+
+  get account(): Jid | undefined {
+    return this.#account
+  }
+
+  get user(): StreamUser | undefined {
+    return this.#user
+  }
+
+  reply(element: Element): void {
+    this.#transport.write(serialize(element, ''))
+  }
+
+  adopt(user: StreamUser): void {
+    this.#user = user
+    this.#state = 'bound'
+    clearTimeout(this.#timer)
+    user.start()
   }
 
   // --- transport ---
@@ -136,7 +171,7 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
     this.#state = 'closed'
     if (!isFinishing) {
       clearTimeout(this.#timer)
-      this.#endUser()
+      this.#endUser('lost')
     }
     this.#context.onClosed(this)
   }
@@ -303,11 +338,8 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
       this.#reply(el('iq', { type: 'error', id }, user.toElement()))
       return
     }
-    this.#user = user
-    this.#state = 'bound'
-    clearTimeout(this.#timer)
     this.#reply(el('iq', { type: 'result', id }, el('bind', { xmlns: NS_BIND }, el('jid', {}, user.fullJid.full))))
-    user.start()
+    this.adopt(user)
   }
 
   #tryBind(account: Jid, id: string | undefined, resource: Element | undefined): StreamUser | StanzaError {
@@ -331,28 +363,13 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
       this.#refuse(element)
       return
     }
-    if (element.name === 'iq' && attr(element, 'type') === 'set' && attr(element, 'to') === undefined) {
-      const reply = this.#negotiated(element)
-      if (reply) {
-        this.#reply(reply)
-        return
-      }
-    }
     this.#user?.receive(element)
   }
 
-  /** Answers what belongs to the stream though it comes as a stanza; undefined: it does not. */
-  #negotiated(iq: Element): Element | undefined {
-    // COMPAT(clients of RFC 3921): a session exists since the resource was bound.
-    if (childOf(iq, 'session', NS_SESSION)) return resultReply(iq)
-    // RFC 6120 §7.1: one resource per stream.
-    if (childOf(iq, 'bind', NS_BIND)) return errorReply(iq, new StanzaError('cancel', 'not-allowed', 'already bound'))
-    return undefined
-  }
-
-  /** An element that this state does not take. @throws StreamError */
+  /** An element that this state does not take itself: a nonza, or the end of the stream. @throws StreamError */
   #refuse(element: Element): void {
     const ns = element.getNS() ?? ''
+    if (this.#context.nonzas.get(ns)?.take(this, element)) return
     if (ns === NS_STREAM && element.getName() === 'error') {
       const condition = element.getChildElements()[0]?.getName()
       this.#context.log.info({ what: 'peer_stream_error', stream: this.#id, condition: condition?.slice(0, 64) })
@@ -369,10 +386,10 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
   // --- closing ---
 
   /** Our closing tag; RFC 6120 §4.4. What uses the stream learns now that nothing more is sent. */
-  #close(): void {
+  #close(how: StreamEnd = 'closed'): void {
     if (this.#state === 'closed' || this.#state === 'closing') {
       clearTimeout(this.#timer)
-      this.#endUser()
+      this.#endUser(how)
       return
     }
     const { closeMs } = this.#context.timeouts
@@ -383,13 +400,13 @@ export class Stream implements StreamHandle, TransportHandler, ReaderEvents {
     // half of a connection to close: RFC 7395 §3.6 waits for <close/> first, unless nobody reads it.
     if (this.kind === 'tcp' || this.#isPeerClosed || this.#held !== 0) this.#transport.end(closeMs)
     else this.#setTimer(() => this.#transport.end(closeMs))
-    this.#endUser()
+    this.#endUser(how)
   }
 
-  #endUser(): void {
+  #endUser(how: StreamEnd): void {
     const user = this.#user
     this.#user = undefined
-    user?.onEnded()
+    user?.onEnded(how)
   }
 
   #onLoginTimeout(): void {

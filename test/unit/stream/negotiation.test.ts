@@ -192,9 +192,9 @@ describe('RFC 6120 §7  resource binding', () => {
   test('§7.1  a second resource on the same stream; RFC 3921 §3  the session of old clients', async () => {
     const client = await bindTls(server, 'alice', 'old')
     client.send("<iq type='set' id='s1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>")
-    await client.expect('<iq type="result" id="s1"/>')
+    await client.expect('<iq type="result" id="s1" to="alice@test/old"/>')
     client.send(bind('other'))
-    await client.expect(/<iq type="error" id="bind1"><error type="cancel"><not-allowed /)
+    await client.expect(/<iq type="error" id="bind1" to="alice@test\/old"><error type="cancel"><not-allowed /)
     client.destroy()
   })
 
@@ -203,7 +203,7 @@ describe('RFC 6120 §7  resource binding', () => {
     client.send(
       "<iq xmlns='jabber:client' type='set' id='s1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
     )
-    await client.expect('<iq xmlns="jabber:client" type="result" id="s1"/>')
+    await client.expect('<iq xmlns="jabber:client" type="result" id="s1" to="bob@test/old"/>')
     client.destroy()
   })
 })

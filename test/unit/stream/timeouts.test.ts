@@ -56,6 +56,7 @@ function setup(kind: 'tcp' | 'websocket' = 'tcp', security: StreamContext['secur
     mechanisms: ['SCRAM-SHA-1', 'PLAIN'],
     authenticator,
     extraFeatures: () => [],
+    nonzas: new Map(),
     limits: { anonymous: DEFAULT_LIMITS, authenticated: DEFAULT_LIMITS, loginAttempts: 4 },
     timeouts: { authMs: AUTH_MS, closeMs: CLOSE_MS },
     bind: (_stream, account, resource) => {
