@@ -60,6 +60,23 @@ const OPTIONS = {
   'tls.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the direct TLS port'),
   'https.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the WebSocket'),
   'scram.iterations': option(integer(10_000, 4096, 10_000_000), 'PBKDF2 iterations for new passwords'),
+  'login.freeFailures': option(
+    integer(5, 1, 1000),
+    'failed logins of an account that cost nothing; each further one doubles the delay before the next outcome, and what would wait longer than the slowest: temporary-auth-failure',
+    'failures',
+  ),
+  'login.freeFailuresPerAddress': option(
+    integer(20, 1, 100_000),
+    'the same for an IPv4 address or an IPv6 /64, whatever accounts it tries',
+    'failures',
+  ),
+  'login.slowestSeconds': option(integer(10, 1, 60), 'longest delay between two outcomes', 'seconds'),
+  'login.forgiveSeconds': option(integer(60, 1, 86_400), 'time after which one failure is forgotten', 'seconds'),
+  'login.tracked': option(
+    integer(10_000, 100, 10_000_000),
+    'addresses remembered for this, as many accounts, and as many pairs that have logged in; the oldest is forgotten',
+    'entries',
+  ),
   'log.level': option(
     z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
     'lowest level written to stderr',

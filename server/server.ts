@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin } from './administration.ts'
 import { openAccounts } from './auth/accounts.ts'
+import { LoginThrottle } from './auth/throttle.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
@@ -82,6 +83,13 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       domain,
       isLocalDomain: (name) => name === domain,
       accounts,
+      throttle: new LoginThrottle({
+        freeFailures: config['login.freeFailures'],
+        freeFailuresPerAddress: config['login.freeFailuresPerAddress'],
+        slowestMs: config['login.slowestSeconds'] * 1000,
+        forgiveMs: config['login.forgiveSeconds'] * 1000,
+        maxTracked: config['login.tracked'],
+      }),
       tls,
       listeners: {
         c2s: { host: config.host, port: config['c2s.port'], mechanisms: config['c2s.mechanisms'] },

@@ -47,6 +47,8 @@ interface Exchange {
 export class ScramServer {
   readonly #options: ScramOptions
   #exchange: Exchange | undefined
+  /** Whom the client says it is, once `first` has been taken. */
+  username: string | undefined
 
   constructor(options: ScramOptions) {
     this.#options = options
@@ -56,6 +58,7 @@ export class ScramServer {
   async first(clientFirst: string): Promise<string> {
     if (clientFirst.length > MAX_MESSAGE_CHARS) throw malformed('message too long')
     const { gs2Header, authzid, bare, username, clientNonce } = parseClientFirst(clientFirst)
+    this.username = username
     const binding = this.#bindingOf(gs2Header)
     const keys = await this.#options.keysOf(username)
     const nonce = clientNonce + (this.#options.nonce ?? randomBytes(NONCE_BYTES).toString('base64'))

@@ -10,7 +10,13 @@ import { WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
 import type { StreamContext, StreamHandle } from '../stream/context.ts'
 import type { FeatureOptions } from '../stream/features.ts'
-import { type Authenticator, DEFAULT_MECHANISMS, type Mechanism } from '../stream/mechanisms.ts'
+import {
+  type Authenticator,
+  DEFAULT_MECHANISMS,
+  type Mechanism,
+  type Throttle,
+  UNTHROTTLED,
+} from '../stream/mechanisms.ts'
 import { Stream } from '../stream/stream.ts'
 import { NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
@@ -82,6 +88,8 @@ export interface C2sOptions extends SessionEvents {
   readonly domain: string
   readonly isLocalDomain: (domain: string) => boolean
   readonly accounts: Authenticator
+  /** Left out: who fails to log in is not slowed down. */
+  readonly throttle?: Throttle
   readonly tls: TlsMaterial
   /** `c2s` demands STARTTLS (5222), `tls` begins with it (5223); port 0 takes a free one. Left out: not listened on. */
   readonly listeners: {
@@ -225,6 +233,7 @@ export class C2s {
       security,
       mechanisms,
       authenticator: accounts,
+      throttle: this.#options.throttle ?? UNTHROTTLED,
       extraFeatures: (stage) =>
         [this.#management.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter((each) => each !== undefined),
       nonzas: this.#nonzas,

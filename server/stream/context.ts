@@ -6,7 +6,7 @@ import type { Jid } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import type { ParserLimits } from '../xml/parser.ts'
 import type { FeatureOptions, Stage } from './features.ts'
-import type { Authenticator, Mechanism } from './mechanisms.ts'
+import type { Authenticator, Mechanism, Throttle } from './mechanisms.ts'
 
 /** What all streams of one listener share. */
 export interface StreamContext {
@@ -16,6 +16,7 @@ export interface StreamContext {
   readonly security: 'starttls' | 'direct' | 'none'
   readonly mechanisms: readonly Mechanism[]
   readonly authenticator: Authenticator
+  readonly throttle: Throttle
   readonly extraFeatures: FeatureOptions['extraFeatures']
   /** Who takes first-level elements that are no stanzas, by their namespace. */
   readonly nonzas: ReadonlyMap<string, Nonza>

@@ -19,6 +19,8 @@ export interface ScramChannel {
 
 /** The server's side of one SCRAM exchange. Both methods throw SaslError. RFC 5802 §5. */
 export interface ScramExchange {
+  /** Whom the client says it is, once `first` has been taken. */
+  readonly username: string | undefined
   /** Takes client-first-message, gives server-first-message. */
   first(clientFirst: string): Promise<string>
   /** Takes client-final-message, gives server-final-message and who it was. */
@@ -31,6 +33,15 @@ export interface Authenticator {
   /** @param local  a prepared localpart; false for a wrong password and for no such account alike */
   verifyPassword(local: string, password: string): Promise<boolean>
 }
+
+/** Slows down who fails. See auth/throttle.ts. */
+export interface Throttle {
+  /** @param account  prepared local part; undefined: a name that cannot be */
+  attempt<T>(address: string, account: string | undefined, check: () => T | Promise<T>): Promise<T>
+}
+
+/** For whoever listens without one. */
+export const UNTHROTTLED: Throttle = { attempt: async (_address, _account, check) => await check() }
 
 const SCRAM = {
   'SCRAM-SHA-512-PLUS': { hash: 'sha512', isPlus: true },
@@ -96,8 +107,11 @@ type Step = (message: string) => SaslStep | Promise<SaslStep>
 
 export interface LoginOptions {
   readonly authenticator: Authenticator
+  readonly throttle: Throttle
   readonly offer: Offer
   readonly domain: string
+  /** Where the client connects from. */
+  readonly address: string
 }
 
 /** The attempts of one stream, one at a time; holds the exchange that is under way. Its methods throw SaslError. */
@@ -151,9 +165,10 @@ export class Login {
       advertised: advertisedText(offer),
     })
     return async (clientFirst) => {
-      const serverFirst = await exchange.first(clientFirst)
-      this.#next = (clientFinal) => {
-        const { serverFinal, username, authzid } = exchange.final(clientFinal)
+      const serverFirst = await this.#nameCounted(() => exchange.first(clientFirst))
+      this.#next = async (clientFinal) => {
+        const { local } = await this.#nameCounted(() => this.#account(exchange.username ?? '', undefined))
+        const { serverFinal, username, authzid } = await this.#attempt(local, () => exchange.final(clientFinal))
         return { kind: 'success', data: serverFinal, account: this.#account(username, authzid) }
       }
       return { kind: 'challenge', data: serverFirst }
@@ -164,12 +179,27 @@ export class Login {
   async #plain(message: string): Promise<SaslStep> {
     const [authzid, authcid, password, ...more] = message.split('\0')
     if (!authcid || !password || more.length > 0) throw new SaslError('malformed-request')
-    const account = this.#account(authcid, undefined)
-    if (!(await this.#options.authenticator.verifyPassword(account.local, password))) {
-      throw new SaslError('not-authorized')
-    }
+    const { local } = await this.#nameCounted(() => this.#account(authcid, undefined))
+    await this.#attempt(local, async () => {
+      if (!(await this.#options.authenticator.verifyPassword(local, password))) throw new SaslError('not-authorized')
+    })
     // Only who has logged in learns that another identity is refused.
     return { kind: 'success', data: undefined, account: this.#account(authcid, authzid) }
+  }
+
+  #attempt<T>(local: string | undefined, check: () => T | Promise<T>): Promise<T> {
+    return this.#options.throttle.attempt(this.#options.address, local, check)
+  }
+
+  /** What is refused for its name alone counts against the address. */
+  async #nameCounted<T>(check: () => T | Promise<T>): Promise<T> {
+    try {
+      return await check()
+    } catch (error) {
+      return await this.#attempt(undefined, () => {
+        throw error
+      })
+    }
   }
 
   /** @throws SaslError not-authorized, invalid-authzid. RFC 6120 §6.3.7, §6.3.8. */

@@ -228,9 +228,10 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #offer(): void {
     const stage = this.#stage()
     this.#state = stage
-    const { extraFeatures, authenticator, domain } = this.#context
+    const { extraFeatures, authenticator, throttle, domain } = this.#context
     const offer = this.#loginOffer()
-    this.#login = stage === 'login' ? new Login({ authenticator, offer, domain }) : undefined
+    const address = this.remoteAddress
+    this.#login = stage === 'login' ? new Login({ authenticator, throttle, offer, domain, address }) : undefined
     this.#transport.write(this.#framing.features(features(stage, { offer, extraFeatures })))
   }
 

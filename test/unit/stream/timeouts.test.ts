@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { StreamError } from '../../../server/stanza/errors.ts'
 import type { Jid } from '../../../server/stanza/jid.ts'
 import type { StreamContext, StreamUser } from '../../../server/stream/context.ts'
+import { UNTHROTTLED } from '../../../server/stream/mechanisms.ts'
 import { Stream } from '../../../server/stream/stream.ts'
 import type { Element } from '../../../server/xml/element.ts'
 import { DEFAULT_LIMITS } from '../../../server/xml/parser.ts'
@@ -55,6 +56,7 @@ function setup(kind: 'tcp' | 'websocket' = 'tcp', security: StreamContext['secur
     security,
     mechanisms: ['SCRAM-SHA-1', 'PLAIN'],
     authenticator,
+    throttle: UNTHROTTLED,
     extraFeatures: () => [],
     nonzas: new Map(),
     limits: { anonymous: DEFAULT_LIMITS, authenticated: DEFAULT_LIMITS, loginAttempts: 4 },
