@@ -266,8 +266,8 @@ test('files: stat', async () => {
       told.set(`file.${path}.type`, TYPES[type] ?? type)
       told.set(`file.${path}.owner`, user === 'UNKNOWN' ? uid : `${user}`)
       told.set(`file.${path}.group`, group === 'UNKNOWN' ? gid : `${group}`)
-      told.set(`file.${path}.mode`, mode.padStart(4, '0'))
       if (type === 'symbolic link') told.set(`file.${path}.target`, (await rows('readlink', path)).join('\n'))
+      else told.set(`file.${path}.mode`, mode.padStart(4, '0'))
     }
     return told
   }

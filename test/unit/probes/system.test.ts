@@ -160,6 +160,8 @@ describe('files', () => {
       'file./etc/ssh/ssh_host_ed25519_key.pub.type': 'file',
     })
     expect(Object.keys(result).some((name) => name.includes('moduli'))).toBe(false)
+    // A link has no mode of its own: rules about modes must not see one.
+    expect(result).not.toHaveProperty(['file./etc/motd.mode'])
     for (const path of SENSITIVE_FILES) expect(result).toHaveProperty([`file.${path}.type`])
     // Whoever runs the test owns the files: root is known to the fixture, others are a number.
     const uid = process.getuid?.() ?? -1
