@@ -40,7 +40,7 @@ export const disco: Module = {
         if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
         if (endpoint.at === 'server' && !node && page?.after === undefined) {
           listed = withServices(
-            services.map((service) => ({ jid: service.address })),
+            [...services.map((service) => service.address), ...endpoints.connected()].map((jid) => ({ jid })),
             listed,
           )
         }

@@ -1,9 +1,16 @@
 /** Entry of the storage worker: the operations of the accounts and of every module, by static import. */
 
+import { componentOperations } from '../server/auth/components.ts'
 import { accountOperations } from '../server/auth/store.ts'
 import { runStorageWorker } from '../server/storage/worker.ts'
 import { pubsubOperations } from './pubsub/store.sqlite.ts'
 import { repositoryOperations } from './repository/store.sqlite.ts'
 import { sacmOperations } from './sacm/store.sqlite.ts'
 
-runStorageWorker([...accountOperations, ...pubsubOperations, ...repositoryOperations, ...sacmOperations])
+runStorageWorker([
+  ...accountOperations,
+  ...componentOperations,
+  ...pubsubOperations,
+  ...repositoryOperations,
+  ...sacmOperations,
+])

@@ -5,8 +5,10 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Accounts, PasswordError } from './auth/accounts.ts'
+import { ComponentError, type ComponentSecrets } from './auth/components.ts'
 import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
 import { type Administer, AdministrationError } from './control.ts'
+import { StreamError } from './stanza/errors.ts'
 import { JidError, parseJid } from './stanza/jid.ts'
 
 /** What `user list` shows of an account. */
@@ -17,9 +19,21 @@ export interface ListedAccount {
   readonly sessions: number
 }
 
+/** What `component list` shows. */
+export interface ListedComponent {
+  readonly domain: string
+  readonly isConnected: boolean
+}
+
 export interface AdministrationParts {
   readonly domain: string
   readonly accounts: Accounts
+  readonly components: ComponentSecrets
+  /** Those connected, and how to end one; undefined when no server runs. */
+  readonly connections?: {
+    readonly connected: readonly string[]
+    end(domain: string, error: StreamError): void
+  }
   /** Live sessions of a bare JID; 0 when no server runs. */
   sessionsOf(bareJid: string): number
   /** Ends the sessions of an account that is gone or may no longer do what they do. */
@@ -32,6 +46,8 @@ const userArgs = z.object({ jid: z.string() })
 const addArgs = userArgs.extend({ password: z.string().min(1).max(1023), roles: z.array(z.string()) })
 const passwordArgs = userArgs.extend({ password: z.string().min(1).max(1023) })
 const roleArgs = userArgs.extend({ role: z.string() })
+const componentArgs = z.object({ domain: z.string() })
+const addComponentArgs = componentArgs.extend({ secret: z.string().optional() })
 
 type Verb = (args: unknown) => Promise<unknown>
 
@@ -84,6 +100,21 @@ export function administration(parts: AdministrationParts): Administer {
       // Topics are checked at each use, but what the session handles or subscribed to was granted once.
       parts.endSessions(`${local}@${domain}`)
     },
+    'component.add': async (args) => {
+      const { domain, secret } = addComponentArgs.parse(args)
+      const added = await parts.components.add(domain, secret)
+      parts.connections?.end(added.domain, new StreamError('reset', 'the secret was changed'))
+      return added
+    },
+    'component.remove': async (args) => {
+      const { domain } = componentArgs.parse(args)
+      if (!(await parts.components.remove(domain))) throw new AdministrationError(`there is no component ${domain}`)
+      parts.connections?.end(parseJid(domain).domain, new StreamError('host-gone', 'the component was removed'))
+    },
+    'component.list': async (): Promise<readonly ListedComponent[]> =>
+      parts.components
+        .domains()
+        .map((domain) => ({ domain, isConnected: parts.connections?.connected.includes(domain) ?? false })),
     'server.reload': async () => {
       if (!parts.reload) throw new AdministrationError('no server runs on this folder')
       await parts.reload()
@@ -95,7 +126,8 @@ export function administration(parts: AdministrationParts): Administer {
     try {
       return await run(args)
     } catch (error) {
-      if (error instanceof PasswordError) throw new AdministrationError(error.message, { cause: error })
+      if (error instanceof PasswordError || error instanceof ComponentError)
+        throw new AdministrationError(error.message, { cause: error })
       if (error instanceof z.ZodError) throw new AdministrationError(z.prettifyError(error), { cause: error })
       throw error
     }

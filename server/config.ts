@@ -52,6 +52,14 @@ const OPTIONS = {
     z.union([z.literal(''), z.url({ protocol: /^https$/ })]).default(''),
     'address under which clients reach the HTTPS port, where another name or a proxy stands before it; empty: https://DOMAIN:PORT',
   ),
+  'component.port': option(
+    z.union([z.literal('off'), port(0).unwrap()]).default('off'),
+    'port for external components (XEP-0114); 0 takes a free one; off: none. `sacm component add` makes their secrets',
+  ),
+  'component.host': option(
+    z.string().min(1).default('127.0.0.1'),
+    'address to listen on for external components: their stream is not encrypted, so keep it on loopback or behind a tunnel',
+  ),
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
     list(MECHANISMS, MECHANISMS),
@@ -107,6 +115,11 @@ const OPTIONS = {
   'limits.connections': option(
     integer(100_000, 1, 10_000_000),
     'TCP connections per listener; more are dropped',
+    'connections',
+  ),
+  'limits.componentConnections': option(
+    integer(100, 1, 100_000),
+    'connections of external components; more are dropped',
     'connections',
   ),
   'limits.saslAttempts': option(integer(3, 1, 20), 'failed logins on one connection before it is closed', 'attempts'),

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin } from './administration.ts'
 import { openAccounts } from './auth/accounts.ts'
+import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
@@ -16,6 +17,7 @@ import { HookTable } from './route/hooks.ts'
 import { PresenceRouter } from './route/presence.ts'
 import { Router } from './route/router.ts'
 import { type C2s, createC2s } from './session/c2s.ts'
+import { Components } from './session/components.ts'
 import { StreamError } from './stanza/errors.ts'
 import { parseJid } from './stanza/jid.ts'
 import type { Assets } from './storage/assets.ts'
@@ -35,7 +37,13 @@ export interface ServerParts {
 
 export interface RunningServer {
   readonly domain: string
-  readonly ports: { readonly c2s: number; readonly tls: number; readonly https: number }
+  readonly ports: {
+    readonly c2s: number
+    readonly tls: number
+    readonly https: number
+    /** Left out when external components are off. */
+    readonly component?: number
+  }
   /** The first administrator's password, when it was made by this start. */
   readonly adminPassword: string | undefined
   /** Re-reads certificates; sessions go on with the old ones. */
@@ -44,6 +52,7 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
 /** Files in the data folder. */
@@ -70,6 +79,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     })
     closers.push(() => storage.close())
     const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
+    const secrets = await openComponents(storage, (name) => name === domain || router.isLocalDomain(name))
     const adminPassword = await ensureAdmin(accounts, dataDir)
     const tls = readTls(dataDir, domain, log)
     const https = createHttps({ tls, domain, publicUrl: config['https.publicUrl'], log: log.child('http') })
@@ -131,7 +141,34 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     })
     const sessions = c2s.registry
     const presence = new PresenceRouter(sessions, hooks)
-    router = new Router({ domain, sessions, accounts, storage, presence, hooks, log: log.child('route') })
+    const components = new Components({
+      domain,
+      secretOf: (name) => secrets.secretOf(name),
+      isOwnDomain: (name) => router.isLocalDomain(name),
+      onStanza: (component, from, stanza) => router.receiveForeign(component, from, stanza),
+      limits: {
+        stanzaBytes: config['limits.stanzaBytes'],
+        anonymousBytes: config['limits.preAuthStanzaBytes'],
+        maxOutputBytes: config['limits.outputBytes'],
+        maxConnections: config['limits.componentConnections'],
+      },
+      timeouts: {
+        authMs: config['timeouts.authSeconds'] * 1000,
+        closeMs: config['timeouts.closeSeconds'] * 1000,
+        slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
+      },
+      log: log.child('component'),
+    })
+    router = new Router({
+      domain,
+      sessions,
+      accounts,
+      storage,
+      presence,
+      foreign: components,
+      hooks,
+      log: log.child('route'),
+    })
     presence.connect((session, stanza) => router.relayPresence(session.fullJid, stanza))
     closers.push(() => router.close())
 
@@ -173,6 +210,8 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     const administer = administration({
       domain,
       accounts,
+      components: secrets,
+      connections: components,
       sessionsOf: (bareJid) => sessions.of(bareJid).length,
       endSessions: (bareJid) => {
         for (const session of sessions.of(bareJid))
@@ -186,13 +225,29 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     const httpsPort = await https.listen(config.host, config['https.port'])
     const listening = await c2s.listen()
     closers.push(() => c2s.close(new StreamError('system-shutdown', 'the server is shutting down')))
-    const ports = { c2s: listening.c2s ?? 0, tls: listening.tls ?? 0, https: httpsPort }
+    const component = await listenForComponents(components, config, log)
+    closers.push(() => components.close(new StreamError('system-shutdown', 'the server is shutting down')))
+    const ports = {
+      c2s: listening.c2s ?? 0,
+      tls: listening.tls ?? 0,
+      https: httpsPort,
+      ...(component !== undefined && { component }),
+    }
     log.info({ what: 'server_ready', domain, ...ports, control: controlPath(dataDir), version: VERSION })
     return { domain, ports, adminPassword, reload, close: closeAll }
   } catch (error) {
     await closeAll()
     throw error
   }
+}
+
+/** @returns the port; undefined when external components are off */
+async function listenForComponents(components: Components, config: Config, log: Logger): Promise<number | undefined> {
+  const { 'component.port': port, 'component.host': host } = config
+  if (port === 'off') return undefined
+  const listening = await components.listen(host, port)
+  if (!LOOPBACK.test(host)) log.warn({ what: 'component_port_unencrypted', host, port: listening })
+  return listening
 }
 
 /** What a stream takes at most, told before it is exceeded. XEP-0478 §3. */

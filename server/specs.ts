@@ -33,6 +33,12 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'XEP-0004', version: '2.13.1', status: 'partial', omits: 'multi-item results (§3.4)' },
   { doc: 'XEP-0059', version: '1.0', status: 'complete' },
   { doc: 'XEP-0082', version: '1.1.1', status: 'complete' },
+  {
+    doc: 'XEP-0114',
+    version: '1.6',
+    status: 'partial',
+    omits: 'jabber:component:connect: the server listens for components, it does not connect to them',
+  },
   { doc: 'XEP-0440', version: '1.0.0', status: 'complete' },
   { doc: 'XEP-0474', version: '0.5.0', status: 'complete' },
   { doc: 'XEP-0198', version: '1.6.3', status: 'partial', omits: 'inline in SASL2 and Bind 2 (§8)' },

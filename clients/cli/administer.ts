@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { administration, ensureAdmin } from '../../server/administration.ts'
 import { openAccounts } from '../../server/auth/accounts.ts'
+import { openComponents } from '../../server/auth/components.ts'
 import type { Config } from '../../server/config.ts'
 import { AdministrationError, callControl } from '../../server/control.ts'
 import { createLogger } from '../../server/log.ts'
@@ -51,10 +52,14 @@ async function administerFolder(config: Config, verb: string, args: unknown): Pr
     const accounts = await openAccounts(storage, { domain: config.domain, scramIterations: config['scram.iterations'] })
     const adminPassword = await ensureAdmin(accounts, dataDir)
     if (adminPassword !== undefined) tellAdminPassword(config.domain, dataDir, adminPassword)
-    return await administration({ domain: config.domain, accounts, sessionsOf: () => 0, endSessions: () => {} })(
-      verb,
-      args,
-    )
+    const components = await openComponents(storage, (domain) => domain === config.domain)
+    return await administration({
+      domain: config.domain,
+      accounts,
+      components,
+      sessionsOf: () => 0,
+      endSessions: () => {},
+    })(verb, args)
   } finally {
     await storage.close()
   }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../server/version.ts'
 import { certCommand } from './cert.ts'
 import { collectorCommand } from './collector.ts'
+import { componentCommand } from './component.ts'
 import { configCommand } from './config.ts'
 import { demoCommand } from './demo.ts'
 import { evaluatorCommand } from './evaluator.ts'
@@ -26,6 +27,7 @@ const COMMANDS: readonly ((program: Command, outcome: Outcome) => void)[] = [
   userCommand,
   roleCommand,
   certCommand,
+  componentCommand,
   collectorCommand,
   evaluatorCommand,
   orchestratorCommand,

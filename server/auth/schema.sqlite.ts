@@ -45,3 +45,11 @@ export const secrets = sqliteTable('secrets', {
   name: text().primaryKey(),
   value: text().notNull(),
 })
+
+/** External components that may connect, and what they share with the server. XEP-0114 needs the secret itself. */
+export const components = sqliteTable('components', {
+  /** Prepared domain. */
+  domain: text().primaryKey(),
+  secret: text().notNull(),
+  createdAt: integer().notNull(),
+})

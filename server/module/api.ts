@@ -213,6 +213,8 @@ export interface EndpointView extends Endpoint {
 export interface Endpoints {
   /** Calls `fn` for every address there is, and for each made later. */
   each(fn: (endpoint: EndpointView) => void): void
+  /** Domains of the external components connected now. XEP-0114. */
+  connected(): readonly string[]
   get(at: EndpointView['at']): EndpointView
 }
 /** Provided by the host itself. */
@@ -220,8 +222,8 @@ export const ENDPOINTS: Token<Endpoints> = { name: 'endpoints' }
 
 /** Events that modules may hook; each owner adds its own by declaration merging. */
 export interface Hooks {
-  /** Before routing; guard may throw a StanzaError. */
-  'stanza.received': { readonly session: SessionHandle; readonly stanza: Element }
+  /** Before routing; guard may throw a StanzaError. A component has no session. */
+  'stanza.received': { readonly session: SessionHandle | undefined; readonly stanza: Element }
   'session.bound': { readonly session: SessionHandle }
   'session.closed': { readonly session: SessionHandle }
   /** Broadcast presence; undefined when the session became unavailable. */

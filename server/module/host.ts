@@ -57,6 +57,7 @@ export class ModuleHost {
     this.#parts = parts
     this.#provided.set(ENDPOINTS.name, {
       each: (fn: Parameters<Router['eachEndpoint']>[0]) => parts.router.eachEndpoint(fn),
+      connected: () => parts.router.connected,
       get: (at: Parameters<Router['endpoint']>[0]) => parts.router.endpoint(at),
     })
   }

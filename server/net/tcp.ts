@@ -18,7 +18,8 @@ export interface TcpListenerOptions {
   readonly security: 'direct' | 'starttls' | 'none'
   /** Connections at most; further ones are dropped as they come. */
   readonly maxConnections: number
-  readonly tls: TlsAcceptor
+  /** Undefined: no TLS can be had. */
+  readonly tls: TlsAcceptor | undefined
   readonly turn: FlushTurn
   readonly accept: Accept
   readonly log: Logger
@@ -73,7 +74,7 @@ export class TcpListener {
 export class TcpTransport implements Transport {
   readonly kind = 'tcp'
   readonly remoteAddress: string
-  readonly #acceptor: TlsAcceptor
+  readonly #acceptor: TlsAcceptor | undefined
   readonly #turn: FlushTurn
   #socket: Socket
   #tls: TLSSocket | undefined
@@ -85,7 +86,7 @@ export class TcpTransport implements Transport {
   #cause: Error | undefined
   #grace: NodeJS.Timeout | undefined
 
-  constructor(socket: Socket, acceptor: TlsAcceptor, turn: FlushTurn) {
+  constructor(socket: Socket, acceptor: TlsAcceptor | undefined, turn: FlushTurn) {
     this.remoteAddress = socket.remoteAddress ?? ''
     this.#acceptor = acceptor
     this.#turn = turn
@@ -135,6 +136,8 @@ export class TcpTransport implements Transport {
   }
 
   startTls(lastWords: string): boolean {
+    const acceptor = this.#acceptor
+    if (!acceptor) return false
     const raw = this.#socket
     raw.removeListener('data', this.#onData)
     raw.removeListener('end', this.#onEnd)
@@ -143,7 +146,7 @@ export class TcpTransport implements Transport {
     if (raw.readableLength > 0) return false
     this.#out += lastWords
     this.#writeAll()
-    this.#acceptor.take(raw, (secured) => {
+    acceptor.take(raw, (secured) => {
       if (this.#closed) return
       this.#tls = secured
       this.#socket = secured

@@ -21,8 +21,19 @@ export interface RouterParts {
   readonly accounts: AccountView
   readonly storage: Pick<Storage, 'submitted' | 'settled'>
   readonly presence: PresenceRouter
+  readonly foreign: ForeignDomains
   readonly hooks: HookTable
   readonly log: Logger
+}
+
+/** Domains that others answer for: external components. */
+export interface ForeignDomains {
+  /** Does one answer for this domain, connected or not? */
+  serves(domain: string): boolean
+  /** False: it is not connected. */
+  deliver(domain: string, stanza: Element | RawStanza): boolean
+  /** Those connected now. */
+  readonly connected: readonly string[]
 }
 
 /** A stanza on its way, its addresses prepared. */
@@ -42,8 +53,8 @@ export class Router {
   readonly #account: ServerEndpoint
   readonly #pending = new PendingIqs()
   readonly #watchers: ((endpoint: ServerEndpoint) => void)[] = []
-  /** The number of each session's last submitted write: a read waits for it. DESIGN decision 13. */
-  readonly #lastWrite = new WeakMap<SessionHandle, number>()
+  /** The number of each session's or component's last submitted write: a read waits for it. DESIGN decision 13. */
+  readonly #lastWrite = new WeakMap<object, number>()
 
   constructor(parts: RouterParts) {
     this.#parts = parts
@@ -84,8 +95,21 @@ export class Router {
     this.#receiveNow(session, stanza)
   }
 
+  /** Takes one stanza of a component, which has checked its `from`; otherwise as `receive`. XEP-0114 §3. */
+  receiveForeign(component: object, from: Jid, stanza: Element): void | Promise<void> {
+    const isRead = stanza.getName() === 'iq' && attr(stanza, 'type') === 'get'
+    const settled = isRead ? this.settled(component) : undefined
+    if (settled) return settled.then(() => this.#receiveForeignNow(component, from, stanza))
+    this.#receiveForeignNow(component, from, stanza)
+  }
+
+  /** Domains of the external components connected now. */
+  get connected(): readonly string[] {
+    return this.#parts.foreign.connected
+  }
+
   /** All that the session's stanzas have written is committed; undefined: it is already. */
-  settled(session: SessionHandle): Promise<void> | undefined {
+  settled(session: object): Promise<void> | undefined {
     return this.#parts.storage.settled(this.#lastWrite.get(session) ?? 0)
   }
 
@@ -114,6 +138,21 @@ export class Router {
     if (storage.submitted !== before) this.#lastWrite.set(session, storage.submitted)
   }
 
+  #receiveForeignNow(component: object, from: Jid, stanza: Element): void {
+    const { storage, hooks } = this.#parts
+    const before = storage.submitted
+    try {
+      hooks.emit('stanza.received', { session: undefined, stanza })
+      const to = tryParseJid(attr(stanza, 'to') ?? '')
+      if (!to) throw new StanzaError('modify', 'jid-malformed', "'to' is not an address")
+      if (stanza.getName() === 'iq') checkIq(stanza)
+      this.#route({ stanza, from, to, session: undefined })
+    } catch (error) {
+      this.#fail(stanza, error)
+    }
+    if (storage.submitted !== before) this.#lastWrite.set(component, storage.submitted)
+  }
+
   #dispatch(session: SessionHandle, stanza: Element): void {
     const name = stanza.getName()
     const toText = attr(stanza, 'to')
@@ -133,8 +172,8 @@ export class Router {
     const { to, stanza } = routed
     const endpoint = this.#endpoints.get(to.domain)
     if (!endpoint) {
-      // RFC 6120 §10.4: there is no server-to-server side here
-      throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
+      this.#toForeign(routed)
+      return
     }
     if (to.local === '') this.#toEndpoint(endpoint, routed)
     else if (endpoint !== this.#server)
@@ -151,6 +190,17 @@ export class Router {
           deliverMessage(this.#parts, routed)
       }
     }
+  }
+
+  #toForeign({ stanza, to, session }: Routed): void {
+    const { foreign, presence } = this.#parts
+    // RFC 6120 §10.4: there is no server-to-server side here
+    if (!foreign.serves(to.domain))
+      throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
+    if (session && stanza.getName() === 'presence') presence.noteDirected(session, stanza, to)
+    // RFC 6120 §8.3.3.17: known, but communication cannot be established
+    if (!foreign.deliver(to.domain, stanza))
+      throw new StanzaError('wait', 'remote-server-timeout', `${to.domain} is not connected`)
   }
 
   #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
@@ -266,6 +316,7 @@ export class Router {
     const to = tryParseJid(attr(reply, 'to') ?? '')
     const session = to && this.#parts.sessions.get(to.full)
     if (session) this.#parts.sessions.deliver(session, reply)
+    else if (to && to.domain !== this.#parts.domain) this.#parts.foreign.deliver(to.domain, reply)
   }
 
   #make(at: EndpointView['at'], address: string): ServerEndpoint {
@@ -286,6 +337,10 @@ export class Router {
     if ('xml' in stanza && typeof stanza.xml === 'string') {
       // A RawStanza: Element has no `xml` property.
       const raw = stanza as RawStanza
+      if (raw.to.domain !== this.#parts.domain) {
+        this.#parts.foreign.deliver(raw.to.domain, raw)
+        return
+      }
       if (raw.to.resource !== '') {
         const session = sessions.get(raw.to.full)
         if (session) sessions.deliver(session, raw)

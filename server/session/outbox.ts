@@ -16,12 +16,15 @@ export interface OutboxLimits {
 /** Output waiting at which the client's own stanzas wait too; half of it lets them go on. */
 const SLOW_AT = 262_144
 
+/** What an outbox needs of a stream. */
+type OutputStream = Pick<StreamHandle, 'outputBytes' | 'send' | 'fail' | 'hold' | 'release'>
+
 export class Outbox {
-  readonly #stream: StreamHandle
+  readonly #stream: OutputStream
   readonly #limits: OutboxLimits
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stream: StreamHandle, limits: OutboxLimits) {
+  constructor(stream: OutputStream, limits: OutboxLimits) {
     this.#stream = stream
     this.#limits = limits
   }

@@ -35,10 +35,11 @@ export function headerAttributes(element: Element): HeaderAttributes {
 
 /**
  * Namespaces and prefixes of `<stream:stream>`.
+ * @param content  the namespace of its stanzas
  * @throws StreamError invalid-namespace, bad-namespace-prefix, bad-format
  * RFC 6120 §4.8.
  */
-export function checkStreamName(root: Element): void {
+export function checkStreamName(root: Element, content: string = NS_CLIENT): void {
   if (root.getNS() !== NS_STREAM) throw new StreamError('invalid-namespace', `the stream namespace is ${NS_STREAM}`)
   if (root.getName() !== 'stream') throw new StreamError('bad-format', 'a stream begins with <stream:stream>')
   const isPrefixed = root.name.includes(':')
@@ -47,9 +48,9 @@ export function checkStreamName(root: Element): void {
     throw new StreamError('bad-namespace-prefix', 'use the prefix stream')
   for (const name of Object.keys(root.attrs)) {
     const value = attr(root, name)
-    // RFC 6120 §4.8.3: the content namespace of a client's stream.
-    if (name === 'xmlns' && isPrefixed && value !== NS_CLIENT) {
-      throw new StreamError('invalid-namespace', `the content namespace is ${NS_CLIENT}`)
+    // RFC 6120 §4.8.3: the content namespace of a client's stream, or of a component's.
+    if (name === 'xmlns' && isPrefixed && value !== content) {
+      throw new StreamError('invalid-namespace', `the content namespace is ${content}`)
     }
     // RFC 6120 §4.8.5: stanzas leave this stream, so what they use may not be declared on it.
     if (name.startsWith('xmlns:') && value !== NS_STREAM && value !== NS_XML) {
@@ -94,6 +95,7 @@ function headerFrom(header: HeaderAttributes): Jid | undefined {
   return from
 }
 
-function languageOf(header: HeaderAttributes): string | undefined {
+/** The header's language tag; undefined when it has none that is one. */
+export function languageOf(header: HeaderAttributes): string | undefined {
   return header.lang !== undefined && LANGUAGE_TAG.test(header.lang) ? header.lang : undefined
 }

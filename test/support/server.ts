@@ -22,7 +22,13 @@ export interface TestServerOptions {
 export interface TestServer {
   readonly domain: string
   readonly host: string
-  readonly ports: { readonly c2s: number; readonly tls: number; readonly https: number }
+  readonly ports: {
+    readonly c2s: number
+    readonly tls: number
+    readonly https: number
+    /** With `component.port` set. */
+    readonly component?: number
+  }
   readonly dataDir: string
   /** PEM of the CA that signed the server's certificate. */
   readonly caFile: string
@@ -44,6 +50,7 @@ interface Ready {
   readonly c2s: number
   readonly tls: number
   readonly https: number
+  readonly component?: number
 }
 
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -88,7 +95,12 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   return {
     domain,
     host,
-    ports: { c2s: ready.c2s, tls: ready.tls, https: ready.https },
+    ports: {
+      c2s: ready.c2s,
+      tls: ready.tls,
+      https: ready.https,
+      ...(ready.component !== undefined && { component: ready.component }),
+    },
     dataDir,
     caFile: join(dataDir, 'certs', 'ca.crt'),
     pid: ready.pid,
