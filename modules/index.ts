@@ -1,7 +1,9 @@
 /** Every module, in the order in which they are set up. */
 
 import type { Module } from '../server/module/api.ts'
+import { administration } from './administration/index.ts'
 import { caps } from './caps.ts'
+import { commands } from './commands/index.ts'
 import { disco } from './disco.ts'
 import { hostmeta } from './hostmeta.ts'
 import { ping } from './ping.ts'
@@ -11,4 +13,16 @@ import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
 import { version } from './version.ts'
 
-export const modules: readonly Module[] = [disco, caps, hostmeta, ping, version, time, pubsub, repository, sacm]
+export const modules: readonly Module[] = [
+  disco,
+  caps,
+  hostmeta,
+  commands,
+  administration,
+  ping,
+  version,
+  time,
+  pubsub,
+  repository,
+  sacm,
+]

@@ -8,8 +8,10 @@ import { type Accounts, PasswordError } from './auth/accounts.ts'
 import { ComponentError, type ComponentSecrets } from './auth/components.ts'
 import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
 import { type Administer, AdministrationError } from './control.ts'
-import { StreamError } from './stanza/errors.ts'
+import type { Administration, SessionHandle } from './module/api.ts'
+import { StanzaError, StreamError } from './stanza/errors.ts'
 import { JidError, parseJid } from './stanza/jid.ts'
+import { Refusal } from './storage/storage.ts'
 
 /** What `user list` shows of an account. */
 export interface ListedAccount {
@@ -154,6 +156,77 @@ function grantOf(text: string): Grant {
   } catch (error) {
     throw new AdministrationError(error instanceof Error ? error.message : String(error), { cause: error })
   }
+}
+
+export interface InBandParts {
+  readonly domain: string
+  readonly accounts: Accounts
+  /** Ends the sessions of an account, all but one. */
+  readonly endSessions: (bareJid: string, except: SessionHandle | undefined) => void
+  readonly stop: (how: 'shutdown' | 'restart') => void
+}
+
+/** The same for modules, whose callers are answered with stanza errors. */
+export function inBandAdministration({ domain, accounts, endSessions, stop }: InBandParts): Administration {
+  const known = (bareJid: string): string => {
+    if (!accounts.exists(bareJid)) throw new StanzaError('cancel', 'item-not-found', `there is no account ${bareJid}`)
+    return bareJid.slice(0, -domain.length - 1)
+  }
+  return {
+    accounts: () => accounts.list().map(({ local, isDisabled }) => ({ bareJid: `${local}@${domain}`, isDisabled })),
+    exists: (bareJid) => accounts.exists(bareJid),
+    add: async ({ local, bare }, password) => {
+      if (bare !== `${local}@${domain}`) throw notAcceptable(`${bare} is no address for an account of ${domain}`)
+      await asStanzaErrors(accounts.add(local, password, [], { replace: false }))
+    },
+    remove: async (bareJid, except) => {
+      await accounts.remove(known(bareJid))
+      endSessions(bareJid, except)
+    },
+    setPassword: async (bareJid, password, except) => {
+      await asStanzaErrors(accounts.setPassword(known(bareJid), password))
+      // Whoever had the old password has no business in a session opened with it.
+      endSessions(bareJid, except)
+    },
+    setDisabled: async (bareJid, isDisabled) => {
+      await asStanzaErrors(accounts.setDisabled(known(bareJid), isDisabled))
+      if (isDisabled) endSessions(bareJid, undefined)
+    },
+    roles: (bareJid) => accounts.grants(bareJid).map(formatGrant),
+    setRoles: async (bareJid, roles, except) => {
+      const local = known(bareJid)
+      await accounts.add(local, undefined, roles.map(acceptableGrant))
+      // What a session handles or subscribed to was granted once.
+      endSessions(bareJid, except)
+    },
+    stop,
+  }
+}
+
+async function asStanzaErrors(change: Promise<unknown>): Promise<void> {
+  try {
+    await change
+  } catch (error) {
+    if (error instanceof PasswordError) throw notAcceptable(error.message)
+    if (error instanceof Refusal && error.key === 'accountExists')
+      throw new StanzaError('cancel', 'conflict', error.message)
+    // It was removed in the meantime.
+    if (error instanceof Refusal && error.key === 'noSuchAccount')
+      throw new StanzaError('cancel', 'item-not-found', error.message)
+    throw error
+  }
+}
+
+function acceptableGrant(text: string): Grant {
+  try {
+    return parseGrant(text)
+  } catch (error) {
+    throw notAcceptable(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function notAcceptable(text: string): StanzaError {
+  return new StanzaError('modify', 'not-acceptable', text)
 }
 
 /** File in the data folder with the first administrator's password, mode 0600. */

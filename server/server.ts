@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { ensureServerCertificate } from '../certs/issue.ts'
-import { administration, ensureAdmin } from './administration.ts'
+import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { openAccounts } from './auth/accounts.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
@@ -10,7 +10,7 @@ import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
 import type { Logger } from './log.ts'
-import type { Module } from './module/api.ts'
+import type { Module, SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
 import type { TlsMaterial } from './net/tls.ts'
 import { HookTable } from './route/hooks.ts'
@@ -31,6 +31,8 @@ export interface ServerParts {
   readonly modules: readonly Module[]
   readonly assets: Assets
   readonly log: Logger
+  /** An administrator wants the program to end, or to be started again. Its caller should close it and end. */
+  readonly onStop: (how: 'shutdown' | 'restart') => void
   /** The server cannot go on: storage has died. Its caller should close it and end. */
   readonly onFailure: (error: Error) => void
 }
@@ -60,7 +62,14 @@ export const databaseFile = (dataDir: string): string => join(dataDir, 'sacm.sql
 export const certificateDir = (dataDir: string): string => join(dataDir, 'certs')
 
 /** @throws FolderLocked, JidError for the domain, errors of the listeners; what was opened before is closed again */
-export async function startServer({ config, modules, assets, log, onFailure }: ServerParts): Promise<RunningServer> {
+export async function startServer({
+  config,
+  modules,
+  assets,
+  log,
+  onStop,
+  onFailure,
+}: ServerParts): Promise<RunningServer> {
   const closers: (() => Promise<void> | void)[] = []
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close()
@@ -172,6 +181,11 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
     presence.connect((session, stanza) => router.relayPresence(session.fullJid, stanza))
     closers.push(() => router.close())
 
+    const endSessions = (bareJid: string, except?: SessionHandle): void => {
+      for (const session of sessions.of(bareJid)) {
+        if (session !== except) sessions.close(session, new StreamError('reset', 'the account was changed'))
+      }
+    }
     host = new ModuleHost({
       domain,
       version: VERSION,
@@ -179,6 +193,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       hooks,
       storage,
       accounts,
+      administration: inBandAdministration({ domain, accounts, endSessions, stop: onStop }),
       sessions,
       http: https.routes,
       profiles: new Set(config.profile),
@@ -213,10 +228,7 @@ export async function startServer({ config, modules, assets, log, onFailure }: S
       components: secrets,
       connections: components,
       sessionsOf: (bareJid) => sessions.of(bareJid).length,
-      endSessions: (bareJid) => {
-        for (const session of sessions.of(bareJid))
-          sessions.close(session, new StreamError('reset', 'the account was changed'))
-      },
+      endSessions,
       reload,
     })
     const control = await listenControl(dataDir, administer, log.child('control'))

@@ -1,7 +1,7 @@
 /** How a command ends: exit codes and the one error class that carries them. */
 
-/** 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start. */
-export const EXIT = { done: 0, bad: 1, misuse: 2, unreachable: 3 } as const
+/** 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start, 4 the server is to be started again. */
+export const EXIT = { done: 0, bad: 1, misuse: 2, unreachable: 3, restart: 4 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 

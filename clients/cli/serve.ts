@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { modules } from '../../modules/index.ts'
 import { createLogger } from '../../server/log.ts'
-import { type RunningServer, startServer } from '../../server/server.ts'
+import { type RunningServer, type ServerParts, startServer } from '../../server/server.ts'
 import { JidError } from '../../server/stanza/jid.ts'
 import { VERSION } from '../../server/version.ts'
 import { tellAdminPassword } from './admin-password.ts'
@@ -36,7 +36,10 @@ export function serveCommand(program: Command, outcome: Outcome): void {
       'after',
       `
 What is missing is made at the first start: CA, certificate (P-256), database, and admin@DOMAIN, whose password goes to
-the data folder's file admin-password (mode 0600). SIGTERM and SIGINT end the server cleanly, SIGHUP re-reads certificates.`,
+the data folder's file admin-password (mode 0600). SIGTERM and SIGINT end the server cleanly, SIGHUP re-reads certificates.
+
+An administrator's client may end it too (XEP-0133): after "restart" the exit code is 4, for a supervisor to start it again
+(systemd: RestartForceExitStatus=4).`,
     )
     .action(async (flags: ServeFlags) => {
       const config = readConfig(flags, {
@@ -48,9 +51,15 @@ the data folder's file admin-password (mode 0600). SIGTERM and SIGINT end the se
       })
       const log = createLogger(config['log.level'])
       const ended = Promise.withResolvers<number>()
-      const server = await start(config, log, (error) => {
-        log.error({ what: 'storage_failed', error: error.message })
-        ended.resolve(EXIT.unreachable)
+      const server = await start(config, log, {
+        onStop: (how) => {
+          log.info({ what: 'server_stopping', how })
+          ended.resolve(how === 'restart' ? EXIT.restart : EXIT.done)
+        },
+        onFailure: (error) => {
+          log.error({ what: 'storage_failed', error: error.message })
+          ended.resolve(EXIT.unreachable)
+        },
       })
       if (server.adminPassword !== undefined) tellAdminPassword(server.domain, config['data.dir'], server.adminPassword)
       process.stdout.write(
@@ -81,10 +90,10 @@ the data folder's file admin-password (mode 0600). SIGTERM and SIGINT end the se
 async function start(
   config: ReturnType<typeof readConfig>,
   log: ReturnType<typeof createLogger>,
-  onFailure: (error: Error) => void,
+  events: Pick<ServerParts, 'onStop' | 'onFailure'>,
 ): Promise<RunningServer> {
   try {
-    return await startServer({ config, modules, assets: programAssets(), log, onFailure })
+    return await startServer({ config, modules, assets: programAssets(), log, ...events })
   } catch (error) {
     throw asCliError(error, config)
   }

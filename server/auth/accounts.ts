@@ -19,6 +19,7 @@ import {
   readKeys,
   removeAccount,
   revokeGrant,
+  setDisabled,
   setKeys,
 } from './store.ts'
 
@@ -70,6 +71,8 @@ export interface Accounts {
   ): Promise<boolean>
   /** @throws PasswordError */
   setPassword(local: string, password: string): Promise<void>
+  /** A disabled account is answered like one that does not exist, and keeps all it has. */
+  setDisabled(local: string, isDisabled: boolean): Promise<void>
   /** False when there was none. */
   remove(local: string): Promise<boolean>
   grant(local: string, grant: Grant): Promise<readonly Grant[]>
@@ -167,6 +170,13 @@ class AccountBook implements Accounts {
   async setPassword(local: string, password: string): Promise<void> {
     const keys = await this.#keysFrom(password)
     await this.#storage.run(setKeys, { local, keys })
+  }
+
+  async setDisabled(local: string, isDisabled: boolean): Promise<void> {
+    await this.#storage.run(setDisabled, { local, isDisabled }, () => {
+      const entry = this.#byJid.get(this.#jid(local))
+      if (entry) this.#set({ ...entry.record, isDisabled })
+    })
   }
 
   async remove(local: string): Promise<boolean> {

@@ -29,6 +29,11 @@ const queries = (db: Db) => ({
     .delete(accounts)
     .where(eq(accounts.local, sql.placeholder('local')))
     .prepare(),
+  setDisabled: db
+    .update(accounts)
+    .set({ disabledAt: sql`${sql.placeholder('at')}` })
+    .where(eq(accounts.local, sql.placeholder('local')))
+    .prepare(),
   removeKeys: db
     .delete(scramKeys)
     .where(eq(scramKeys.local, sql.placeholder('local')))
@@ -210,6 +215,17 @@ export const removeAccount: Operation<string, boolean> = {
   run: (tx, local) => tx.use(queries).remove.run({ local }).changes === 1,
 }
 
+/** Keeps an account from logging in, or lets it again; what it is stays. */
+export const setDisabled: Operation<{ readonly local: string; readonly isDisabled: boolean }, void> = {
+  name: 'accounts.setDisabled',
+  kind: 'write',
+  run(tx, { local, isDisabled }) {
+    const q = tx.use(queries)
+    requireAccount(q, local)
+    q.setDisabled.run({ local, at: isDisabled ? tx.now : null })
+  },
+}
+
 /** Adds a grant; resolves with all grants of the account after it. */
 export const addGrant: Operation<{ readonly local: string; readonly grant: Grant }, Grant[]> = {
   name: 'accounts.grant',
@@ -300,6 +316,7 @@ export const keepSecret: Operation<{ readonly name: string; readonly proposed: s
 export const accountOperations = [
   putAccount,
   setKeys,
+  setDisabled,
   removeAccount,
   addGrant,
   revokeGrant,

@@ -167,6 +167,30 @@ export type DiscoItemsHandler = (
   query: Omit<DiscoQuery, 'node'> & { readonly node: string | undefined; readonly page: RsmRequest | undefined },
 ) => Promise<Page<DiscoItem> | undefined> | Page<DiscoItem> | undefined
 
+/** One stage of a command: a form to fill in. XEP-0050 §2.4. */
+export interface CommandForm {
+  readonly form: DataForm
+  /** The command ends with this form. */
+  readonly isLast: boolean
+  /** Takes what was filled in, checked against the form's fields. A StanzaError leaves the session at this stage. */
+  submit(filled: DataForm): CommandStep | Promise<CommandStep>
+}
+/** How a command ended. A failure is an error note, or a StanzaError where the session goes on. XEP-0050 §3.6. */
+export interface CommandResult {
+  readonly note?: { readonly type: 'info' | 'warn' | 'error'; readonly text: string }
+  readonly result?: DataForm
+}
+export type CommandStep = CommandForm | CommandResult
+/** A command that people run from their clients. XEP-0050. */
+export interface AdHocCommand {
+  /** Unique at its address. */
+  readonly node: string
+  readonly name: string
+  /** Others do not see it, and get forbidden. */
+  mayRun(asker: Jid): boolean
+  run(request: { readonly asker: Jid; readonly session: SessionHandle | undefined }): CommandStep | Promise<CommandStep>
+}
+
 /** An address. Disco is answered from what is registered here and nothing else. */
 export interface Endpoint {
   /** `<domain>` for 'server' and 'account', `<name>.<domain>` for a service. */
@@ -188,6 +212,8 @@ export interface Endpoint {
   ): void
   onMessage(payload: QName, handler: MessageHandler): void
   onPresence(handler: PresenceHandler): void
+  /** Registers a command; in `setup`. */
+  command(command: AdHocCommand): void
   /** Routes a stanza from this address; `from` is set here. */
   send(stanza: Element | RawStanza): void
   /** Sends an IQ from this address to a client and resolves with its result's payload (undefined when empty). */
@@ -205,6 +231,7 @@ export interface EndpointView extends Endpoint {
   readonly at: 'server' | 'account' | `service:${string}`
   readonly identities: readonly DiscoIdentity[]
   readonly features: readonly string[]
+  readonly commands: readonly AdHocCommand[]
   forms(): readonly DataForm[]
   /** The first registered handler that knows the node answers. */
   infoOf(query: DiscoQuery): Promise<DiscoInfo | undefined>
@@ -219,6 +246,35 @@ export interface Endpoints {
 }
 /** Provided by the host itself. */
 export const ENDPOINTS: Token<Endpoints> = { name: 'endpoints' }
+
+export interface ListedAccount {
+  readonly bareJid: string
+  readonly isDisabled: boolean
+}
+/**
+ * What administrators do with the server, and users with their own account. What changes an account resolves when it is
+ * on disk, and ends the account's sessions, `except` this one. @throws StanzaError item-not-found for no such account
+ */
+export interface Administration {
+  /** By address. */
+  accounts(): readonly ListedAccount[]
+  exists(bareJid: string): boolean
+  /** @throws StanzaError conflict when it exists; not-acceptable for a password that cannot be one */
+  add(account: Jid, password: string): Promise<void>
+  remove(bareJid: string, except?: SessionHandle): Promise<void>
+  /** @throws StanzaError not-acceptable for a password that cannot be one */
+  setPassword(bareJid: string, password: string, except?: SessionHandle): Promise<void>
+  /** A disabled account cannot log in; nothing of it is lost. */
+  setDisabled(bareJid: string, isDisabled: boolean): Promise<void>
+  /** As `sacm user add --role` takes them. */
+  roles(bareJid: string): readonly string[]
+  /** @throws StanzaError not-acceptable for a text that names no role */
+  setRoles(bareJid: string, roles: readonly string[], except?: SessionHandle): Promise<void>
+  /** Ends the program; `restart` with the exit code that asks for it to be started again. */
+  stop(how: 'shutdown' | 'restart'): void
+}
+/** Provided by the host itself. */
+export const ADMINISTRATION: Token<Administration> = { name: 'administration' }
 
 /** Events that modules may hook; each owner adds its own by declaration merging. */
 export interface Hooks {

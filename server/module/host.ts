@@ -7,7 +7,9 @@ import type { Router } from '../route/router.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Element } from '../xml/element.ts'
 import {
+  ADMINISTRATION,
   type AccountView,
+  type Administration,
   type Clock,
   ENDPOINTS,
   type Module,
@@ -25,6 +27,7 @@ export interface HostParts {
   readonly hooks: HookTable
   readonly storage: Storage
   readonly accounts: AccountView
+  readonly administration: Administration
   readonly sessions: SessionView
   readonly http: HttpRoutes
   readonly profiles: ReadonlySet<string>
@@ -55,6 +58,7 @@ export class ModuleHost {
 
   constructor(parts: HostParts) {
     this.#parts = parts
+    this.#provided.set(ADMINISTRATION.name, parts.administration)
     this.#provided.set(ENDPOINTS.name, {
       each: (fn: Parameters<Router['eachEndpoint']>[0]) => parts.router.eachEndpoint(fn),
       connected: () => parts.router.connected,
@@ -120,7 +124,7 @@ export class ModuleHost {
   }
 
   #contextFor(module: Module): ModuleContext {
-    const { router, hooks, config, log, ...shared } = this.#parts
+    const { router, hooks, administration: _administration, config, log, ...shared } = this.#parts
     return {
       ...shared,
       log: log.child(module.name),

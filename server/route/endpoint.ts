@@ -1,6 +1,7 @@
 /** One address of the server: what modules registered there, and nothing else. */
 
 import type {
+  AdHocCommand,
   DiscoIdentity,
   DiscoInfo,
   DiscoInfoHandler,
@@ -34,6 +35,7 @@ export class ServerEndpoint implements EndpointView {
   readonly address: string
   readonly identities: DiscoIdentity[] = []
   readonly features: string[] = []
+  readonly commands: AdHocCommand[] = []
   readonly #forms: (() => DataForm)[] = []
   readonly #items: DiscoItemsHandler[] = []
   readonly #info: DiscoInfoHandler[] = []
@@ -106,6 +108,12 @@ export class ServerEndpoint implements EndpointView {
 
   onPresence(handler: PresenceHandler): void {
     this.#presences.push(handler)
+  }
+
+  command(command: AdHocCommand): void {
+    if (this.commands.some(({ node }) => node === command.node))
+      throw new Error(`two commands ${command.node} at ${this.at}`)
+    this.commands.push(command)
   }
 
   iqHandler(type: 'get' | 'set', payload: QName): IqRegistration | undefined {

@@ -70,6 +70,52 @@ export function renderRsmRequest(request: RsmRequest): Element {
   )
 }
 
+/**
+ * Cuts a page out of a list in memory.
+ * @param idOf  the unique text that stands for an item as first and last
+ * @param max  items at most where the request names no number, or a larger one
+ * @throws StanzaError item-not-found when `after` or `before` names no item
+ * XEP-0059 §2.2 to §2.7.
+ */
+export function pageOf<T>(
+  items: readonly T[],
+  idOf: (item: T) => string,
+  request: RsmRequest | undefined,
+  max: number,
+): Page<T> {
+  const size = Math.min(request?.max ?? max, max)
+  const [start, end] = bounds(items, idOf, request, size)
+  const page = items.slice(start, end)
+  const [first, last] = [page[0], page.at(-1)]
+  return {
+    items: page,
+    count: items.length,
+    ...(page.length === 0 ? {} : { index: start }),
+    first: first === undefined ? undefined : idOf(first),
+    last: last === undefined ? undefined : idOf(last),
+  }
+}
+
+function bounds<T>(
+  items: readonly T[],
+  idOf: (item: T) => string,
+  request: RsmRequest | undefined,
+  size: number,
+): [start: number, end: number] {
+  const at = (id: string): number => {
+    const index = items.findIndex((item) => idOf(item) === id)
+    if (index < 0)
+      throw new StanzaError('cancel', 'item-not-found', 'the page would begin at an item that is not there')
+    return index
+  }
+  if (request?.before !== undefined) {
+    const end = request.before === '' ? items.length : at(request.before)
+    return [Math.max(0, end - size), end]
+  }
+  const start = request?.after === undefined ? (request?.index ?? 0) : at(request.after) + 1
+  return [start, start + size]
+}
+
 /** Writes the answer's `<set/>`: first (with its index), last and count, as far as they are known. XEP-0059 §2.2. */
 export function renderRsm(page: Page<unknown>): Element {
   // XEP-0059 §2.2: an empty page has neither first nor last.

@@ -64,6 +64,22 @@ test('fit what modules and streams ask of them', () => {
 })
 
 describe('accounts', () => {
+  test('that are disabled are answered like unknown ones, keep all they have, and can be enabled again', async () => {
+    await accounts.add('alice', 'pencil', [evaluator])
+    await accounts.setDisabled('alice', true)
+    for (const again of [async () => {}, restart]) {
+      await again()
+      expect(accounts.list()).toMatchObject([{ local: 'alice', isDisabled: true, grants: [evaluator] }])
+      expect(await accounts.verifyPassword('alice', 'pencil')).toBe(false)
+    }
+    const unknown = await accounts.scramKeys('alice', 'sha256')
+    await accounts.setDisabled('alice', false)
+    expect(await accounts.verifyPassword('alice', 'pencil')).toBe(true)
+    expect(await accounts.scramKeys('alice', 'sha256')).not.toEqual(unknown)
+    expect(accounts.list()).toMatchObject([{ isDisabled: false }])
+    await expect(accounts.setDisabled('nobody', true)).rejects.toMatchObject({ key: 'noSuchAccount' })
+  })
+
   test('are there once added, also after a restart, and gone once removed', async () => {
     expect(await accounts.add('alice', 'pencil', [evaluator, consumerOfWeb])).toBe(true)
     const check = () => {
