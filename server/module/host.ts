@@ -7,8 +7,8 @@ import type { Router } from '../route/router.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Element } from '../xml/element.ts'
 import {
-  ADMINISTRATION,
   type AccountView,
+  ADMINISTRATION,
   type Administration,
   type Clock,
   ENDPOINTS,
