@@ -83,6 +83,7 @@ export class Acknowledgements {
       })
     }
     this.#isAnswerDue = false
+    this.#unasked = Math.min(this.#unasked, unacked.size)
     if (unacked.size > 0) this.#maybeAsk()
   }
 

@@ -12,12 +12,14 @@ declare module '@xmpp/client' {
     toString(): string
   }
   export interface XmppClient {
-    readonly reconnect: { stop(): void }
+    readonly reconnect: { delay: number; stop(): void }
+    readonly streamManagement: { readonly enabled: boolean; on(event: 'resumed', listener: () => void): void }
     readonly iqCaller: {
       get(payload: XmlElement, to?: string): Promise<XmlElement>
       set(payload: XmlElement, to?: string): Promise<XmlElement>
     }
     on(event: 'error', listener: (error: Error) => void): void
+    on(event: 'online', listener: (address: XmppJid) => void): void
     on(event: 'stanza', listener: (stanza: XmlElement) => void): void
     start(): Promise<XmppJid>
     stop(): Promise<void>
