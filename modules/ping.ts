@@ -1,8 +1,7 @@
 /** Answers a ping with an empty result. XEP-0199 §4.2. */
 
 import { ENDPOINTS, type Module } from '../server/module/api.ts'
-
-export const NS_PING = 'urn:xmpp:ping'
+import { NS_PING } from '../server/xml/namespaces.ts'
 
 export const ping: Module = {
   name: 'ping',

@@ -143,6 +143,16 @@ const OPTIONS = {
     'their size; more: policy-violation',
     'bytes',
   ),
+  'limits.deferredStanzas': option(
+    integer(500, 0, 100_000),
+    'presence and chat states held back from a client that says it is inactive (XEP-0352), before all is sent; 0: not offered',
+    'stanzas',
+  ),
+  'timeouts.idleSeconds': option(
+    integer(600, 0, 86_400),
+    'how long a client may be silent: asked (XEP-0199) after half of it, then connection-timeout; 0: for ever',
+    'seconds',
+  ),
   'timeouts.resumeSeconds': option(
     integer(300, 0, 86_400),
     'how long a session whose connection broke waits for its client to resume it (XEP-0198); 0: not at all',

@@ -122,6 +122,7 @@ export async function startServer({
         queuedStanzas: config['limits.sessionQueue'],
         unackedStanzas: config['limits.unackedStanzas'],
         unackedBytes: config['limits.unackedBytes'],
+        deferredStanzas: config['limits.deferredStanzas'],
         maxConnections: config['limits.connections'],
         resourcesPerAccount: config['limits.resources'],
         loginAttempts: config['limits.saslAttempts'],
@@ -131,9 +132,12 @@ export async function startServer({
         closeMs: config['timeouts.closeSeconds'] * 1000,
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
         resumeMs: config['timeouts.resumeSeconds'] * 1000,
+        idleMs: config['timeouts.idleSeconds'] * 1000,
       },
       extraFeatures: (stage) => [
-        streamLimits(config[stage === 'bind' ? 'limits.stanzaBytes' : 'limits.preAuthStanzaBytes']),
+        stage === 'bind'
+          ? streamLimits(config['limits.stanzaBytes'], config['timeouts.idleSeconds'])
+          : streamLimits(config['limits.preAuthStanzaBytes'], 0),
         ...host.streamFeatures(stage),
       ],
       onBound: (session) => {
@@ -262,9 +266,14 @@ async function listenForComponents(components: Components, config: Config, log: 
   return listening
 }
 
-/** What a stream takes at most, told before it is exceeded. XEP-0478 §3. */
-function streamLimits(maxBytes: number): Element {
-  return el('limits', { xmlns: NS_STREAM_LIMITS }, el('max-bytes', {}, String(maxBytes)))
+/** What a stream takes at most, told before it is exceeded; a silent client is asked after half of its time. XEP-0478 §3. */
+function streamLimits(maxBytes: number, idleSeconds: number): Element {
+  return el(
+    'limits',
+    { xmlns: NS_STREAM_LIMITS },
+    el('max-bytes', {}, String(maxBytes)),
+    idleSeconds === 0 ? undefined : el('idle-seconds', {}, String(Math.ceil(idleSeconds / 2))),
+  )
 }
 
 /** The operator's certificate, or one of our own authority, renewed here when it is due. */

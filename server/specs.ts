@@ -42,6 +42,7 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'XEP-0440', version: '1.0.0', status: 'complete' },
   { doc: 'XEP-0474', version: '0.5.0', status: 'complete' },
   { doc: 'XEP-0198', version: '1.6.3', status: 'partial', omits: 'inline in SASL2 and Bind 2 (§8)' },
-  { doc: 'XEP-0478', version: '0.2.1', status: 'partial', omits: 'idle limits: an idle stream is not closed' },
+  { doc: 'XEP-0352', version: '1.0.0', status: 'complete' },
+  { doc: 'XEP-0478', version: '0.2.1', status: 'complete' },
   { doc: 'XEP-0368', version: '1.1.0', status: 'partial', omits: 'server-to-server' },
 ]

@@ -8,6 +8,8 @@ export const KEEP_ALIVE_MS = 60_000
 export interface TransportHandler {
   /** Bytes of a TCP stream in the order they came, or the text of one whole WebSocket message. */
   onData(chunk: Buffer): void
+  /** The peer showed that it is there, and said nothing: a WebSocket ping or pong. */
+  onAlive?(): void
   /** TLS, asked for with `startTls`, is in force. */
   onSecure(): void
   /** The socket took what it had been given: `outputBytes` has fallen. */

@@ -115,6 +115,8 @@ export class WebSocketTransport implements Transport {
     websocket.on('error', (error: Error) => {
       this.#cause = error
     })
+    websocket.on('ping', this.#onAlive)
+    websocket.on('pong', this.#onAlive)
     websocket.on('close', () => this.#onClose())
     socket.on('drain', this.#onDrain)
   }
@@ -188,6 +190,10 @@ export class WebSocketTransport implements Transport {
       return
     }
     this.#handler?.onData(data)
+  }
+
+  readonly #onAlive = (): void => {
+    this.#handler?.onAlive?.()
   }
 
   readonly #onDrain = (): void => {

@@ -8,7 +8,7 @@ import { TlsAcceptor, type TlsMaterial } from '../net/tls.ts'
 import type { Transport } from '../net/transport.ts'
 import { WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
-import type { StreamContext, StreamHandle } from '../stream/context.ts'
+import type { Nonza, StreamContext, StreamHandle } from '../stream/context.ts'
 import type { FeatureOptions } from '../stream/features.ts'
 import {
   type Authenticator,
@@ -18,8 +18,9 @@ import {
   UNTHROTTLED,
 } from '../stream/mechanisms.ts'
 import { Stream } from '../stream/stream.ts'
-import { NS_SM } from '../xml/namespaces.ts'
+import { NS_CSI, NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
+import { ClientStates } from './client-state.ts'
 import { StreamManagement } from './management.ts'
 import { SessionRegistry } from './registry.ts'
 import { Session, type SessionEvents } from './session.ts'
@@ -38,6 +39,8 @@ export interface C2sLimits {
   /** What one client may leave unacknowledged, in stanzas and in UTF-16 units. XEP-0198. */
   readonly unackedStanzas: number
   readonly unackedBytes: number
+  /** Held back from a client that says it is inactive; 0: nothing is. XEP-0352. */
+  readonly deferredStanzas: number
   /** TCP connections per listener. */
   readonly maxConnections: number
   /** Bound at a time by one account. */
@@ -54,6 +57,7 @@ export const DEFAULT_C2S_LIMITS: C2sLimits = {
   queuedStanzas: 64,
   unackedStanzas: 5_000,
   unackedBytes: 8_388_608,
+  deferredStanzas: 500,
   maxConnections: 20_000,
   resourcesPerAccount: 20,
   loginAttempts: 4,
@@ -68,6 +72,8 @@ export interface C2sTimeouts {
   readonly slowReaderMs: number
   /** That a session waits for a client whose connection broke; 0: not at all. XEP-0198 §5. */
   readonly resumeMs: number
+  /** Without any input from a client, before its stream is ended; 0: never. */
+  readonly idleMs: number
 }
 
 export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
@@ -75,6 +81,7 @@ export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
   closeMs: 5_000,
   slowReaderMs: 30_000,
   resumeMs: 300_000,
+  idleMs: 600_000,
 }
 
 export interface C2sListenerOptions {
@@ -124,6 +131,7 @@ export class C2s {
   readonly #timeouts: C2sTimeouts
   readonly #tls: TlsAcceptor
   readonly #management: StreamManagement
+  readonly #clientStates: ClientStates
   readonly #nonzas: StreamContext['nonzas']
   readonly #turn = new FlushTurn()
   readonly #streams = new Set<StreamHandle>()
@@ -140,7 +148,11 @@ export class C2s {
     this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
     this.#management = new StreamManagement(this.#timeouts.resumeMs, options.log)
-    this.#nonzas = new Map([[NS_SM, this.#management]])
+    this.#clientStates = new ClientStates(this.#limits.deferredStanzas)
+    this.#nonzas = new Map<string, Nonza>([
+      [NS_SM, this.#management],
+      [NS_CSI, this.#clientStates],
+    ])
   }
 
   /**
@@ -235,7 +247,7 @@ export class C2s {
       authenticator: accounts,
       throttle: this.#options.throttle ?? UNTHROTTLED,
       extraFeatures: (stage) =>
-        [this.#management.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter((each) => each !== undefined),
+        [this.#management.feature(stage), this.#clientStates.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter((each) => each !== undefined),
       nonzas: this.#nonzas,
       limits: {
         anonymous: { ...this.#limits.xml, maxStanzaBytes: this.#limits.anonymousBytes },
@@ -258,6 +270,7 @@ export class C2s {
   #bind: StreamContext['bind'] = (stream, account, resource) => {
     const session = new Session({
       id: `c2s-${++this.#sessionCount}`,
+      domain: this.#options.domain,
       fullJid: this.registry.claim(account, resource),
       stream,
       events: this.#options,

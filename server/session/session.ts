@@ -14,9 +14,12 @@ import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
 import { HOLD_QUEUE, type StreamEnd, type StreamHandle, type StreamUser } from '../stream/context.ts'
 import { negotiated } from '../stream/negotiated.ts'
-import { attr, type Element } from '../xml/element.ts'
+import { attr, type Element, el } from '../xml/element.ts'
+import { NS_PING } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
 import { Acknowledgements, type Resumption } from './acknowledgements.ts'
+import { Deferred } from './deferred.ts'
+import { IdleWatch } from './idle.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { KeptStanza } from './unacked.ts'
 
@@ -52,10 +55,16 @@ export interface SessionLimits extends OutboxLimits {
   /** Stanzas that a client may leave unacknowledged, and their size in UTF-16 units; more end the session. */
   readonly unackedStanzas: number
   readonly unackedBytes: number
+  /** Stanzas held back from a client that says it is inactive. XEP-0352 */
+  readonly deferredStanzas: number
+  /** Without any input from the client, before its stream is ended; 0: never. */
+  readonly idleMs: number
 }
 
 export interface SessionOptions {
   readonly id: string
+  /** Of the server, which asks a silent client. */
+  readonly domain: string
   readonly fullJid: Jid
   readonly stream: StreamHandle
   readonly events: SessionEvents
@@ -76,6 +85,10 @@ export class Session implements StreamUser {
   #stream: StreamHandle
   #outbox: Outbox
   #acks: Acknowledgements | undefined
+  /** Set while the client is inactive. */
+  #deferred: Deferred | undefined
+  #idle: IdleWatch | undefined
+  #pings = 0
   /** Runs while the session is without a stream. */
   #lostTimer: NodeJS.Timeout | undefined
   #hasStarted = false
@@ -134,7 +147,10 @@ export class Session implements StreamUser {
   /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
     if (this.#hasEnded) return false
-    this.#put('xml' in stanza ? stanza.xml : serialize(stanza))
+    const xml = 'xml' in stanza ? stanza.xml : serialize(stanza)
+    if (this.#deferred?.hold(xml)) return true
+    this.#putDeferred()
+    this.#put(xml)
     // What is kept until it is acknowledged has been taken over, even if it was the last straw.
     return this.#acks !== undefined || !this.#hasEnded
   }
@@ -151,6 +167,7 @@ export class Session implements StreamUser {
     this.#waiting = []
     clearTimeout(this.#lostTimer)
     this.#outbox.close()
+    this.#idle?.close()
     this.#acks?.detach()
     const { remove, log, events } = this.#options
     const gone: Gone = { fullJid: this.fullJid, bareJid: this.bareJid, priority: this.#priority }
@@ -161,6 +178,13 @@ export class Session implements StreamUser {
     const undelivered = this.#acks?.unacked.all() ?? []
     // Later, so that they find the newer session when it was that which took this one's resource.
     if (undelivered.length > 0) queueMicrotask(() => events.onUndelivered?.(gone, undelivered))
+  }
+
+  /** XEP-0352 §3: what was held back from an inactive client is sent when it is active again, in order. */
+  setActive(isActive: boolean): void {
+    this.#putDeferred()
+    if (isActive) this.#deferred = undefined
+    else this.#deferred ??= new Deferred(this.#options.limits.deferredStanzas)
   }
 
   // --- for stream management ---
@@ -229,6 +253,8 @@ export class Session implements StreamUser {
     this.#lostTimer = undefined
     const old = this.#stream
     this.#outbox.close()
+    this.#idle?.close()
+    this.#keepDeferred()
     const { limits } = this.#options
     // What is sent again must not count as unread: it was within its own bound.
     const again = this.#acks?.unacked.bytes ?? 0
@@ -242,6 +268,7 @@ export class Session implements StreamUser {
   // --- for the stream ---
 
   start(): void {
+    this.#idle = this.#watch()
     if (this.#hasStarted) {
       for (const { xml } of this.#acks?.unacked.all() ?? []) this.#transmit(xml)
       return
@@ -284,9 +311,30 @@ export class Session implements StreamUser {
       return
     }
     this.#outbox.close()
+    this.#idle?.close()
     this.#acks?.detach()
     this.#options.log.info({ what: 'session_lost', session: this.id, jid: this.fullJid.full })
     this.#lostTimer = setTimeout(() => this.end(), this.resumption.maxMs)
+    this.#keepDeferred()
+  }
+
+  #watch(): IdleWatch | undefined {
+    const { domain, limits } = this.#options
+    if (limits.idleMs === 0) return undefined
+    return new IdleWatch(this.#stream, limits.idleMs, () => {
+      const addresses = { from: domain, to: this.fullJid.full, id: `ping-${++this.#pings}` }
+      this.send(el('iq', { type: 'get', ...addresses }, el('ping', { xmlns: NS_PING })))
+    })
+  }
+
+  /** A resumed stream begins active, and sends all that is kept. XEP-0352 §5. */
+  #keepDeferred(): void {
+    for (const xml of this.#deferred?.take() ?? []) this.#acks?.unacked.push(xml)
+    this.#deferred = undefined
+  }
+
+  #putDeferred(): void {
+    for (const xml of this.#deferred?.take() ?? []) this.#put(xml)
   }
 
   #put(xml: string): void {

@@ -82,6 +82,8 @@ export interface StreamHandle {
   readonly remoteAddress: string
   /** Output the client has not taken yet, in UTF-16 units. */
   readonly outputBytes: number
+  /** Milliseconds since anything came from the client; 0 while its input is held back. */
+  readonly quietMs: number
   /** The default language of the client's stanzas. RFC 6120 §4.7.4. */
   readonly lang: string | undefined
   /** Sends a stanza, written without xmlns; nothing once the stream has ended. */

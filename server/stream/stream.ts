@@ -45,6 +45,8 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #user: StreamUser | undefined
   #held = 0
   #isPeerClosed = false
+  /** By the monotonic clock. */
+  #heardAt = performance.now()
   /** The login's deadline, then the closing handshake's. */
   #timer: NodeJS.Timeout | undefined
 
@@ -72,6 +74,10 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     return this.#transport.outputBytes
   }
 
+  get quietMs(): number {
+    return this.#held === 0 ? Math.round(performance.now() - this.#heardAt) : 0
+  }
+
   get lang(): string | undefined {
     return this.#header?.lang
   }
@@ -95,6 +101,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   release(reason: number): void {
     if ((this.#held & reason) === 0) return
     this.#held &= ~reason
+    this.onAlive()
     if (this.#held !== 0 || this.#state === 'closed') return
     this.#read(() => this.#reader.resume())
     // What the reader had kept may have brought a new reason.
@@ -152,7 +159,12 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
 
   // --- transport ---
 
+  onAlive(): void {
+    this.#heardAt = performance.now()
+  }
+
   onData(chunk: Buffer): void {
+    this.onAlive()
     this.#read(() => this.#reader.write(chunk))
   }
 

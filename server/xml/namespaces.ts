@@ -17,4 +17,6 @@ export const NS_RSM = 'http://jabber.org/protocol/rsm' // XEP-0059
 export const NS_DELAY = 'urn:xmpp:delay' // XEP-0203
 export const NS_STREAM_LIMITS = 'urn:xmpp:stream-limits:0' // XEP-0478
 export const NS_SM = 'urn:xmpp:sm:3' // XEP-0198
+export const NS_CSI = 'urn:xmpp:csi:0' // XEP-0352
+export const NS_PING = 'urn:xmpp:ping' // XEP-0199
 export const NS_COMPONENT = 'jabber:component:accept' // XEP-0114

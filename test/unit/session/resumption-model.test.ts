@@ -18,6 +18,7 @@ class Wire implements StreamHandle {
   readonly remoteAddress = 'memory'
   readonly outputBytes = 0
   readonly lang = undefined
+  readonly quietMs = 0
   toClient: string[] = []
   isOpen = true
   superseded: string | undefined
@@ -81,6 +82,7 @@ class Conversation {
     this.model = new Model(first)
     this.session = new Session({
       id: 'c2s-1',
+      domain: 'test',
       fullJid: parseJid('alice@test/desk'),
       stream: this.wire,
       events: {
@@ -98,6 +100,8 @@ class Conversation {
         slowReaderMs: 1e9,
         unackedStanzas: 1e6,
         unackedBytes: 1e9,
+        deferredStanzas: 10,
+        idleMs: 0,
       },
       remove: () => {},
       log: silent,
