@@ -15,18 +15,28 @@ function pubsubOwner(...children: readonly (Element | undefined)[]): Element {
   return el('pubsub', { xmlns: NS_PUBSUB_OWNER }, ...children)
 }
 
-/** §6.1.2, §6.2.2. */
-export function renderSubscription(subscription: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
-  return pubsub(subscriptionElement(subscription, state))
+/** §6.1.2, §6.2.2; `options` where they were asked for with it (§6.3.7). */
+export function renderSubscription(subscription: SubscriptionRecord, isEnded: boolean, options?: DataForm): Element {
+  return pubsub(subscriptionElement(subscription, isEnded), options && el('options', {}, renderForm(options)))
 }
 
-function subscriptionElement({ nodeId, jid }: SubscriptionRecord, state: 'subscribed' | 'none'): Element {
-  return el('subscription', { node: nodeId, jid, subscription: state })
+function subscriptionElement({ nodeId, jid, subid, state }: SubscriptionRecord, isEnded = false): Element {
+  return el('subscription', { node: nodeId, jid, subid, subscription: isEnded ? 'none' : state })
+}
+
+/** §6.3.3. */
+export function renderOptions({ nodeId, jid, subid }: SubscriptionRecord, form: DataForm): Element {
+  return pubsub(el('options', { node: nodeId, jid, subid }, renderForm(form)))
+}
+
+/** §6.4.2. */
+export function renderDefaultOptions(nodeId: string | undefined, form: DataForm): Element {
+  return pubsub(el('default', { node: nodeId }, renderForm(form)))
 }
 
 /** §5.6. */
 export function renderSubscriptions(nodeId: string | undefined, list: readonly SubscriptionRecord[]): Element {
-  const entries = list.map((subscription) => subscriptionElement(subscription, 'subscribed'))
+  const entries = list.map((subscription) => subscriptionElement(subscription))
   return pubsub(el('subscriptions', { node: nodeId }, ...entries))
 }
 
@@ -39,10 +49,15 @@ export function renderAffiliations(nodeId: string | undefined, list: readonly Af
 /** §8.8.1.2, §8.8.2.4. */
 export function renderOwnerSubscriptions(
   nodeId: string,
-  list: readonly { readonly jid: string; readonly state: 'subscribed' | 'none' }[],
+  list: readonly { readonly jid: string; readonly subid?: string; readonly state: SubscriptionState }[],
 ): Element {
-  const entries = list.map(({ jid, state }) => el('subscription', { jid, subscription: state }))
+  const entries = list.map(({ jid, subid, state }) => el('subscription', { jid, subid, subscription: state }))
   return pubsubOwner(el('subscriptions', { node: nodeId }, ...entries))
+}
+
+/** What an entity is told whose affiliation changed. §8.9.4. */
+export function renderAffiliationChange({ nodeId, bareJid, affiliation }: AffiliationRecord): Element {
+  return pubsub(el('affiliations', { node: nodeId }, el('affiliation', { jid: bareJid, affiliation })))
 }
 
 /** §8.9.1.2, §8.9.2.4. */
@@ -108,8 +123,12 @@ export type PubsubEvent =
       readonly kind: 'subscription'
       readonly nodeId: string
       readonly jid: string
-      readonly state: 'subscribed' | 'none'
+      readonly subid: string
+      readonly state: SubscriptionState
     }
+
+/** XEP-0060 §4.2. */
+export type SubscriptionState = SubscriptionRecord['state'] | 'none'
 
 /** `<event/>`. */
 export function renderEvent(event: PubsubEvent): Element {
@@ -135,6 +154,6 @@ function eventElement(event: PubsubEvent): Element {
     case 'configuration':
       return el('configuration', { node }, event.form && renderForm(event.form))
     case 'subscription':
-      return el('subscription', { node, jid: event.jid, subscription: event.state })
+      return el('subscription', { node, jid: event.jid, subid: event.subid, subscription: event.state })
   }
 }

@@ -35,6 +35,13 @@ export const pubsubConfig = z.object({
     100_000,
     'subscriptions of one account; more: policy-violation with too-many-subscriptions',
   ),
+  leaseMaxSeconds: whole(
+    31_536_000,
+    60,
+    3_153_600_000,
+    'seconds that a subscription with an end lasts at most; a later end is cut to that',
+  ),
+  sweepSeconds: whole(30, 1, 3_600, 'seconds between two looks for subscriptions whose time is over'),
   affiliationsPerNodeMax: whole(10_000, 1, 1_000_000, 'affiliations at one node; more: not-acceptable'),
   pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
   pageMaxChars: whole(

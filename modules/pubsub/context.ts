@@ -60,8 +60,16 @@ export function nodeView(parts: PubsubParts, nodeId: string): NodeView {
 /** Tells entities that their subscription ended without their doing. XEP-0060 §8.8.4, §13.14. */
 export function notifyEnded(parts: PubsubParts, node: NodeView, ended: readonly SubscriptionRecord[]): void {
   for (const subscription of ended) {
-    const { nodeId, jid } = subscription
-    parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, state: 'none' })
+    const { nodeId, jid, subid } = subscription
+    parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, subid, state: 'none' })
+  }
+}
+
+/** Tells entities that they are subscribed, by somebody else's doing or with somebody's leave. §8.6, §8.8.4. */
+export function notifyMade(parts: PubsubParts, node: NodeView, made: readonly SubscriptionRecord[]): void {
+  for (const subscription of made) {
+    const { nodeId, jid, subid } = subscription
+    parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, subid, state: 'subscribed' })
   }
 }
 

@@ -6,9 +6,9 @@ import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { type Asker, askerOf, type PubsubParts } from './context.ts'
 import type { NodeView } from './replica.ts'
+import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
-import { authorizeRetrieve, pageOf, readPage } from './subscriber.ts'
-import { NS_PUBSUB } from './xml.ts'
+import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
 
@@ -23,13 +23,16 @@ export const FEATURES: readonly string[] = [
     'create-nodes',
     'delete-items',
     'delete-nodes',
+    'get-pending',
     'instant-nodes',
     'item-ids',
+    'leased-subscription',
     'manage-subscriptions',
     'member-affiliation',
     'meta-data',
     'modify-affiliations',
     'multi-items',
+    'multi-subscribe',
     'outcast-affiliation',
     'persistent-items',
     'publish',
@@ -40,12 +43,18 @@ export const FEATURES: readonly string[] = [
     'retract-items',
     'retrieve-affiliations',
     'retrieve-default',
+    'retrieve-default-sub',
     'retrieve-items',
     'retrieve-subscriptions',
     'rsm',
     'subscribe',
+    'subscription-notifications',
+    'subscription-options',
   ].map((name) => `${NS_PUBSUB}#${name}`),
 ]
+
+/** The headers that notifications may carry. XEP-0131 §5. */
+export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#SubID`] }
 
 /** §5.3, §5.4. Who may not see a node is told its kind and no more. */
 export function nodeInfo(parts: PubsubParts, query: DiscoQuery): DiscoInfo | undefined {

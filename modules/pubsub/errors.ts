@@ -20,8 +20,14 @@ const ROWS = {
   outcast: ['auth', 'forbidden'], // XEP-0060 §6.1.3.8, §6.5.9.10
   publishOnly: ['auth', 'forbidden'], // XEP-0060 §4.1: publish-only neither subscribes nor retrieves
   tooManySubscriptions: ['wait', 'policy-violation', 'too-many-subscriptions'], // XEP-0060 §6.1.3.9
-  notSubscribed: ['cancel', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.2.3.2
-  notYourSubscription: ['auth', 'forbidden'], // XEP-0060 §6.2.3.3
+  notSubscribed: ['cancel', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.2.3.2, §6.3.4.2
+  pendingSubscription: ['auth', 'not-authorized', 'pending-subscription'], // XEP-0060 §6.1.3.7
+  jidRequired: ['modify', 'bad-request', 'jid-required'], // XEP-0060 §6.3.4.3
+  subidRequired: ['modify', 'bad-request', 'subid-required'], // XEP-0060 §6.2.3.1, §6.3.4.4, §6.5.9.1
+  invalidSubid: ['modify', 'not-acceptable', 'invalid-subid'], // XEP-0060 §6.2.3.5, §6.3.4.5, §6.5.9.2
+  invalidOptions: ['modify', 'bad-request', 'invalid-options'], // XEP-0060 §6.3.6.2
+  noRequest: ['cancel', 'item-not-found'], // XEP-0060 §8.6: answered already, or never made
+  notYourSubscription: ['auth', 'forbidden'], // XEP-0060 §6.2.3.3, §6.3.4.1
   subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
   tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4

@@ -1,17 +1,22 @@
 /** Publish-subscribe at `pubsub.<domain>` and at the domain itself. XEP-0060. */
 
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
+import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { PUBSUB } from './api.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
-import { FEATURES, listItems, nodeInfo } from './discovery.ts'
+import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { endAllTemporary, endLeases, endTemporaryOf } from './leases.ts'
 import { Notifier } from './notify.ts'
+import { getPending } from './pending.ts'
+import { showsOf } from './presence.ts'
 import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
 import { sqliteStore } from './store.sqlite.ts'
-import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub } from './xml.ts'
+import { answerRequest } from './subscriber.ts'
+import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
 export {
   type ClaimedNodes,
@@ -31,24 +36,39 @@ export const pubsub = defineModule<PubsubConfig>({
       version: '1.30.0',
       status: 'partial',
       omits:
-        'subscription options and ids (§6.3, §6.4, multi-subscribe), access models authorize, presence and roster, ' +
-        'pending subscriptions (§8.6, §8.7), auto-create, account nodes (§9), leases, item_expire, publish_node_full',
+        'access models presence and roster, auto-create, account nodes (§9), digests and bodies of notifications (§13.8), ' +
+        'item_expire, publish_node_full, last-published, presence-based delivery by node',
     },
+    { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'partial', omits: 'pages of items by index (§2.6)' },
   ],
+  requires: ['commands'],
   config: pubsubConfig,
   setup(ctx) {
     const parts = makeParts(ctx)
     ctx.provide(PUBSUB, pubsubSeam(parts))
-    ctx.starting(async () => parts.replica.load(await run(parts, parts.store.readSnapshot, undefined)))
+    ctx.starting(async () => {
+      parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
+      await endAllTemporary(parts)
+    })
+    ctx.every(ctx.config().sweepSeconds * 1000, (signal) => endLeases(parts, signal))
+    ctx.on('observe', 'presence.updated', async ({ session, presence }) => {
+      if (presence) return
+      const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
+      await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
+    })
     ctx.on('observe', 'account.removed', async ({ bareJid }) => {
       await run(parts, parts.store.forgetAccount, { bareJid }, () => parts.replica.accountForgotten(bareJid))
     })
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
-      endpoint.feature(...FEATURES)
-      endpoint.info((query) => nodeInfo(parts, query))
+      endpoint.feature(...FEATURES, NS_SHIM)
+      endpoint.info((query) => (query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query)))
+      endpoint.command(getPending(parts, endpoint.address))
+      endpoint.onMessage(`{${NS_FORMS}}x`, ({ from, payload }) =>
+        answerRequest(parts, askerOf(parts.accounts, from, endpoint.address), payload),
+      )
       endpoint.items((query) => listItems(parts, query))
       for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER]) {
         for (const type of ['get', 'set'] as const) {
@@ -62,13 +82,15 @@ export const pubsub = defineModule<PubsubConfig>({
 })
 
 function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
-  const { domain, storage, accounts, log } = ctx
+  const { domain, storage, accounts, log, sessions } = ctx
   const claims = new Claims()
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
   const service = ctx.endpoint('service:pubsub')
   const notifier = new Notifier({
     send: (_address, stanza) => service.send(stanza),
     maySee: (bareJid, nodeId, scope) => claims.maySee(bareJid, nodeId, scope),
+    presenceOf: (jid) => showsOf(sessions, jid),
+    now: () => ctx.clock.now(),
   })
   const config = () => ctx.config()
   return { domain, storage, accounts, log, config, claims, notifier, store: sqliteStore, replica: new Replica() }

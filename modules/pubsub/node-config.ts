@@ -12,7 +12,7 @@ export interface NodeConfig {
   readonly description: string
   /** Namespace that payloads must have; empty: any. */
   readonly type: string
-  readonly accessModel: 'open' | 'whitelist'
+  readonly accessModel: 'open' | 'authorize' | 'whitelist'
   readonly publishModel: 'publishers' | 'subscribers' | 'open'
   readonly persistItems: boolean
   readonly maxItems: number | 'max'
@@ -74,8 +74,12 @@ const OPTIONS: readonly Option[] = [
   text('title', 'pubsub#title', 'A short name for the node'),
   text('description', 'pubsub#description', 'A description of the node'),
   text('type', 'pubsub#type', 'Namespace of the payloads at this node'),
-  choice('accessModel', 'pubsub#access_model', 'Who may subscribe and retrieve items', ['open', 'whitelist'], (value) =>
-    pubsubError('unsupportedAccessModel', `access model ${value} is not available here`),
+  choice(
+    'accessModel',
+    'pubsub#access_model',
+    'Who may subscribe and retrieve items',
+    ['open', 'authorize', 'whitelist'],
+    (value) => pubsubError('unsupportedAccessModel', `access model ${value} is not available here`),
   ),
   choice('publishModel', 'pubsub#publish_model', 'Who may publish', ['publishers', 'subscribers', 'open']),
   flag('persistItems', 'pubsub#persist_items', 'Keep items'),

@@ -4,10 +4,8 @@ import { count, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { pruneItems } from './items.sqlite.ts'
 import {
-  affiliationOf,
   configColumns,
   configOf,
-  endSubscriptions,
   enforce,
   findNode,
   itemLimit,
@@ -17,9 +15,10 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
-import { mayManage, mayStaySubscribed } from './rules.ts'
-import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
-import type { CreateNode, NodeRecord, PubsubStore, Snapshot, SubscriptionRecord } from './store.ts'
+import { mayManage } from './rules.ts'
+import { affiliations, nodes } from './schema.sqlite.ts'
+import type { CreateNode, NodeRecord, PubsubStore, Snapshot } from './store.ts'
+import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
 
@@ -65,11 +64,6 @@ const queries = (db: Db) => ({
     .insert(affiliations)
     .values({ node: ph('node'), bareJid: ph('bareJid'), affiliation: 'owner' })
     .prepare(),
-  subscribers: db
-    .selectDistinct({ bareJid: subscriptions.bareJid })
-    .from(subscriptions)
-    .where(eq(subscriptions.node, ph('node')))
-    .prepare(),
 })
 
 const snapshot = (db: Db) => ({
@@ -78,16 +72,6 @@ const snapshot = (db: Db) => ({
     .select({ nodeId: nodes.nodeId, bareJid: affiliations.bareJid, affiliation: affiliations.affiliation })
     .from(affiliations)
     .innerJoin(nodes, eq(nodes.id, affiliations.node))
-    .prepare(),
-  subscriptions: db
-    .select({
-      nodeId: nodes.nodeId,
-      jid: subscriptions.jid,
-      bareJid: subscriptions.bareJid,
-      address: subscriptions.address,
-    })
-    .from(subscriptions)
-    .innerJoin(nodes, eq(nodes.id, subscriptions.node))
     .prepare(),
 })
 
@@ -127,26 +111,13 @@ export const configureNode: PubsubStore['configureNode'] = {
     enforce(mayManage(standingOf(tx, before.id, actor)))
     const config = { ...configOf(before), ...changes }
     const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
-    const isClosed = config.accessModel !== 'open' && before.accessModel === 'open'
+    const hasNewAccess = config.accessModel !== before.accessModel
     return {
       node: recordOf(row),
-      ended: isClosed ? endOutsiders(tx, row) : [],
+      ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
       pruned: pruneItems(tx, row, itemLimit(config, itemsMax)),
     }
   },
-}
-
-/** A node that became closed keeps only the subscribers who may read it. */
-function endOutsiders(tx: Tx, node: NodeRow): SubscriptionRecord[] {
-  const config = configOf(node)
-  return tx
-    .use(queries)
-    .subscribers.all({ node: node.id })
-    .flatMap(({ bareJid }) => {
-      const affiliation = affiliationOf(tx, node.id, bareJid)
-      const mayStay = mayStaySubscribed(config, { affiliation, isSubscribed: true, isAdmin: false })
-      return mayStay ? [] : endSubscriptions(tx, node, bareJid, () => false)
-    })
 }
 
 export const deleteNode: PubsubStore['deleteNode'] = {
@@ -167,6 +138,6 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
   run(tx): Snapshot {
     const q = tx.use(snapshot)
     const records: NodeRecord[] = q.nodes.all().map(recordOf)
-    return { nodes: records, affiliations: q.affiliations.all(), subscriptions: q.subscriptions.all() }
+    return { nodes: records, affiliations: q.affiliations.all(), subscriptions: allSubscriptions(tx) }
   },
 }

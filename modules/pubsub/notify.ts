@@ -5,14 +5,16 @@
 
 import { randomUUID } from 'node:crypto'
 import type { RawStanza } from '../../server/module/api.ts'
-import { parseJid } from '../../server/stanza/jid.ts'
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
-import { el } from '../../server/xml/element.ts'
+import { type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import type { NodeView, Subscriber } from './replica.ts'
 import type { ItemKey, ItemRecord, SubscriptionRecord } from './store.ts'
+import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
+import { NS_SHIM } from './xml.ts'
 
 /** May this account see an item of this scope at the node now? */
 export type MaySee = (bareJid: string, nodeId: string, scope: string | undefined) => boolean
@@ -21,6 +23,9 @@ export interface NotifyParts {
   /** Puts a stanza on the road; dropped when nobody is there to take it. */
   readonly send: (address: string, stanza: RawStanza) => void
   readonly maySee: MaySee
+  /** What presence the JID shows now, a value per available resource; none: offline. */
+  readonly presenceOf: (jid: Jid) => readonly ShowValue[]
+  readonly now: () => number
 }
 
 export class Notifier {
@@ -47,7 +52,8 @@ export class Notifier {
 
   /** The last item, to a new subscriber. §6.1.7. */
   lastItem(node: NodeView, subscriber: Subscriber, item: ItemRecord): void {
-    const delay = el('delay', { xmlns: NS_DELAY, from: subscriber.address, stamp: formatDateTime(item.publishedAt) })
+    const from = subscriber.subscriptions[0].address
+    const delay = el('delay', { xmlns: NS_DELAY, from, stamp: formatDateTime(item.publishedAt) })
     this.#send(node, [subscriber], itemEvent(node, node.record.nodeId, item), serialize(delay, NS_CLIENT))
   }
 
@@ -67,8 +73,13 @@ export class Notifier {
   }
 
   /** What concerns one subscription, whatever the node delivers otherwise. §8.8.4. */
-  toOne(node: NodeView, recipient: SubscriptionRecord, event: PubsubEvent): void {
-    this.#send(node, [{ ...recipient, to: parseJid(recipient.jid) }], event)
+  toOne(node: NodeView, { address, jid }: SubscriptionRecord, event: PubsubEvent): void {
+    this.#deliver(address, parseJid(jid), envelope(node, event))
+  }
+
+  /** What concerns one account, in a message of its own kind. §8.6, §8.9.4 */
+  toAccount(address: string, to: Jid, content: Element): string {
+    return this.#deliver(address, to, { type: undefined, text: `>${serialize(content, NS_CLIENT)}` })
   }
 
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
@@ -77,15 +88,54 @@ export class Notifier {
   }
 
   #send(node: NodeView, recipients: readonly Subscriber[], event: PubsubEvent, extension = ''): void {
-    const { notificationType } = node.record.config
-    const isHeadline = notificationType === 'headline'
-    const content = `${isHeadline ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}${extension}</message>`
-    for (const { address, to, jid } of recipients) {
-      const id = `${this.#idPrefix}-${(++this.#count).toString(36)}`
-      const xml = `<message from="${escapeAttribute(address)}" to="${escapeAttribute(jid)}" id="${id}"${content}`
-      this.#parts.send(address, { name: 'message', to, type: isHeadline ? 'headline' : undefined, xml })
+    const message = envelope(node, event)
+    message.text += extension
+    // §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for
+    const isOfItems = event.kind === 'item' || event.kind === 'retract'
+    for (const subscriber of recipients) {
+      if (subscriber.isPlain) {
+        this.#deliver(subscriber.subscriptions[0].address, subscriber.to, message)
+        continue
+      }
+      const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
+      const [first] = wanting
+      if (!first) continue
+      const tellsIds = isOfItems && subscriber.subscriptions.length > 1
+      this.#deliver(first.address, subscriber.to, message, tellsIds ? subscriptionIds(wanting) : '')
     }
   }
+
+  /** §6.3: does the subscription take events now? */
+  #isWanted(to: Jid, { deliver, expire, showValues }: SubscriptionOptions): boolean {
+    if (!deliver || (typeof expire === 'number' && expire <= this.#parts.now())) return false
+    return showValues.length === 0 || this.#parts.presenceOf(to).some((show) => showValues.includes(show))
+  }
+
+  /** @returns the message's id */
+  #deliver(address: string, to: Jid, { type, text }: Envelope, extension = ''): string {
+    const id = `${this.#idPrefix}-${(++this.#count).toString(36)}`
+    const from = escapeAttribute(address)
+    const xml = `<message from="${from}" to="${escapeAttribute(to.full)}" id="${id}"${text}${extension}</message>`
+    this.#parts.send(address, { name: 'message', to, type, xml })
+    return id
+  }
+}
+
+/** All of a message that its recipients share, from the end of the ids on. */
+interface Envelope {
+  readonly type: string | undefined
+  text: string
+}
+
+function envelope(node: NodeView, event: PubsubEvent): Envelope {
+  const type = node.record.config.notificationType === 'headline' ? 'headline' : undefined
+  return { type, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+}
+
+/** XEP-0131 §3. */
+function subscriptionIds(subscriptions: readonly SubscriptionRecord[]): string {
+  const headers = subscriptions.map(({ subid }) => el('header', { name: 'SubID' }, subid))
+  return serialize(el('headers', { xmlns: NS_SHIM }, ...headers), NS_CLIENT)
 }
 
 function itemEvent(

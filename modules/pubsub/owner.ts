@@ -1,20 +1,23 @@
 /** Create, configure, delete, purge, manage subscriptions and affiliations. XEP-0060 §8. */
 
 import { randomUUID } from 'node:crypto'
+import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import {
+  renderAffiliationChange,
   renderConfig,
   renderCreated,
   renderDefault,
   renderOwnerAffiliations,
   renderOwnerSubscriptions,
 } from './answer-xml.ts'
-import { type Asker, nodeView, notifyEnded, notifyPruned, type PubsubParts, run } from './context.ts'
+import { type Asker, nodeView, notifyEnded, notifyMade, notifyPruned, type PubsubParts, run } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
-import type { NodeView } from './replica.ts'
+import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
-import type { NodeConfigured, SubscriptionChange } from './store.ts'
+import type { NodeConfigured, SubscriptionChange, SubscriptionRecord } from './store.ts'
+import { applyNewcomer, newSubid } from './subscriber.ts'
 import type { EntityRequest, OwnerRequest } from './xml.ts'
 
 type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
@@ -73,6 +76,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   const node = parts.replica.get(nodeId)
   if (!node) return
   notifyEnded(parts, node, result.ended)
+  applyApproved(parts, node, result.approved)
   if (isChange && config.notifyConfig) {
     // §8.2.5.3: the form only where payloads are delivered
     const form = config.deliverPayloads ? configResult(config) : undefined
@@ -81,13 +85,22 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   notifyPruned(parts, node, result.pruned)
 }
 
+/** Subscriptions that began by an owner's doing. */
+function applyApproved(parts: PubsubParts, node: NodeView, made: readonly SubscriptionRecord[]): void {
+  notifyMade(parts, node, made)
+  for (const subscription of made) applyNewcomer(parts, node, subscription)
+}
+
 /** §8.4. */
 export async function deleteNode(parts: PubsubParts, asker: Asker, request: Request<'delete'>): Promise<undefined> {
   const { nodeId, redirect } = request
   parts.claims.refuseOwner(nodeId)
   await run(parts, parts.store.deleteNode, { nodeId, actor: asker.actor }, () => {
     const node = parts.replica.deleted(nodeId)
-    if (node?.record.config.notifyDelete) parts.notifier.toAll(node, { kind: 'delete', nodeId, redirect })
+    if (!node?.record.config.notifyDelete) return
+    const event = { kind: 'delete', nodeId, redirect } as const
+    parts.notifier.toAll(node, event)
+    for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
   })
 }
 
@@ -102,9 +115,7 @@ export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Reques
 
 /** §8.8.1. */
 export function getSubscriptions(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getSubscriptions'>): Element {
-  const { subscribers } = ownNode(parts, asker, nodeId)
-  const list = [...subscribers.values()].map(({ jid }) => ({ jid, state: 'subscribed' as const }))
-  return renderOwnerSubscriptions(nodeId, list)
+  return renderOwnerSubscriptions(nodeId, subscriptionsAt(ownNode(parts, asker, nodeId)))
 }
 
 /** §8.8.2: what can be done is done, and the answer names the rest. */
@@ -117,19 +128,16 @@ export async function setSubscriptions(
   parts.claims.refuseOwner(nodeId)
   const { subscriptionsPerNodeMax: perNodeMax } = parts.config()
   const { actor, address } = asker
-  const changes = request.changes.map(({ jid, state }): SubscriptionChange => {
+  const changes = request.changes.map(({ jid, subid, state }): SubscriptionChange => {
     const known = state === 'subscribed' || state === 'none' ? state : undefined
-    return { jid: jid.full, bareJid: jid.bare, address, state: known }
+    return { jid: jid.full, bareJid: jid.bare, address, subid, newSubid: newSubid(), state: known }
   })
   const args = { nodeId, actor, changes, perNodeMax }
   const { refused } = await run(parts, parts.store.modifySubscriptions, args, (result) => {
     parts.replica.subscriptionsModified(result)
     const node = parts.replica.get(nodeId)
     if (!node) return
-    for (const subscription of result.made) {
-      const { jid } = subscription
-      parts.notifier.toOne(node, subscription, { kind: 'subscription', nodeId, jid, state: 'subscribed' })
-    }
+    applyApproved(parts, node, result.made)
     notifyEnded(parts, node, result.ended)
   })
   if (refused.length > 0)
@@ -156,7 +164,11 @@ export async function setAffiliations(
   const { refused } = await run(parts, parts.store.modifyAffiliations, args, (result) => {
     parts.replica.affiliationsModified(result)
     const node = parts.replica.get(nodeId)
-    if (node) notifyEnded(parts, node, result.ended)
+    if (!node) return
+    for (const change of result.changed)
+      parts.notifier.toAccount(asker.address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
+    notifyEnded(parts, node, result.ended)
+    applyApproved(parts, node, result.approved)
   })
   if (refused.length > 0)
     throw withPayload(pubsubError('modificationsRefused'), renderOwnerAffiliations(nodeId, refused))

@@ -6,7 +6,7 @@ import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
 import type { Affiliation, Standing, Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
-import type { Actor, NodeRecord, SubscriptionRecord } from './store.ts'
+import type { Actor, NodeRecord } from './store.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
 
@@ -29,14 +29,17 @@ const queries = (db: Db) => ({
     .from(affiliations)
     .where(and(eq(affiliations.node, ph('node')), eq(affiliations.affiliation, 'owner')))
     .prepare(),
-  subscriptionsOf: db
-    .select()
+  subscribed: db
+    .select({ jid: subscriptions.jid })
     .from(subscriptions)
-    .where(and(eq(subscriptions.bareJid, ph('bareJid')), eq(subscriptions.node, ph('node'))))
-    .prepare(),
-  deleteSubscription: db
-    .delete(subscriptions)
-    .where(and(eq(subscriptions.node, ph('node')), eq(subscriptions.jid, ph('jid'))))
+    .where(
+      and(
+        eq(subscriptions.bareJid, ph('bareJid')),
+        eq(subscriptions.node, ph('node')),
+        eq(subscriptions.state, 'subscribed'),
+      ),
+    )
+    .limit(1)
     .prepare(),
   countSubscriptions: db
     .update(nodes)
@@ -82,26 +85,10 @@ export function standingOf(tx: Tx, node: number, { bareJid, isAdmin }: Actor): S
     affiliation: affiliationOf(tx, node, bareJid),
     // Read only where a rule asks: most publishes do not depend on it.
     get isSubscribed() {
-      return tx.use(queries).subscriptionsOf.get({ node, bareJid }) !== undefined
+      return tx.use(queries).subscribed.get({ node, bareJid }) !== undefined
     },
     isAdmin,
   }
-}
-
-/** Ends those subscriptions of an entity at a node that `isKept` does not want. */
-export function endSubscriptions(
-  tx: Tx,
-  node: NodeRow,
-  bareJid: string,
-  isKept: (subscription: SubscriptionRecord) => boolean,
-): SubscriptionRecord[] {
-  const rows = tx.use(queries).subscriptionsOf.all({ node: node.id, bareJid })
-  const ended = rows
-    .map(({ jid, address }) => ({ nodeId: node.nodeId, jid, bareJid, address }))
-    .filter((subscription) => !isKept(subscription))
-  for (const { jid } of ended) tx.use(queries).deleteSubscription.run({ node: node.id, jid })
-  if (ended.length > 0) countSubscriptions(tx, node.id, -ended.length)
-  return ended
 }
 
 export function countSubscriptions(tx: Tx, node: number, by: number): void {

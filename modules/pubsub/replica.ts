@@ -16,10 +16,17 @@ import type {
   SubscriptionRecord,
   SubscriptionsModified,
 } from './store.ts'
+import { endOf } from './subscription-options.ts'
 
-/** A subscription with its address ready to send to. */
-export interface Subscriber extends SubscriptionRecord {
+/** A JID that gets events; one event, however many subscriptions it has. XEP-0060 §6.1.6. */
+export interface Subscriber {
+  readonly jid: string
+  readonly bareJid: string
   readonly to: Jid
+  /** Oldest first, none of them pending. */
+  readonly subscriptions: readonly [SubscriptionRecord, ...SubscriptionRecord[]]
+  /** Its one subscription takes every event at any time: nothing to ask at delivery. */
+  readonly isPlain: boolean
 }
 
 export interface NodeView {
@@ -27,12 +34,15 @@ export interface NodeView {
   readonly affiliations: ReadonlyMap<string, Affiliation>
   /** By subscribed JID. */
   readonly subscribers: ReadonlyMap<string, Subscriber>
+  /** Waiting for an owner's answer, by the JID that asked: one at a time. XEP-0060 §6.1.3.7. */
+  readonly pending: ReadonlyMap<string, SubscriptionRecord>
 }
 
 interface Node {
   record: NodeRecord
   readonly affiliations: Map<string, Affiliation>
   readonly subscribers: Map<string, Subscriber>
+  readonly pending: Map<string, SubscriptionRecord>
 }
 
 export class Replica {
@@ -73,11 +83,26 @@ export class Replica {
     return [...node.subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
   }
 
-  /** An account's subscriptions, at one node or at all. XEP-0060 §5.6. */
+  /** An account's subscriptions, at one node or at all, pending ones too. XEP-0060 §5.6. */
   subscriptionsOf(bareJid: string, nodeId: string | undefined): SubscriptionRecord[] {
-    return this.#nodesOf(bareJid, nodeId).flatMap((node) =>
-      [...node.subscribers.values()].filter((subscriber) => subscriber.bareJid === bareJid),
-    )
+    return this.#nodesOf(bareJid, nodeId).flatMap((node) => [
+      ...subscriptionsAt(node).filter((subscription) => subscription.bareJid === bareJid),
+      ...[...node.pending.values()].filter((subscription) => subscription.bareJid === bareJid),
+    ])
+  }
+
+  ownsAny(bareJid: string): boolean {
+    return this.#nodesOf(bareJid, undefined).some((node) => node.affiliations.get(bareJid) === 'owner')
+  }
+
+  /** NodeIDs where somebody waits for an owner's answer, in the order of their code units. */
+  nodesWithPending(): string[] {
+    return this.sortedNodeIds().filter((nodeId) => (this.#nodes.get(nodeId)?.pending.size ?? 0) > 0)
+  }
+
+  /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
+  temporary(): SubscriptionRecord[] {
+    return [...this.#nodes.values()].flatMap(subscriptionsAt).filter(({ options }) => options.expire === 'presence')
   }
 
   /** An account's affiliations, at one node or at all. XEP-0060 §5.7. */
@@ -107,9 +132,10 @@ export class Replica {
     else this.#put(record)
   }
 
-  configured({ node: record, ended }: NodeConfigured): void {
+  configured({ node: record, ended, approved }: NodeConfigured): void {
     const node = this.#nodes.get(record.nodeId)
     if (node) node.record = record
+    for (const subscription of approved) this.#subscribe(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
@@ -120,6 +146,7 @@ export class Replica {
     this.#sorted = undefined
     for (const bareJid of node?.affiliations.keys() ?? []) this.#unlink(bareJid, nodeId)
     for (const { bareJid } of node?.subscribers.values() ?? []) this.#unlink(bareJid, nodeId)
+    for (const { bareJid } of node?.pending.values() ?? []) this.#unlink(bareJid, nodeId)
     return node
   }
 
@@ -128,18 +155,23 @@ export class Replica {
     if (node && seenType !== undefined) node.record = { ...node.record, seenType }
   }
 
+  /** Made, approved, moved or given other options. */
   subscribed(subscription: SubscriptionRecord): void {
     this.#subscribe(subscription)
   }
 
-  unsubscribed({ nodeId, jid, bareJid }: SubscriptionRecord): void {
+  unsubscribed({ nodeId, jid, bareJid, subid }: SubscriptionRecord): void {
     const node = this.#nodes.get(nodeId)
-    node?.subscribers.delete(jid)
+    if (!node) return
+    if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
+    const left = (node.subscribers.get(jid)?.subscriptions ?? []).filter((each) => each.subid !== subid)
+    setSubscriber(node, jid, left)
     this.#relink(node, bareJid)
   }
 
-  affiliationsModified({ changed, ended }: AffiliationsModified): void {
+  affiliationsModified({ changed, ended, approved }: AffiliationsModified): void {
     for (const affiliation of changed) this.#affiliate(affiliation)
+    for (const subscription of approved) this.#subscribe(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
@@ -152,18 +184,27 @@ export class Replica {
     for (const node of this.#nodesOf(bareJid, undefined)) {
       node.affiliations.delete(bareJid)
       for (const [jid, subscriber] of node.subscribers) if (subscriber.bareJid === bareJid) node.subscribers.delete(jid)
+      for (const [jid, request] of node.pending) if (request.bareJid === bareJid) node.pending.delete(jid)
     }
     this.#accounts.delete(bareJid)
   }
 
   #put(record: NodeRecord): void {
-    this.#nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map() })
+    this.#nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map(), pending: new Map() })
     this.#sorted = undefined
   }
 
   #subscribe(subscription: SubscriptionRecord): void {
-    const { nodeId, jid, bareJid } = subscription
-    this.#nodes.get(nodeId)?.subscribers.set(jid, { ...subscription, to: parseJid(jid) })
+    const { nodeId, jid, bareJid, subid, state } = subscription
+    const node = this.#nodes.get(nodeId)
+    if (!node) return
+    if (state === 'pending') node.pending.set(jid, subscription)
+    else {
+      if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
+      const known: readonly SubscriptionRecord[] = node.subscribers.get(jid)?.subscriptions ?? []
+      const at = known.findIndex((each) => each.subid === subid)
+      setSubscriber(node, jid, at < 0 ? [...known, subscription] : known.with(at, subscription))
+    }
     this.#link(bareJid, nodeId)
   }
 
@@ -192,7 +233,27 @@ export class Replica {
 
   /** Keeps the account's link to the node only while it has something there. */
   #relink(node: Node | undefined, bareJid: string): void {
-    if (node && !node.affiliations.has(bareJid) && !this.isSubscribed(bareJid, node))
-      this.#unlink(bareJid, node.record.nodeId)
+    if (!node || node.affiliations.has(bareJid) || this.isSubscribed(bareJid, node)) return
+    if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
+    this.#unlink(bareJid, node.record.nodeId)
   }
+}
+
+/** All that are not pending. */
+export function subscriptionsAt(node: NodeView): SubscriptionRecord[] {
+  return [...node.subscribers.values()].flatMap(({ subscriptions }) => subscriptions)
+}
+
+function setSubscriber(node: Node, jid: string, subscriptions: readonly SubscriptionRecord[]): void {
+  const [first, ...others] = subscriptions
+  if (first) node.subscribers.set(jid, subscriberOf(first, others))
+  else node.subscribers.delete(jid)
+}
+
+/** A JID with its subscriptions, oldest first. */
+export function subscriberOf(first: SubscriptionRecord, others: readonly SubscriptionRecord[] = []): Subscriber {
+  const { jid, bareJid, options } = first
+  const isPlain =
+    others.length === 0 && options.deliver && options.showValues.length === 0 && endOf(options) === undefined
+  return { jid, bareJid, to: parseJid(jid), subscriptions: [first, ...others], isPlain }
 }

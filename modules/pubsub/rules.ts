@@ -39,6 +39,12 @@ export function maySubscribe(config: NodeConfig, standing: Standing): Verdict {
   return mayRead(config, standing)
 }
 
+/** Must an owner approve first? Who has an affiliation that reads, or a subscription, is known already. §6.1.4 */
+export function needsApproval(config: NodeConfig, standing: Standing): boolean {
+  if (config.accessModel !== 'authorize' || isOwner(standing)) return false
+  return standing.affiliation === 'none' && !standing.isSubscribed
+}
+
 /** Does a subscription outlast a change of the access model or of the affiliation? XEP-0060 §4.5, §13.14. */
 export function mayStaySubscribed(config: NodeConfig, standing: Standing): boolean {
   return mayRead(config, standing) === undefined
@@ -48,8 +54,9 @@ export function mayStaySubscribed(config: NodeConfig, standing: Standing): boole
 export function mayRetrieve(config: NodeConfig, standing: Standing): Verdict {
   const refusal = mayRead(config, standing)
   if (refusal) return refusal
-  // §6.5.1: at a whitelist node only subscribed entities retrieve; §13.12: owners and publishers always do.
-  const mustSubscribe = config.accessModel === 'whitelist' && !isOwner(standing) && standing.affiliation !== 'publisher'
+  // §6.5.1: at such a node only subscribed entities retrieve; §13.12: owners and publishers always do.
+  const isRestricted = config.accessModel === 'whitelist' || config.accessModel === 'authorize'
+  const mustSubscribe = isRestricted && !isOwner(standing) && standing.affiliation !== 'publisher'
   return mustSubscribe && !standing.isSubscribed ? 'subscriptionRequired' : undefined
 }
 
@@ -65,7 +72,7 @@ function mayRead(config: NodeConfig, standing: Standing): Verdict {
     case 'member':
       return undefined
     case 'none':
-      return config.accessModel === 'open' ? undefined : 'closedNode'
+      return config.accessModel === 'whitelist' ? 'closedNode' : undefined
   }
 }
 
@@ -96,7 +103,8 @@ export function mayRetract(config: NodeConfig, standing: Standing, isOwnItem: bo
 export function maySee(config: NodeConfig, standing: Standing): boolean {
   if (isOwner(standing)) return true
   if (standing.affiliation === 'outcast') return false
-  return config.accessModel === 'open' || standing.affiliation !== 'none'
+  // Who may ask for a subscription must be able to find the node.
+  return config.accessModel !== 'whitelist' || standing.affiliation !== 'none'
 }
 
 /** What a publish request carries. */

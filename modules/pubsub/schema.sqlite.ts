@@ -1,6 +1,8 @@
 /** Tables of pubsub. Items are kept in the order of publication: `seq` grows over the whole service. DESIGN decision 11. */
 
+import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import type { SubscriptionOptions } from './subscription-options.ts'
 
 export const nodes = sqliteTable('pubsub_nodes', {
   /** Never used again: a node made anew under an old NodeID is another node. */
@@ -17,7 +19,7 @@ export const nodes = sqliteTable('pubsub_nodes', {
   title: text().notNull(),
   description: text().notNull(),
   type: text().notNull(),
-  accessModel: text({ enum: ['open', 'whitelist'] }).notNull(),
+  accessModel: text({ enum: ['open', 'whitelist', 'authorize'] }).notNull(),
   publishModel: text({ enum: ['publishers', 'subscribers', 'open'] }).notNull(),
   persistItems: integer({ mode: 'boolean' }).notNull(),
   /** Null: as many as the service allows. */
@@ -62,10 +64,20 @@ export const subscriptions = sqliteTable(
     bareJid: text().notNull(),
     /** The service address it was made at. */
     address: text().notNull(),
+    /** Tells subscriptions of one JID apart; told in every answer. */
+    subid: text().notNull().default('1'),
+    state: text({ enum: ['subscribed', 'pending'] })
+      .notNull()
+      .default('subscribed'),
+    /** Null: those that a subscription has by default. */
+    options: text({ mode: 'json' }).$type<SubscriptionOptions>(),
+    /** UTC milliseconds; null: the subscription does not end by itself. */
+    expiresAt: integer(),
   },
   (table) => [
-    primaryKey({ columns: [table.node, table.jid] }),
+    primaryKey({ columns: [table.node, table.jid, table.subid] }),
     index('pubsub_subscriptions_by_account').on(table.bareJid, table.node),
+    index('pubsub_subscriptions_by_end').on(table.expiresAt).where(sql`expires_at is not null`),
   ],
 )
 

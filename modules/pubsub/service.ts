@@ -16,7 +16,8 @@ import {
   setSubscriptions,
 } from './owner.ts'
 import { publish, retract } from './publisher.ts'
-import { items, subscribe, unsubscribe } from './subscriber.ts'
+import { items } from './retrieval.ts'
+import { getDefaultOptions, getOptions, setOptions, subscribe, unsubscribe } from './subscriber.ts'
 import type { PubsubRequest } from './xml.ts'
 
 /**
@@ -38,6 +39,12 @@ export function perform(
       return subscribe(parts, asker, request)
     case 'unsubscribe':
       return unsubscribe(parts, asker, request)
+    case 'getOptions':
+      return getOptions(parts, asker, request)
+    case 'setOptions':
+      return setOptions(parts, asker, request)
+    case 'getDefaultOptions':
+      return getDefaultOptions(parts, request)
     case 'items':
       return items(parts, asker, request)
     case 'publish':

@@ -1,11 +1,20 @@
 /** PubsubStore on SQLite, and its operations as the storage worker takes them. */
 
 import type { Operation } from '../../server/module/api.ts'
+import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { publishItem, purgeNode, retractItem } from './items.sqlite.ts'
-import { forgetAccount, modifyAffiliations, modifySubscriptions, subscribe, unsubscribe } from './members.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
+import {
+  answerRequest,
+  endLeases,
+  endTemporary,
+  modifySubscriptions,
+  setOptions,
+  subscribe,
+  unsubscribe,
+} from './subscriptions.sqlite.ts'
 
 export const sqliteStore: PubsubStore = {
   createNode,
@@ -17,6 +26,10 @@ export const sqliteStore: PubsubStore = {
   retractItem,
   subscribe,
   unsubscribe,
+  setOptions,
+  answerRequest,
+  endLeases,
+  endTemporary,
   modifyAffiliations,
   modifySubscriptions,
   forgetAccount,

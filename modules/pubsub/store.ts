@@ -3,6 +3,7 @@
 import type { Operation } from '../../server/module/api.ts'
 import type { ConfigChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Affiliation } from './rules.ts'
+import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
 export interface NodeRecord {
   readonly nodeId: string
@@ -22,6 +23,18 @@ export interface SubscriptionRecord {
   readonly bareJid: string
   /** The service address it was made at: its events come from there. SACM-XMPP §1. */
   readonly address: string
+  /** Tells the subscriptions of one JID apart. §6.1.6 */
+  readonly subid: string
+  /** XEP-0060 §4.2; `none` has no record. */
+  readonly state: 'subscribed' | 'pending'
+  readonly options: SubscriptionOptions
+}
+
+/** One subscription of a JID; without an id, its only one. */
+export interface SubscriptionKey {
+  readonly nodeId: string
+  readonly jid: string
+  readonly subid: string | undefined
 }
 
 export interface AffiliationRecord {
@@ -77,8 +90,9 @@ export const PRUNE_BATCH = 1_000
 
 export interface NodeConfigured {
   readonly node: NodeRecord
-  /** Subscriptions that the new access model ended. */
+  /** Subscriptions that the new access model ended, and pending ones that it approved. */
   readonly ended: readonly SubscriptionRecord[]
+  readonly approved: readonly SubscriptionRecord[]
   readonly pruned: readonly ItemKey[]
 }
 export interface OwnerRequest {
@@ -128,6 +142,11 @@ export interface Subscribe {
   readonly actor: Actor
   readonly jid: string
   readonly address: string
+  /** For a new subscription. */
+  readonly subid: string
+  /** Undefined: none were asked for, and any subscription that is there will do. */
+  readonly options: OptionChanges | undefined
+  readonly leaseMaxMs: number
   /** The claimer has authorised it. */
   readonly isAuthorized: boolean
   readonly perNodeMax: number
@@ -137,9 +156,25 @@ export interface Subscribed {
   readonly subscription: SubscriptionRecord
   readonly isNew: boolean
 }
-export interface Unsubscribe {
-  readonly nodeId: string
+export interface SetOptions extends SubscriptionKey {
+  readonly changes: OptionChanges
+  readonly leaseMaxMs: number
+}
+/** An owner's answer to a subscription request. §8.6. */
+export interface AnswerRequest extends OwnerRequest {
   readonly jid: string
+  readonly subid: string | undefined
+  readonly isAllowed: boolean
+}
+export interface RequestAnswered {
+  readonly subscription: SubscriptionRecord
+  readonly isAllowed: boolean
+}
+/** Subscriptions ended at once at most by the sweep; the rest go with the next one. */
+export const SWEEP_BATCH = 1_000
+
+export interface SubscriptionsEnded {
+  readonly ended: readonly SubscriptionRecord[]
 }
 
 export interface ModifyAffiliations extends OwnerRequest {
@@ -152,6 +187,8 @@ export interface AffiliationsModified {
   /** Entries that were not changed, with what they are. */
   readonly refused: readonly AffiliationRecord[]
   readonly ended: readonly SubscriptionRecord[]
+  /** Pending subscriptions that the new affiliation approved. §8.7.4 */
+  readonly approved: readonly SubscriptionRecord[]
 }
 
 export interface ModifySubscriptions extends OwnerRequest {
@@ -162,14 +199,18 @@ export interface SubscriptionChange {
   readonly jid: string
   readonly bareJid: string
   readonly address: string
-  /** Undefined: a state that no subscription can have here. */
+  /** Which of several; for a new subscription: its id. */
+  readonly subid: string | undefined
+  readonly newSubid: string
+  /** Undefined: a state that no subscription can be set to. */
   readonly state: 'subscribed' | 'none' | undefined
 }
 export interface SubscriptionsModified {
   readonly nodeId: string
+  /** New ones, and pending ones that were approved. */
   readonly made: readonly SubscriptionRecord[]
   readonly ended: readonly SubscriptionRecord[]
-  readonly refused: readonly { readonly jid: string; readonly state: 'subscribed' | 'none' }[]
+  readonly refused: readonly { readonly jid: string; readonly state: 'subscribed' | 'pending' | 'none' }[]
 }
 
 export interface AccountForgotten {
@@ -229,10 +270,18 @@ export interface PubsubStore {
   readonly publishItem: Operation<PublishItem, ItemPublished>
   /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
   readonly retractItem: Operation<RetractItem, ItemRetracted>
-  /** @throws Refusal as maySubscribe, tooManySubscriptions */
+  /** @throws Refusal as maySubscribe, pendingSubscription, tooManySubscriptions */
   readonly subscribe: Operation<Subscribe, Subscribed>
-  /** @throws Refusal notSubscribed */
-  readonly unsubscribe: Operation<Unsubscribe, SubscriptionRecord>
+  /** @throws Refusal notSubscribed, subidRequired, invalidSubid */
+  readonly unsubscribe: Operation<SubscriptionKey, SubscriptionRecord>
+  /** @throws Refusal notSubscribed, subidRequired, invalidSubid */
+  readonly setOptions: Operation<SetOptions, SubscriptionRecord>
+  /** @throws Refusal notOwner, noRequest */
+  readonly answerRequest: Operation<AnswerRequest, RequestAnswered>
+  /** Ends leases that are over, at most SWEEP_BATCH. */
+  readonly endLeases: Operation<undefined, SubscriptionsEnded>
+  /** Ends those of these that last as long as their subscriber is online. */
+  readonly endTemporary: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
   /** @throws Refusal notOwner */
   readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>
   /** @throws Refusal notOwner */

@@ -1,39 +1,58 @@
-/** Subscribe, unsubscribe, retrieve items. XEP-0060 §6.1, §6.2, §6.5; XEP-0059. */
+/** Subscribe, unsubscribe, subscription options. XEP-0060 §6.1 to §6.4, §8.6. */
 
-import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
+import { randomBytes } from 'node:crypto'
 import type { Element } from '../../server/xml/element.ts'
-import { renderItems, renderSubscription } from './answer-xml.ts'
-import { type Asker, nodeView, type PubsubParts, run } from './context.ts'
+import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
+import { askOwners, parseApproval } from './approval.ts'
+import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
-import type { NodeView } from './replica.ts'
-import { mayRetrieve } from './rules.ts'
-import type { ItemPage, PageStart, Subscribed, SubscriptionRecord, Visible } from './store.ts'
+import { type NodeView, subscriberOf } from './replica.ts'
+import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
+import { DEFAULT_OPTIONS, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 
+/** §6.1.6: made by the service, unlike any other. */
+export function newSubid(): string {
+  return randomBytes(8).toString('hex')
+}
+
 /** §6.1. */
 export async function subscribe(parts: PubsubParts, asker: Asker, request: Request<'subscribe'>): Promise<Element> {
-  const { nodeId, jid } = request
+  const { nodeId, jid, options } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('invalidJid', 'only for your own account') // §6.1.3.1
   const claim = parts.claims.of(nodeId)
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const { subscriptionsPerNodeMax: perNodeMax, subscriptionsPerAccountMax: perAccountMax } = parts.config()
   const { actor, address } = asker
+  const bounds = { perNodeMax, perAccountMax, leaseMaxMs: leaseMaxMs(parts) }
   const isAuthorized = claim !== undefined
   const { subscription } = await run(
     parts,
     parts.store.subscribe,
-    { nodeId, actor, jid: jid.full, address, isAuthorized, perNodeMax, perAccountMax },
+    { nodeId, actor, jid: jid.full, address, subid: newSubid(), options, isAuthorized, ...bounds },
     (result) => applySubscribed(parts, result),
   )
-  return renderSubscription(subscription, 'subscribed')
+  // §6.3.7: the resulting options with the answer
+  return renderSubscription(subscription, false, options && optionsForm('result', subscription.options))
+}
+
+function leaseMaxMs(parts: PubsubParts): number {
+  return parts.config().leaseMaxSeconds * 1000
 }
 
 function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed): void {
   parts.replica.subscribed(subscription)
   const node = parts.replica.get(subscription.nodeId)
-  if (!node || !isNew || node.record.config.sendLastItem !== 'on_sub' || !node.record.config.persistItems) return
+  if (!node || !isNew) return
+  if (subscription.state === 'pending') askOwners(parts, node, subscription)
+  else applyNewcomer(parts, node, subscription)
+}
+
+/** A subscription that began just now, with or without an owner's help: the last item, where the node is so configured. */
+export function applyNewcomer(parts: PubsubParts, node: NodeView, subscription: SubscriptionRecord): void {
+  if (node.record.config.sendLastItem !== 'on_sub' || !node.record.config.persistItems) return
   // §6.1.7: after the answer to the request, which goes out in this turn of the loop.
   setImmediate(() => {
     sendLastItem(parts, subscription).catch((error: unknown) =>
@@ -42,89 +61,90 @@ function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed
   })
 }
 
-async function sendLastItem(parts: PubsubParts, { nodeId, jid, bareJid }: SubscriptionRecord): Promise<void> {
+async function sendLastItem(parts: PubsubParts, { nodeId, jid, bareJid, subid }: SubscriptionRecord): Promise<void> {
   const visible = parts.claims.visible(bareJid, nodeId)
   if (visible.length === 0) return
   const last = { nodeId, visible, start: { at: 'end' }, max: 1, maxChars: 0, withPayloads: true } as const
   const [item] = (await parts.storage.run(parts.store.readPage, last)).items
   const node = parts.replica.get(nodeId)
-  const subscriber = node?.subscribers.get(jid)
-  if (node && subscriber && item) parts.notifier.lastItem(node, subscriber, item)
+  const subscription = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
+  if (node && subscription && item) parts.notifier.lastItem(node, subscriberOf(subscription), item)
 }
 
 /** §6.2. */
 export async function unsubscribe(parts: PubsubParts, asker: Asker, request: Request<'unsubscribe'>): Promise<Element> {
-  const { nodeId, jid } = request
+  const { nodeId, jid, subid } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('notYourSubscription') // §6.2.3.3
-  const ended = await run(parts, parts.store.unsubscribe, { nodeId, jid: jid.full }, (result) =>
+  const ended = await run(parts, parts.store.unsubscribe, { nodeId, jid: jid.full, subid }, (result) =>
     parts.replica.unsubscribed(result),
   )
-  return renderSubscription(ended, 'none')
+  // §13.14: for the account's other resources; after the answer.
+  const node = parts.replica.get(nodeId)
+  if (node) setImmediate(() => notifyEnded(parts, node, [ended]))
+  return renderSubscription(ended, true)
 }
 
-/** §6.5. */
-export async function items(parts: PubsubParts, asker: Asker, request: Request<'items'>): Promise<Element> {
-  const { nodeId, itemIds } = request
-  const node = nodeView(parts, nodeId)
-  const visible = authorizeRetrieve(parts, asker, node)
-  const withPublisher = node.record.config.itemReply === 'publisher'
-  if (visible.length === 0) return renderItems(nodeId, [], withPublisher, undefined)
-  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
-  if (itemIds.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one request`)
-  if (itemIds.length > 0) {
-    const found = await run(parts, parts.store.readItems, { nodeId, visible, itemIds, maxChars })
-    return renderItems(nodeId, found, withPublisher, undefined)
-  }
-  const page = await readPage(parts, nodeId, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
-  const wanted = Math.min(request.maxItems ?? page.count, page.count)
-  // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
-  const isCut = page.items.length < wanted
-  return renderItems(nodeId, page.items, withPublisher, request.page || isCut ? pageOf(page) : undefined)
+/** §6.3.2. */
+export function getOptions(parts: PubsubParts, asker: Asker, request: Request<'getOptions'>): Element {
+  const subscription = ownSubscription(parts, asker, request)
+  return renderOptions(subscription, optionsForm('form', subscription.options))
 }
 
-/** What the asker sees there. @throws StanzaError when it may not retrieve, or nothing is kept. §6.5.9 */
-export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeView): Visible {
-  const { nodeId, config } = node.record
-  const claim = parts.claims.of(nodeId)
-  claim?.authorizeSubscribe(asker.jid, nodeId)
-  const refusal = claim ? undefined : mayRetrieve(config, parts.replica.standing(node, asker.actor))
-  if (refusal) throw pubsubError(refusal)
-  if (!config.persistItems) throw pubsubError('notPersistent') // §6.5.9.4
-  return parts.claims.visible(asker.actor.bareJid, nodeId)
-}
-
-/** Reads the page that was asked for, within the bounds of one answer. XEP-0059 §2.2 to §2.7. */
-export function readPage(
+/** From memory, by the same rules as the store's. §6.3.4 */
+function ownSubscription(
   parts: PubsubParts,
-  nodeId: string,
-  visible: Visible,
-  request: RsmRequest | undefined,
-  options: { readonly maxItems: number | undefined; readonly withPayloads: boolean },
-): Promise<ItemPage> {
-  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
-  const { maxItems, withPayloads } = options
-  const max = Math.min(request?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
-  return run(parts, parts.store.readPage, {
-    nodeId,
-    visible,
-    start: startOf(request, maxItems),
-    max,
-    maxChars,
-    withPayloads,
-  })
+  { jid: asker, actor }: Asker,
+  { nodeId, jid, subid }: Request<'getOptions'>,
+): SubscriptionRecord {
+  if (jid.bare !== asker.bare && !actor.isAdmin) throw pubsubError('notYourSubscription') // §6.3.4.1
+  const node = nodeView(parts, nodeId)
+  const request = node.pending.get(jid.full)
+  const all = [...(node.subscribers.get(jid.full)?.subscriptions ?? []), ...(request ? [request] : [])]
+  const [first] = all
+  if (!first) throw pubsubError('notSubscribed')
+  if (subid === undefined && all.length > 1) throw pubsubError('subidRequired')
+  const meant = subid === undefined ? first : all.find((each) => each.subid === subid)
+  if (!meant) throw pubsubError('invalidSubid')
+  return meant
 }
 
-function startOf(request: RsmRequest | undefined, maxItems: number | undefined): PageStart {
-  if (request?.index !== undefined) throw pubsubError('pageByIndex', 'pages by index are not available') // §2.6
-  if (request?.after !== undefined) return { at: 'after', itemId: request.after }
-  if (request?.before === '') return { at: 'end' } // §2.5
-  if (request?.before !== undefined) return { at: 'before', itemId: request.before }
-  // XEP-0060 §6.5.7: max_items asks for the most recent.
-  return maxItems === undefined ? { at: 'start' } : { at: 'end' }
+/** §6.3.5. */
+export async function setOptions(parts: PubsubParts, asker: Asker, request: Request<'setOptions'>): Promise<undefined> {
+  const { nodeId, jid, subid, changes = {} } = request
+  if (jid.bare !== asker.jid.bare && !asker.actor.isAdmin) throw pubsubError('notYourSubscription')
+  const args = { nodeId, jid: jid.full, subid, changes, leaseMaxMs: leaseMaxMs(parts) }
+  await run(parts, parts.store.setOptions, args, (result) => parts.replica.subscribed(result))
 }
 
-/** The page as RSM tells of it. */
-export function pageOf({ items, count, index }: ItemPage): Page<unknown> {
-  const page = { items, count, first: items[0]?.itemId, last: items.at(-1)?.itemId }
-  return index === undefined ? page : { ...page, index }
+/** §6.4: the same at every node. */
+export function getDefaultOptions(parts: PubsubParts, { nodeId }: Request<'getDefaultOptions'>): Element {
+  if (nodeId !== undefined) nodeView(parts, nodeId)
+  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS))
+}
+
+/**
+ * An owner's message with a filled-in approval form; any other form is none of ours.
+ * @throws StanzaError when the sender owns no such node, or nothing is pending there (any more)
+ * §8.6.
+ */
+export async function answerRequest(parts: PubsubParts, { actor }: Asker, x: Element): Promise<void> {
+  const answer = parseApproval(x)
+  if (!answer) return
+  const { nodeId, jid, subid, isAllowed } = answer
+  parts.claims.refuseOwner(nodeId)
+  const args = { nodeId, actor, jid: jid.full, subid, isAllowed }
+  await run(parts, parts.store.answerRequest, args, (result) => applyAnswered(parts, result))
+}
+
+function applyAnswered(parts: PubsubParts, { subscription, isAllowed }: RequestAnswered): void {
+  if (isAllowed) parts.replica.subscribed(subscription)
+  else parts.replica.unsubscribed(subscription)
+  const node = parts.replica.get(subscription.nodeId)
+  if (!node) return
+  if (!isAllowed) {
+    notifyEnded(parts, node, [subscription])
+    return
+  }
+  notifyMade(parts, node, [subscription])
+  applyNewcomer(parts, node, subscription)
 }

@@ -10,9 +10,11 @@ import { pubsubError } from './errors.ts'
 import type { Preconditions } from './node-config.ts'
 import { type ConfigBounds, type ConfigChanges, parseConfigForm, parsePreconditions } from './node-config.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
+import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
 export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
 export const NS_PUBSUB_OWNER = 'http://jabber.org/protocol/pubsub#owner'
+export const NS_SHIM = 'http://jabber.org/protocol/shim'
 export const NS_PUBSUB_EVENT = 'http://jabber.org/protocol/pubsub#event'
 
 /** A payload as it came, and as it is kept. */
@@ -21,6 +23,12 @@ export interface Payload {
   /** Self-contained: every prefix and default namespace that it uses is declared inside. DESIGN decision 5. */
   readonly xml: string
   readonly ns: string
+}
+
+interface OneSubscription {
+  readonly nodeId: string
+  readonly jid: Jid
+  readonly subid: string | undefined
 }
 
 /** What an entity, subscriber or publisher asks. XEP-0060 §5 to §7. */
@@ -33,9 +41,20 @@ export type EntityRequest =
       readonly itemIds: readonly string[]
       readonly maxItems: number | undefined
       readonly page: RsmRequest | undefined
+      readonly subid: string | undefined
     }
-  | { readonly kind: 'subscribe'; readonly nodeId: string; readonly jid: Jid }
-  | { readonly kind: 'unsubscribe'; readonly nodeId: string; readonly jid: Jid }
+  /** `options` undefined: the request says nothing of them. */
+  | {
+      readonly kind: 'subscribe'
+      readonly nodeId: string
+      readonly jid: Jid
+      readonly options: OptionChanges | undefined
+    }
+  | ({ readonly kind: 'unsubscribe' } & OneSubscription)
+  | ({ readonly kind: 'getOptions' } & OneSubscription)
+  /** `changes` undefined: the form was cancelled. */
+  | ({ readonly kind: 'setOptions'; readonly changes: OptionChanges | undefined } & OneSubscription)
+  | { readonly kind: 'getDefaultOptions'; readonly nodeId: string | undefined }
   | {
       readonly kind: 'publish'
       readonly nodeId: string
@@ -59,7 +78,7 @@ export type OwnerRequest =
   | {
       readonly kind: 'setSubscriptions'
       readonly nodeId: string
-      readonly changes: readonly { readonly jid: Jid; readonly state: string }[]
+      readonly changes: readonly { readonly jid: Jid; readonly subid: string | undefined; readonly state: string }[]
     }
   | { readonly kind: 'getAffiliations'; readonly nodeId: string }
   | {
@@ -100,22 +119,21 @@ function parseEntity(
     case 'get items':
       return parseItems(pubsub, action)
     case 'set subscribe':
-      if (childOf(pubsub, 'options', NS_PUBSUB)) throw unsupported('subscription-options') // §6.3.7
-      return { kind: 'subscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action) }
+      return parseSubscribe(pubsub, action)
     case 'set unsubscribe':
-      return { kind: 'unsubscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action) }
+      return { kind: 'unsubscribe', ...oneSubscription(action) }
+    case 'get options':
+      return { kind: 'getOptions', ...oneSubscription(action) }
+    case 'set options':
+      return { kind: 'setOptions', ...oneSubscription(action), changes: submittedOptions(action) }
+    case 'get default':
+      return { kind: 'getDefaultOptions', nodeId: attr(action, 'node') }
     case 'set publish':
       return parsePublish(pubsub, action)
     case 'set retract':
       return parseRetract(action)
     case 'set create':
       return parseCreate(pubsub, action, bounds)
-    // Known and not implemented: XEP-0060 §6.3, §6.4.
-    case 'get options':
-    case 'set options':
-      throw unsupported('subscription-options')
-    case 'get default':
-      throw unsupported('retrieve-default-sub')
     default:
       return undefined
   }
@@ -171,6 +189,34 @@ function subscriberOf(action: Element): Jid {
   return jid
 }
 
+function oneSubscription(action: Element): OneSubscription {
+  const nodeId = nodeIdOf(action)
+  if (attr(action, 'jid') === undefined) throw pubsubError('jidRequired') // §6.3.4.3
+  return { nodeId, jid: subscriberOf(action), subid: subidOf(action) }
+}
+
+function subidOf(action: Element): string | undefined {
+  const subid = attr(action, 'subid')
+  return subid === '' ? undefined : subid
+}
+
+function parseSubscribe(pubsub: Element, action: Element): EntityRequest {
+  const options = childOf(pubsub, 'options', NS_PUBSUB)
+  // §6.3.7: <options/> follows <subscribe/>, the action, and names neither node nor JID of its own.
+  if (options && (attr(options, 'node') !== undefined || attr(options, 'jid') !== undefined))
+    throw pubsubError('malformed', '<options/> names no node and no jid here')
+  const changes = options && childOf(options, 'x', NS_FORMS) && submittedOptions(options)
+  return { kind: 'subscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action), options: changes }
+}
+
+/** The options that an `<options/>` submits; undefined when it cancels. §6.3.5. */
+function submittedOptions(options: Element): OptionChanges | undefined {
+  const x = childOf(options, 'x', NS_FORMS)
+  if (!x) throw pubsubError('malformed', 'options are submitted as a data form')
+  const form = parseForm(x)
+  return form.type === 'cancel' ? undefined : parseOptionsForm(form)
+}
+
 function parseItems(pubsub: Element, action: Element): EntityRequest {
   const maxItems = attr(action, 'max_items')
   if (maxItems !== undefined && !/^[0-9]{1,9}$/.test(maxItems))
@@ -186,6 +232,7 @@ function parseItems(pubsub: Element, action: Element): EntityRequest {
     itemIds,
     maxItems: maxItems === undefined ? undefined : Number(maxItems),
     page: parseRsm(pubsub),
+    subid: subidOf(action),
   }
 }
 
@@ -258,12 +305,12 @@ function submitted(configure: Element, bounds: ConfigBounds): ConfigChanges | un
   return parseConfigForm(form, bounds)
 }
 
-function subscriptionChanges(action: Element): { jid: Jid; state: string }[] {
+function subscriptionChanges(action: Element): { jid: Jid; subid: string | undefined; state: string }[] {
   return childrenOf(action, 'subscription', NS_PUBSUB_OWNER).flatMap((entry) => {
     const jid = subscriberOf(entry)
     const state = attr(entry, 'subscription')
     // §8.8.2.1: an entry without a state changes nothing
-    return state === undefined ? [] : [{ jid, state }]
+    return state === undefined ? [] : [{ jid, subid: subidOf(entry), state }]
   })
 }
 

@@ -70,12 +70,16 @@ const page = (options: Partial<ReadPage> = {}) =>
   })
 const ids = async (options: Partial<ReadPage> = {}) => (await page(options)).items.map(({ itemId }) => itemId)
 
+let subids = 0
 const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
   opened.storage.run(store.subscribe, {
     nodeId: 'n',
     actor,
     jid,
     address: 'pubsub.test',
+    subid: `s${++subids}`,
+    options: undefined,
+    leaseMaxMs: 60_000,
     isAuthorized: false,
     perNodeMax: 3,
     perAccountMax: 2,
@@ -351,8 +355,9 @@ describe('scopes', () => {
 describe('subscriptions', () => {
   test('are one per JID; asked again they move to that address', async () => {
     await create()
-    const subscription = { nodeId: 'n', jid: 'bob@test', bareJid: 'bob@test', address: 'pubsub.test' }
-    expect(await subscribe(bob)).toEqual({ subscription, isNew: true })
+    const { subscription, isNew } = await subscribe(bob)
+    expect(isNew).toBe(true)
+    expect(subscription).toMatchObject({ jid: 'bob@test', address: 'pubsub.test', state: 'subscribed' })
     expect(await subscribe(bob, 'bob@test', { address: 'test' })).toMatchObject({ isNew: false })
     await opened.reopen()
     const { subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
@@ -366,7 +371,7 @@ describe('subscriptions', () => {
     await expect(subscribe(bob, 'bob@test/3')).rejects.toMatchObject(refused('tooManySubscriptions'))
     await subscribe(alice)
     await expect(subscribe(root)).rejects.toMatchObject(refused('tooManySubscriptions'))
-    const unsubscribe = { nodeId: 'n', jid: 'bob@test/1' }
+    const unsubscribe = { nodeId: 'n', jid: 'bob@test/1', subid: undefined }
     expect(await opened.storage.run(store.unsubscribe, unsubscribe)).toMatchObject({ jid: 'bob@test/1' })
     await expect(opened.storage.run(store.unsubscribe, unsubscribe)).rejects.toMatchObject(refused('notSubscribed'))
     await subscribe(root)
@@ -395,6 +400,8 @@ describe('subscriptions', () => {
       jid: bareJid,
       bareJid,
       address: 'pubsub.test',
+      subid: undefined,
+      newSubid: bareJid,
       state,
     })
     const modify = (actor: Actor, changes: ReturnType<typeof entry>[]) =>

@@ -7,6 +7,8 @@ runScenarios('pubsub-limits', {
     'pubsub.subscriptionsPerNodeMax': '1',
     'pubsub.affiliationsPerNodeMax': '2',
     'pubsub.itemsMax': '3',
+    'pubsub.sweepSeconds': '1',
+    'pubsub.leaseMaxSeconds': '3600',
     'pubsub.pageMaxItems': '2',
   },
 })

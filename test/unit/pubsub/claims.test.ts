@@ -76,11 +76,14 @@ beforeEach(async () => {
       roles: (bareJid) => new Set(ROLES[bareJid] ?? []),
       grants: () => [],
       bindSelf: async () => [],
+      bareJids: () => [],
       maySeePresence: () => false,
     },
     notifier: new Notifier({
       send: (_address, stanza) => sent.push(stanza),
       maySee: (bareJid, nodeId, scope) => claims.maySee(bareJid, nodeId, scope),
+      presenceOf: () => [],
+      now: () => 0,
     }),
   }
   seam = pubsubSeam(parts)

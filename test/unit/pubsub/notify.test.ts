@@ -4,6 +4,12 @@ import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
+import type { SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import {
+  DEFAULT_OPTIONS,
+  type ShowValue,
+  type SubscriptionOptions,
+} from '../../../modules/pubsub/subscription-options.ts'
 import type { RawStanza } from '../../../server/module/api.ts'
 import { attr } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
@@ -15,13 +21,22 @@ interface Sent {
 
 let sent: Sent[]
 let notifier: Notifier
+let shows: ShowValue[]
 beforeEach(() => {
   sent = []
+  shows = []
   notifier = new Notifier({
     send: (address, stanza) => sent.push({ address, stanza }),
     maySee: (bareJid, _nodeId, scope) => scope === undefined || bareJid === `${scope}@test`,
+    presenceOf: () => shows,
+    now: () => 1_000,
   })
 })
+
+function subscription(jid: string, subid: string, address: string): SubscriptionRecord {
+  const bareJid = jid.split('/')[0] ?? ''
+  return { nodeId: 'n', jid, bareJid, address, subid, state: 'subscribed', options: DEFAULT_OPTIONS }
+}
 
 function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o'<&"]): NodeView {
   const replica = new Replica()
@@ -29,12 +44,7 @@ function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o
   replica.load({
     nodes: [{ nodeId: 'n', creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
     affiliations: [],
-    subscriptions: jids.map((jid, at) => ({
-      nodeId: 'n',
-      jid,
-      bareJid: jid.split('/')[0] ?? '',
-      address: at === 0 ? 'pubsub.test' : 'test',
-    })),
+    subscriptions: jids.map((jid, at) => subscription(jid, String(at), at === 0 ? 'pubsub.test' : 'test')),
   })
   const node = replica.get('n')
   if (!node) throw new Error('no node')
@@ -105,4 +115,45 @@ test('the last item says when it was published', () => {
   const { xml = '' } = sent[0]?.stanza ?? {}
   expect(xml).toContain('<delay xmlns="urn:xmpp:delay" from="pubsub.test" stamp="1970-01-01T00:00:00Z"/></message>')
   expect(() => parseFragment(xml)).not.toThrow()
+})
+
+/** A node where bob has one subscription per entry. */
+function nodeFor(...options: Partial<SubscriptionOptions>[]): NodeView {
+  const replica = new Replica()
+  const { record } = nodeWith({}, [])
+  const subscriptions = options.map((each, at) => ({
+    ...subscription('bob@test', `s${at}`, 'pubsub.test'),
+    options: { ...DEFAULT_OPTIONS, ...each },
+  }))
+  replica.load({ nodes: [record], affiliations: [], subscriptions })
+  const node = replica.get('n')
+  if (!node) throw new Error('no node')
+  return node
+}
+
+test.each([
+  ['switched off', { deliver: false }, ['online'], 0],
+  ['a lease that runs', { expire: 1_001 }, [], 1],
+  ['a lease that is over, though not yet swept', { expire: 1_000 }, [], 0],
+  ['presence that is wanted', { showValues: ['dnd', 'chat'] }, ['away', 'chat'], 1],
+  ['presence that is not wanted', { showValues: ['chat'] }, ['away'], 0],
+  ['offline where presence is asked for', { showValues: ['online'] }, [], 0],
+  ['as long as online', { expire: 'presence' }, [], 1],
+] as const)('subscription options: %s', (_, options, presence, count) => {
+  shows = [...presence]
+  notifier.published(nodeFor(options), item, undefined)
+  expect(sent).toHaveLength(count)
+})
+
+test('several subscriptions of one JID make one message that names those that want it', () => {
+  const node = nodeFor({}, { deliver: false }, { showValues: ['chat'] })
+  shows = ['chat']
+  notifier.published(node, item, undefined)
+  expect(sent).toHaveLength(1)
+  expect(sent[0]?.stanza.xml).toContain(
+    '</event><headers xmlns="http://jabber.org/protocol/shim"><header name="SubID">s0</header><header name="SubID">s2</header></headers></message>',
+  )
+  sent = []
+  notifier.toAll(node, { kind: 'purge', nodeId: 'n' })
+  expect(sent[0]?.stanza.xml).not.toContain('headers')
 })

@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
 import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
 import type { NodeRecord, SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
 const config = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
 const node = (nodeId: string): NodeRecord => ({
@@ -13,11 +14,14 @@ const node = (nodeId: string): NodeRecord => ({
   config,
   seenType: undefined,
 })
-const subscription = (nodeId: string, jid: string): SubscriptionRecord => ({
+const subscription = (nodeId: string, jid: string, subid = '1'): SubscriptionRecord => ({
   nodeId,
   jid,
   bareJid: jid.split('/')[0] ?? '',
   address: 'pubsub.test',
+  subid,
+  state: 'subscribed',
+  options: DEFAULT_OPTIONS,
 })
 const bob = { bareJid: 'bob@test', isAdmin: false }
 
@@ -68,6 +72,7 @@ test('an affiliation goes and the subscriptions it allowed with it', () => {
     changed: [{ nodeId: 'a', bareJid: 'bob@test', affiliation: 'none' }],
     refused: [],
     ended: [subscription('a', 'bob@test')],
+    approved: [],
   })
   expect(replica.affiliationsOf('bob@test', 'a')).toEqual([])
   expect(jids('a')).toEqual([])
@@ -93,4 +98,33 @@ test('an account that is no more leaves nothing behind', () => {
 
 test('the address of a subscription is ready to send to', () => {
   expect(view('b').subscribers.get('bob@test/1')?.to).toMatchObject({ bare: 'bob@test', resource: '1' })
+})
+
+test('several subscriptions of a JID are one subscriber; only a single one with nothing to ask is plain', () => {
+  const subscriber = () => view('a').subscribers.get('bob@test')
+  expect(subscriber()?.isPlain).toBe(true)
+  replica.subscribed({ ...subscription('a', 'bob@test', '2'), options: { deliver: false, showValues: [] } })
+  expect(subscriber()?.subscriptions.map(({ subid }) => subid)).toEqual(['1', '2'])
+  expect(subscriber()?.isPlain).toBe(false)
+  replica.unsubscribed(subscription('a', 'bob@test', '1'))
+  expect(subscriber()?.subscriptions.map(({ subid }) => subid)).toEqual(['2'])
+  expect(subscriber()?.isPlain).toBe(false)
+  replica.subscribed(subscription('a', 'bob@test', '2'))
+  expect(subscriber()?.isPlain).toBe(true)
+})
+
+test('a request that waits is no subscriber, until it is approved', () => {
+  const request: SubscriptionRecord = { ...subscription('b', 'carol@test'), state: 'pending' }
+  replica.subscribed(request)
+  expect(view('b').pending.size).toBe(1)
+  expect(replica.isSubscribed('carol@test', view('b'))).toBe(false)
+  expect(replica.subscriptionsOf('carol@test', undefined)).toEqual([request])
+  expect(replica.nodesWithPending()).toEqual(['b'])
+  replica.subscribed({ ...request, state: 'subscribed' })
+  expect(view('b').pending.size).toBe(0)
+  expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
+  replica.subscribed({ ...request, subid: '9' })
+  replica.unsubscribed({ ...request, subid: '9' })
+  expect(replica.nodesWithPending()).toEqual([])
+  expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
 })

@@ -15,6 +15,8 @@ import {
   renderSubscriptions,
 } from '../../../modules/pubsub/answer-xml.ts'
 import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
+import type { SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub, payloadOf } from '../../../modules/pubsub/xml.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { childElements } from '../../../server/xml/element.ts'
@@ -102,10 +104,11 @@ describe('requests', () => {
     ['set', '<subscribe jid="a@test"/>', 'bad-request', 'nodeid-required'],
     ['set', '<subscribe node="n"/>', 'bad-request', 'invalid-jid'],
     ['set', '<subscribe node="n" jid="@"/>', 'bad-request', 'invalid-jid'],
-    ['set', '<subscribe node="n" jid="a@test"/><options/>', 'feature-not-implemented', 'unsupported'],
-    ['get', '<options node="n" jid="a@test"/>', 'feature-not-implemented', 'unsupported'],
-    ['set', '<options node="n" jid="a@test"/>', 'feature-not-implemented', 'unsupported'],
-    ['get', '<default/>', 'feature-not-implemented', 'unsupported'],
+    ['set', '<subscribe node="n" jid="a@test"/><options node="n"/>', 'bad-request', undefined],
+    ['get', '<options node="n"/>', 'bad-request', 'jid-required'],
+    ['get', '<options jid="a@test"/>', 'bad-request', 'nodeid-required'],
+    ['set', '<options node="n" jid="a@test"/>', 'bad-request', undefined],
+    ['set', '<unsubscribe node="n"/>', 'bad-request', 'jid-required'],
     ['get', '<items node="n" max_items="-1"/>', 'bad-request', undefined],
     ['get', '<items node="n"><item/></items>', 'bad-request', 'item-required'],
     ['set', '<publish node="n"><item/><item/></publish>', 'bad-request', undefined],
@@ -175,17 +178,30 @@ describe('payloads stand on their own', () => {
 })
 
 describe('outcomes', () => {
-  const subscription = { nodeId: 'n', jid: 'a@test/r', bareJid: 'a@test', address: 'test' }
+  const subscription: SubscriptionRecord = {
+    nodeId: 'n',
+    jid: 'a@test/r',
+    bareJid: 'a@test',
+    address: 'test',
+    subid: 's',
+    state: 'subscribed',
+    options: DEFAULT_OPTIONS,
+  }
   const affiliation = { nodeId: 'n', bareJid: 'a@test', affiliation: 'member' as const }
   const page = { items: [], count: 9, index: 0, first: '1', last: '2' }
   const inPubsub = (content: string) => `<pubsub xmlns="${NS_PUBSUB}">${content}</pubsub>`
   const inOwner = (content: string) => `<pubsub xmlns="${NS_PUBSUB_OWNER}">${content}</pubsub>`
 
   test.each([
-    [renderSubscription(subscription, 'none'), inPubsub('<subscription node="n" jid="a@test/r" subscription="none"/>')],
+    [
+      renderSubscription(subscription, true),
+      inPubsub('<subscription node="n" jid="a@test/r" subid="s" subscription="none"/>'),
+    ],
     [
       renderSubscriptions(undefined, [subscription]),
-      inPubsub('<subscriptions><subscription node="n" jid="a@test/r" subscription="subscribed"/></subscriptions>'),
+      inPubsub(
+        '<subscriptions><subscription node="n" jid="a@test/r" subid="s" subscription="subscribed"/></subscriptions>',
+      ),
     ],
     [renderSubscriptions('n', []), inPubsub('<subscriptions node="n"/>')],
     [
@@ -236,8 +252,8 @@ describe('outcomes', () => {
     [{ kind: 'delete', nodeId: 'n', redirect: 'xmpp:x' }, '<delete node="n"><redirect uri="xmpp:x"/></delete>'],
     [{ kind: 'configuration', nodeId: 'n', form: undefined }, '<configuration node="n"/>'],
     [
-      { kind: 'subscription', nodeId: 'n', jid: 'a@test', state: 'none' },
-      '<subscription node="n" jid="a@test" subscription="none"/>',
+      { kind: 'subscription', nodeId: 'n', jid: 'a@test', subid: 's', state: 'none' },
+      '<subscription node="n" jid="a@test" subid="s" subscription="none"/>',
     ],
   ] as const)('event %j', (event, content) => {
     expect(serialize(renderEvent(event), '')).toBe(`${EVENT}${content}</event>`)

@@ -1,0 +1,89 @@
+/** Retrieve items. XEP-0060 §6.5; XEP-0059. */
+
+import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
+import type { Element } from '../../server/xml/element.ts'
+import { renderItems } from './answer-xml.ts'
+import { type Asker, nodeView, type PubsubParts, run } from './context.ts'
+import { pubsubError } from './errors.ts'
+import type { NodeView } from './replica.ts'
+import { mayRetrieve } from './rules.ts'
+import type { ItemPage, PageStart, Visible } from './store.ts'
+import type { EntityRequest } from './xml.ts'
+
+type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
+
+/** §6.5. */
+export async function items(parts: PubsubParts, asker: Asker, request: Request<'items'>): Promise<Element> {
+  const { nodeId, itemIds } = request
+  const node = nodeView(parts, nodeId)
+  const visible = authorizeRetrieve(parts, asker, node)
+  checkSubid(node, asker, request.subid)
+  const withPublisher = node.record.config.itemReply === 'publisher'
+  if (visible.length === 0) return renderItems(nodeId, [], withPublisher, undefined)
+  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
+  if (itemIds.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one request`)
+  if (itemIds.length > 0) {
+    const found = await run(parts, parts.store.readItems, { nodeId, visible, itemIds, maxChars })
+    return renderItems(nodeId, found, withPublisher, undefined)
+  }
+  const page = await readPage(parts, nodeId, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
+  const wanted = Math.min(request.maxItems ?? page.count, page.count)
+  // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
+  const isCut = page.items.length < wanted
+  return renderItems(nodeId, page.items, withPublisher, request.page || isCut ? pageOf(page) : undefined)
+}
+
+/** Who has several subscriptions says which one asks. §6.5.9.1, §6.5.9.2 */
+function checkSubid({ subscribers }: NodeView, { jid }: Asker, subid: string | undefined): void {
+  const own = [jid.full, jid.bare].flatMap((each) => subscribers.get(each)?.subscriptions ?? [])
+  if (subid === undefined && own.length > 1) throw pubsubError('subidRequired')
+  if (subid !== undefined && own.length > 0 && !own.some((each) => each.subid === subid))
+    throw pubsubError('invalidSubid')
+}
+
+/** What the asker sees there. @throws StanzaError when it may not retrieve, or nothing is kept. §6.5.9 */
+export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeView): Visible {
+  const { nodeId, config } = node.record
+  const claim = parts.claims.of(nodeId)
+  claim?.authorizeSubscribe(asker.jid, nodeId)
+  const refusal = claim ? undefined : mayRetrieve(config, parts.replica.standing(node, asker.actor))
+  if (refusal) throw pubsubError(refusal)
+  if (!config.persistItems) throw pubsubError('notPersistent') // §6.5.9.4
+  return parts.claims.visible(asker.actor.bareJid, nodeId)
+}
+
+/** Reads the page that was asked for, within the bounds of one answer. XEP-0059 §2.2 to §2.7. */
+export function readPage(
+  parts: PubsubParts,
+  nodeId: string,
+  visible: Visible,
+  request: RsmRequest | undefined,
+  options: { readonly maxItems: number | undefined; readonly withPayloads: boolean },
+): Promise<ItemPage> {
+  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
+  const { maxItems, withPayloads } = options
+  const max = Math.min(request?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
+  return run(parts, parts.store.readPage, {
+    nodeId,
+    visible,
+    start: startOf(request, maxItems),
+    max,
+    maxChars,
+    withPayloads,
+  })
+}
+
+function startOf(request: RsmRequest | undefined, maxItems: number | undefined): PageStart {
+  if (request?.index !== undefined) throw pubsubError('pageByIndex', 'pages by index are not available') // §2.6
+  if (request?.after !== undefined) return { at: 'after', itemId: request.after }
+  if (request?.before === '') return { at: 'end' } // §2.5
+  if (request?.before !== undefined) return { at: 'before', itemId: request.before }
+  // XEP-0060 §6.5.7: max_items asks for the most recent.
+  return maxItems === undefined ? { at: 'start' } : { at: 'end' }
+}
+
+/** The page as RSM tells of it. */
+export function pageOf({ items, count, index }: ItemPage): Page<unknown> {
+  const page = { items, count, first: items[0]?.itemId, last: items.at(-1)?.itemId }
+  return index === undefined ? page : { ...page, index }
+}

@@ -1,0 +1,107 @@
+/** What a subscriber chooses for one subscription, and its data form. XEP-0060 §6.3, §6.4, §13.5, §13.19, §17.4.2. */
+
+import type { DataForm, FormField } from '../../server/stanza/forms.ts'
+import { formatDateTime, parseDateTime } from '../../server/stanza/time.ts'
+import { pubsubError } from './errors.ts'
+
+export const SUBSCRIBE_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#subscribe_options'
+
+/** RFC 6121 §4.7.2.1; `online` stands for availability without a <show/>. */
+export const SHOW_VALUES = ['chat', 'online', 'away', 'xa', 'dnd'] as const
+export type ShowValue = (typeof SHOW_VALUES)[number]
+
+export interface SubscriptionOptions {
+  readonly deliver: boolean
+  /** UTC milliseconds; `presence`: until the subscriber goes offline; undefined: it does not end by itself. */
+  readonly expire?: number | 'presence' | undefined
+  /** Events come only while the subscriber's presence is one of these; none: whatever it is, offline too. */
+  readonly showValues: readonly ShowValue[]
+}
+export type OptionChanges = Partial<SubscriptionOptions>
+
+/** What a subscription has while nobody chose. XEP-0060 §6.4. */
+export const DEFAULT_OPTIONS: SubscriptionOptions = { deliver: true, showValues: [] }
+
+/** Do both mean the same? Where a lease ends does not make it another subscription. */
+export function areSameOptions(a: SubscriptionOptions, b: SubscriptionOptions): boolean {
+  return (
+    a.deliver === b.deliver &&
+    (a.expire === 'presence') === (b.expire === 'presence') &&
+    a.showValues.length === b.showValues.length &&
+    a.showValues.every((value) => b.showValues.includes(value))
+  )
+}
+
+/** When the subscription ends by itself; undefined: at no known time. */
+export function endOf({ expire }: SubscriptionOptions): number | undefined {
+  return typeof expire === 'number' ? expire : undefined
+}
+
+/** The form with what holds now: to fill in (§6.3.3), or as an answer (§6.3.7, §6.4.2). XEP-0060 §17.4.2. */
+export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions): DataForm {
+  const { deliver, expire, showValues } = options
+  const end = expire === undefined ? [] : [expire === 'presence' ? expire : formatDateTime(expire)]
+  const fields: FormField[] = [
+    { name: 'pubsub#deliver', type: 'boolean', label: 'Send event notifications', values: [deliver ? '1' : '0'] },
+    {
+      name: 'pubsub#expire',
+      type: 'text-single',
+      label: 'When the subscription ends: a time, or "presence" for when you go offline; empty: never',
+      values: end,
+    },
+    {
+      name: 'pubsub#show-values',
+      type: 'list-multi',
+      label: 'Presence at which notifications are sent; none chosen: whatever it is',
+      values: showValues,
+      options: SHOW_VALUES.map((value) => ({ value })),
+    },
+  ]
+  const shown = type === 'form' ? fields : fields.map(({ name, values }) => ({ name, values }))
+  return { type, formType: SUBSCRIBE_OPTIONS_FORM, fields: shown }
+}
+
+/**
+ * Reads a submitted form; a field left out leaves its option as it is, an unknown one is ignored (XEP-0004 §3.2).
+ * @throws StanzaError invalid-options
+ * XEP-0060 §6.3.5, §6.3.6.2.
+ */
+export function parseOptionsForm(form: DataForm): OptionChanges {
+  if (form.type !== 'submit') throw invalid('the form is not of type submit')
+  if (form.formType !== undefined && form.formType !== SUBSCRIBE_OPTIONS_FORM)
+    throw invalid(`the form's FORM_TYPE is not ${SUBSCRIBE_OPTIONS_FORM}`)
+  const changes: { -readonly [K in keyof SubscriptionOptions]?: SubscriptionOptions[K] } = {}
+  for (const { name, values } of form.fields) {
+    if (name === 'pubsub#deliver') changes.deliver = flag(name, values)
+    else if (name === 'pubsub#expire') changes.expire = end(values)
+    else if (name === 'pubsub#show-values') changes.showValues = shows(values)
+  }
+  return changes
+}
+
+function flag(name: string, values: readonly string[]): boolean {
+  const [value] = values
+  if (values.length === 1 && (value === '1' || value === 'true')) return true
+  if (values.length === 1 && (value === '0' || value === 'false')) return false
+  throw invalid(`${name} is neither true nor false`)
+}
+
+function end(values: readonly string[]): SubscriptionOptions['expire'] {
+  const [value = ''] = values
+  if (values.length > 1) throw invalid('pubsub#expire takes one value')
+  if (value === '') return undefined
+  if (value === 'presence') return value
+  const time = parseDateTime(value)
+  if (time === undefined) throw invalid('pubsub#expire is no time as of XEP-0082')
+  return time
+}
+
+function shows(values: readonly string[]): readonly ShowValue[] {
+  const unknown = values.find((value) => !(SHOW_VALUES as readonly string[]).includes(value))
+  if (unknown !== undefined) throw invalid(`pubsub#show-values: there is no ${unknown}`)
+  return SHOW_VALUES.filter((value) => values.includes(value))
+}
+
+function invalid(text: string): Error {
+  return pubsubError('invalidOptions', text)
+}

@@ -1,0 +1,319 @@
+/** Subscriptions on SQLite. XEP-0060 §6.1 to §6.3, §8.6, §8.8, §13.5, §13.19. */
+
+import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
+import type { Db, Tx } from '../../server/module/api.ts'
+import {
+  affiliationOf,
+  configOf,
+  countSubscriptions,
+  enforce,
+  findNode,
+  type NodeRow,
+  nodeOf,
+  refuse,
+  standingOf,
+} from './queries.sqlite.ts'
+import { mayManage, mayStaySubscribed, maySubscribe, needsApproval, type Standing } from './rules.ts'
+import { nodes, subscriptions } from './schema.sqlite.ts'
+import {
+  type ModifySubscriptions,
+  type PubsubStore,
+  type SubscriptionChange,
+  type SubscriptionKey,
+  type SubscriptionRecord,
+  SWEEP_BATCH,
+} from './store.ts'
+import {
+  areSameOptions,
+  DEFAULT_OPTIONS,
+  endOf,
+  type OptionChanges,
+  type SubscriptionOptions,
+} from './subscription-options.ts'
+
+const ph = sql.placeholder
+
+type SubscriptionRow = typeof subscriptions.$inferSelect
+
+const ofJid = and(eq(subscriptions.node, ph('node')), eq(subscriptions.jid, ph('jid')))
+const one = and(ofJid, eq(subscriptions.subid, ph('subid')))
+const inOrder = asc(sql`${subscriptions}.rowid`)
+
+const queries = (db: Db) => ({
+  all: db
+    .select({ subscription: subscriptions, nodeId: nodes.nodeId })
+    .from(subscriptions)
+    .innerJoin(nodes, eq(nodes.id, subscriptions.node))
+    .orderBy(inOrder)
+    .prepare(),
+  ofJid: db.select().from(subscriptions).where(ofJid).orderBy(inOrder).prepare(),
+  ofNode: db
+    .select()
+    .from(subscriptions)
+    .where(eq(subscriptions.node, ph('node')))
+    .prepare(),
+  ofAccount: db
+    .select()
+    .from(subscriptions)
+    .where(and(eq(subscriptions.bareJid, ph('bareJid')), eq(subscriptions.node, ph('node'))))
+    .prepare(),
+  countOf: db
+    .select({ subscriptions: count() })
+    .from(subscriptions)
+    .where(eq(subscriptions.bareJid, ph('bareJid')))
+    .prepare(),
+  nodesOf: db
+    .selectDistinct({ node: nodes })
+    .from(nodes)
+    .innerJoin(subscriptions, eq(subscriptions.node, nodes.id))
+    .where(eq(subscriptions.bareJid, ph('bareJid')))
+    .prepare(),
+  ending: db
+    .select({ subscription: subscriptions, node: nodes })
+    .from(subscriptions)
+    .innerJoin(nodes, eq(subscriptions.node, nodes.id))
+    .where(lte(subscriptions.expiresAt, ph('now')))
+    .limit(ph('max'))
+    .prepare(),
+  insert: db
+    .insert(subscriptions)
+    .values({
+      node: ph('node'),
+      jid: ph('jid'),
+      bareJid: ph('bareJid'),
+      address: ph('address'),
+      subid: ph('subid'),
+      state: ph('state'),
+      options: ph('options'),
+      expiresAt: ph('expiresAt'),
+    })
+    .prepare(),
+  move: db
+    .update(subscriptions)
+    .set({ address: sql`${ph('address')}` })
+    .where(one)
+    .prepare(),
+  approve: db.update(subscriptions).set({ state: 'subscribed' }).where(one).prepare(),
+  // drizzle types a placeholder in set() as no value of the column, although it fills it in like any other.
+  setOptions: db
+    .update(subscriptions)
+    .set({ options: ph('options'), expiresAt: ph('expiresAt') } as never)
+    .where(one)
+    .prepare(),
+  delete: db.delete(subscriptions).where(one).prepare(),
+})
+
+function recordOf(nodeId: string, row: SubscriptionRow): SubscriptionRecord {
+  const { jid, bareJid, address, subid, state } = row
+  return { nodeId, jid, bareJid, address, subid, state, options: row.options ?? DEFAULT_OPTIONS }
+}
+
+/** Every subscription there is, oldest first, for the copy in memory. */
+export function allSubscriptions(tx: Tx): SubscriptionRecord[] {
+  const rows = tx.use(queries).all.all()
+  return rows.map(({ subscription, nodeId }) => recordOf(nodeId, subscription))
+}
+
+/** The one that a request means. @throws Refusal notSubscribed, subidRequired, invalidSubid. §6.2.3, §6.3.4 */
+function theOne(tx: Tx, node: NodeRow, { jid, subid }: Omit<SubscriptionKey, 'nodeId'>): SubscriptionRow {
+  const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
+  const [first] = rows
+  if (!first) return refuse('notSubscribed')
+  if (subid === undefined) return rows.length === 1 ? first : refuse('subidRequired')
+  return rows.find((row) => row.subid === subid) ?? refuse('invalidSubid')
+}
+
+/** §13.19: a lease that is longer than the service allows is cut, not refused. */
+function bounded(tx: Tx, changes: OptionChanges, leaseMaxMs: number): OptionChanges {
+  const { expire } = changes
+  return typeof expire === 'number' ? { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) } : changes
+}
+
+function columnsOf(options: SubscriptionOptions): Pick<SubscriptionRow, 'options' | 'expiresAt'> {
+  const isDefault = options.expire === undefined && areSameOptions(options, DEFAULT_OPTIONS)
+  return { options: isDefault ? null : options, expiresAt: endOf(options) ?? null }
+}
+
+export const subscribe: PubsubStore['subscribe'] = {
+  name: 'pubsub.subscribe',
+  kind: 'write',
+  run(tx, request) {
+    const { nodeId, actor, jid, address, isAuthorized, perNodeMax, perAccountMax } = request
+    const { bareJid } = actor
+    const node = nodeOf(tx, nodeId)
+    const config = configOf(node)
+    const standing = standingOf(tx, node.id, actor)
+    if (!isAuthorized) enforce(maySubscribe(config, standing))
+    const q = tx.use(queries)
+    const rows = q.ofJid.all({ node: node.id, jid })
+    if (rows.some(({ state }) => state === 'pending')) refuse('pendingSubscription')
+    const changes = request.options && bounded(tx, request.options, request.leaseMaxMs)
+    const options = { ...DEFAULT_OPTIONS, ...changes }
+    // §6.1.6: with other options it is another subscription; else the one that is there, as if just approved, and its
+    // events come from where it was asked last.
+    const existing = changes ? rows.find((row) => areSameOptions(row.options ?? DEFAULT_OPTIONS, options)) : rows[0]
+    if (existing) {
+      const { subid } = existing
+      const kept = changes ? columnsOf(options) : existing
+      if (existing.address !== address) q.move.run({ node: node.id, jid, subid, address })
+      if (changes) q.setOptions.run({ node: node.id, jid, subid, options: kept.options, expiresAt: kept.expiresAt })
+      return { subscription: recordOf(nodeId, { ...existing, ...kept, address }), isNew: false }
+    }
+    const ofAccount = q.countOf.get({ bareJid })?.subscriptions ?? 0
+    if (node.subscriptionCount >= perNodeMax || ofAccount >= perAccountMax) refuse('tooManySubscriptions')
+    const state = !isAuthorized && needsApproval(config, standing) ? 'pending' : 'subscribed'
+    const subscription: SubscriptionRecord = { nodeId, jid, bareJid, address, subid: request.subid, state, options }
+    addSubscription(tx, node, subscription)
+    return { subscription, isNew: true }
+  },
+}
+
+function addSubscription(tx: Tx, node: NodeRow, subscription: SubscriptionRecord): void {
+  const { jid, bareJid, address, subid, state, options } = subscription
+  tx.use(queries).insert.run({ node: node.id, jid, bareJid, address, subid, state, ...columnsOf(options) })
+  countSubscriptions(tx, node.id, 1)
+}
+
+function removeSubscription(tx: Tx, node: NodeRow, row: SubscriptionRow): SubscriptionRecord {
+  tx.use(queries).delete.run({ node: node.id, jid: row.jid, subid: row.subid })
+  countSubscriptions(tx, node.id, -1)
+  return recordOf(node.nodeId, row)
+}
+
+function approve(tx: Tx, node: NodeRow, row: SubscriptionRow): SubscriptionRecord {
+  tx.use(queries).approve.run({ node: node.id, jid: row.jid, subid: row.subid })
+  return recordOf(node.nodeId, { ...row, state: 'subscribed' })
+}
+
+export const unsubscribe: PubsubStore['unsubscribe'] = {
+  name: 'pubsub.unsubscribe',
+  kind: 'write',
+  run(tx, key) {
+    const node = nodeOf(tx, key.nodeId)
+    return removeSubscription(tx, node, theOne(tx, node, key))
+  },
+}
+
+export const setOptions: PubsubStore['setOptions'] = {
+  name: 'pubsub.setOptions',
+  kind: 'write',
+  run(tx, { changes, leaseMaxMs, ...key }) {
+    const node = nodeOf(tx, key.nodeId)
+    const row = theOne(tx, node, key)
+    const columns = columnsOf({ ...DEFAULT_OPTIONS, ...row.options, ...bounded(tx, changes, leaseMaxMs) })
+    tx.use(queries).setOptions.run({ node: node.id, jid: row.jid, subid: row.subid, ...columns })
+    return recordOf(node.nodeId, { ...row, ...columns })
+  },
+}
+
+export const answerRequest: PubsubStore['answerRequest'] = {
+  name: 'pubsub.answerRequest',
+  kind: 'write',
+  run(tx, { nodeId, actor, jid, subid, isAllowed }) {
+    const node = nodeOf(tx, nodeId)
+    enforce(mayManage(standingOf(tx, node.id, actor)))
+    const row = tx
+      .use(queries)
+      .ofJid.all({ node: node.id, jid })
+      .find((each) => each.state === 'pending' && (subid === undefined || each.subid === subid))
+    // §13.13: of several owners, the first one's answer holds.
+    if (!row) return refuse('noRequest')
+    return { subscription: isAllowed ? approve(tx, node, row) : removeSubscription(tx, node, row), isAllowed }
+  },
+}
+
+export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
+  name: 'pubsub.modifySubscriptions',
+  kind: 'write',
+  run(tx, request) {
+    const node = nodeOf(tx, request.nodeId)
+    enforce(mayManage(standingOf(tx, node.id, request.actor)))
+    const made: SubscriptionRecord[] = []
+    const ended: SubscriptionRecord[] = []
+    const refused: { jid: string; state: 'subscribed' | 'pending' | 'none' }[] = []
+    for (const change of request.changes) {
+      const { jid, subid, state } = change
+      const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
+      const meant = subid === undefined ? rows : rows.filter((row) => row.subid === subid)
+      if (state === 'none' && (meant.length > 0 || subid === undefined)) {
+        ended.push(...meant.map((row) => removeSubscription(tx, node, row)))
+      } else if (state === 'subscribed' && meant.length > 0) {
+        // Those that are pending are approved, the others stay as they are.
+        made.push(...meant.filter((row) => row.state === 'pending').map((row) => approve(tx, node, row)))
+      } else if (state === 'subscribed' && subid === undefined && mayAdd(tx, node, change, request)) {
+        const subscription = newSubscription(node, change)
+        addSubscription(tx, node, subscription)
+        made.push(subscription)
+      } else {
+        refused.push({ jid, state: rows[0]?.state ?? 'none' })
+      }
+    }
+    return { nodeId: request.nodeId, made, ended, refused }
+  },
+}
+
+function newSubscription({ nodeId }: NodeRow, change: SubscriptionChange): SubscriptionRecord {
+  const { jid, bareJid, address, newSubid } = change
+  return { nodeId, jid, bareJid, address, subid: newSubid, state: 'subscribed', options: DEFAULT_OPTIONS }
+}
+
+function mayAdd(tx: Tx, node: NodeRow, { bareJid }: SubscriptionChange, { perNodeMax }: ModifySubscriptions): boolean {
+  const standing = { affiliation: affiliationOf(tx, node.id, bareJid), isSubscribed: false, isAdmin: false }
+  // Counted anew: earlier entries of the same request changed it.
+  const { subscriptionCount } = nodeOf(tx, node.nodeId)
+  return subscriptionCount < perNodeMax && maySubscribe(configOf(node), standing) === undefined
+}
+
+/**
+ * After a change of the access model or of an affiliation: who may no longer read is out, and whom nobody need approve
+ * any more is in. XEP-0060 §8.7.4, §13.14.
+ * @param bareJid  undefined: all subscribers of the node
+ */
+export function reviewSubscriptions(
+  tx: Tx,
+  node: NodeRow,
+  bareJid?: string,
+): { ended: SubscriptionRecord[]; approved: SubscriptionRecord[] } {
+  const config = configOf(node)
+  const q = tx.use(queries)
+  const rows = bareJid === undefined ? q.ofNode.all({ node: node.id }) : q.ofAccount.all({ node: node.id, bareJid })
+  const ended: SubscriptionRecord[] = []
+  const approved: SubscriptionRecord[] = []
+  for (const row of rows) {
+    const affiliation = affiliationOf(tx, node.id, row.bareJid)
+    const standing: Standing = { affiliation, isSubscribed: row.state === 'subscribed', isAdmin: false }
+    if (!mayStaySubscribed(config, standing)) ended.push(removeSubscription(tx, node, row))
+    else if (row.state === 'pending' && !needsApproval(config, standing)) approved.push(approve(tx, node, row))
+  }
+  return { ended, approved }
+}
+
+/** Ends all subscriptions of an account. */
+export function endAllOf(tx: Tx, bareJid: string): void {
+  const q = tx.use(queries)
+  for (const { node } of q.nodesOf.all({ bareJid }))
+    for (const row of q.ofAccount.all({ node: node.id, bareJid })) removeSubscription(tx, node, row)
+}
+
+export const endLeases: PubsubStore['endLeases'] = {
+  name: 'pubsub.endLeases',
+  kind: 'write',
+  run(tx) {
+    const rows = tx.use(queries).ending.all({ now: tx.now, max: SWEEP_BATCH })
+    return { ended: rows.map(({ node, subscription }) => removeSubscription(tx, node, subscription)) }
+  },
+}
+
+export const endTemporary: PubsubStore['endTemporary'] = {
+  name: 'pubsub.endTemporary',
+  kind: 'write',
+  run(tx, keys) {
+    const ended = keys.flatMap(({ nodeId, jid, subid }) => {
+      const node = findNode(tx, nodeId)
+      const rows = node ? tx.use(queries).ofJid.all({ node: node.id, jid }) : []
+      const row = rows.find((each) => each.subid === subid && each.options?.expire === 'presence')
+      return node && row ? [removeSubscription(tx, node, row)] : []
+    })
+    return { ended }
+  },
+}
