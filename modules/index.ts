@@ -8,6 +8,7 @@ import { disco } from './disco.ts'
 import { hostmeta } from './hostmeta.ts'
 import { ping } from './ping.ts'
 import { pubsub } from './pubsub/index.ts'
+import { registration } from './registration.ts'
 import { repository } from './repository/index.ts'
 import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
@@ -19,6 +20,7 @@ export const modules: readonly Module[] = [
   hostmeta,
   commands,
   administration,
+  registration,
   ping,
   version,
   time,

@@ -140,6 +140,7 @@ export async function startServer({
           : streamLimits(config['limits.preAuthStanzaBytes'], 0),
         ...host.streamFeatures(stage),
       ],
+      loginIq: (payload) => host.loginIq(payload),
       onBound: (session) => {
         hooks.emit('session.bound', { session })
       },
@@ -200,6 +201,7 @@ export async function startServer({
       administration: inBandAdministration({ domain, accounts, endSessions, stop: onStop }),
       sessions,
       http: https.routes,
+      isLoopback: LOOPBACK.test(config.host),
       profiles: new Set(config.profile),
       clock,
       log: log.child('module'),

@@ -36,7 +36,7 @@ const COMMANDS: readonly ((program: Command, outcome: Outcome) => void)[] = [
   versionCommand,
 ]
 
-/** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start */
+/** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start, 4 start the server again */
 export async function main(argv: readonly string[]): Promise<number> {
   const outcome: Outcome = { exitCode: EXIT.done }
   // Whoever reads our output may stop early (`sacm repo posture | head`): that is no fault, and there is no more to do.
@@ -50,7 +50,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('(run with --help for the options)')
     .showSuggestionAfterError()
     .enablePositionalOptions()
-    .addHelpText('after', '\nExit codes: 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start,\n4 the server is to be started again (sacm serve).',
+    )
   for (const add of COMMANDS) add(program, outcome)
   overrideExit(program)
   try {

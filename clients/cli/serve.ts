@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { modules } from '../../modules/index.ts'
 import { createLogger } from '../../server/log.ts'
+import { ConfigRefused } from '../../server/module/api.ts'
 import { type RunningServer, type ServerParts, startServer } from '../../server/server.ts'
 import { JidError } from '../../server/stanza/jid.ts'
 import { VERSION } from '../../server/version.ts'
@@ -62,9 +63,6 @@ An administrator's client may end it too (XEP-0133): after "restart" the exit co
         },
       })
       if (server.adminPassword !== undefined) tellAdminPassword(server.domain, config['data.dir'], server.adminPassword)
-      process.stdout.write(
-        `${JSON.stringify({ ready: true, pid: process.pid, domain: server.domain, ...server.ports, version: VERSION })}\n`,
-      )
       const onHangup = (): void => {
         server.reload().catch((error: unknown) => log.error({ what: 'reload_failed', error: String(error) }))
       }
@@ -74,6 +72,10 @@ An administrator's client may end it too (XEP-0133): after "restart" the exit co
       }
       process.on('SIGHUP', onHangup)
       for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, onEnd)
+      // The signals are caught already: whoever reads this line may send one at once.
+      process.stdout.write(
+        `${JSON.stringify({ ready: true, pid: process.pid, domain: server.domain, ...server.ports, version: VERSION })}\n`,
+      )
       outcome.exitCode = await ended.promise
       process.off('SIGHUP', onHangup)
       // Whatever hangs must not keep a supervisor waiting; what was acknowledged is on disk already.
@@ -110,6 +112,7 @@ function asCliError(error: unknown, config: ReturnType<typeof readConfig>): unkn
       { cause: error },
     )
   }
+  if (error instanceof ConfigRefused) return new CliError(EXIT.misuse, error.message, error.hint, { cause: error })
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
   switch (code) {
     case 'EADDRINUSE':

@@ -42,6 +42,22 @@ export function commaList<T extends z.ZodType<string>>(item: T) {
   return z.preprocess(split, z.array(item).readonly())
 }
 
+/** An option that is true or false, in `sacm.toml`, the environment and flags alike. */
+export function yesNo(fallback: boolean) {
+  const read = (value: unknown): unknown => (value === 'true' ? true : value === 'false' ? false : value)
+  return z.preprocess(read, z.boolean()).default(fallback)
+}
+
+/** Options that do not go together; the server does not start with them. The hint is the way out. */
+export class ConfigRefused extends Error {
+  override readonly name = 'ConfigRefused'
+  readonly hint: string
+  constructor(text: string, hint: string) {
+    super(text)
+    this.hint = hint
+  }
+}
+
 export interface Module<C = unknown> {
   /** Also its file or folder name, and its table in `sacm.toml`. */
   readonly name: string
@@ -220,10 +236,22 @@ export interface Endpoint {
   request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined>
 }
 
-/** What a module adds to `<stream:features/>`. */
+/** An IQ of a client that has not logged in. */
+export interface LoginIq {
+  readonly type: 'get' | 'set'
+  readonly payload: Element
+  /** Who may be taken for one client: an IPv4 address, or the /64 of an IPv6 address. */
+  readonly network: string
+}
+/** Returns the result's payload (undefined: an empty result), or throws a StanzaError. */
+export type LoginIqHandler = (iq: LoginIq) => Promise<Element | undefined> | Element | undefined
+
+/** What a module adds to `<stream:features/>`, and serves of a stream before login. */
 export interface StreamFeature {
   /** Undefined: not in this state. `bind` is after authentication, `login` before it (and inside TLS). */
   advertise(state: 'login' | 'bind'): Element | undefined
+  /** Answers IQs of clients that have not logged in. Exactly one handler per payload name. */
+  readonly loginIq?: { readonly payload: QName; readonly handler: LoginIqHandler }
 }
 
 /** What has been registered at an address, for the modules that tell others (disco, caps, the documentation). */
@@ -315,6 +343,8 @@ export interface ModuleContext<C = unknown> {
   readonly sessions: SessionView
   /** Routes on the HTTPS port; added in `setup`. */
   readonly http: HttpRoutes
+  /** Clients reach the server from this machine alone. */
+  readonly isLoopback: boolean
   /** Profiles in force: `arch`, `grid`, `poc`. */
   readonly profiles: ReadonlySet<string>
   endpoint(at: 'server' | 'account' | `service:${string}`): Endpoint

@@ -5,13 +5,14 @@ import type { Logger } from '../log.ts'
 import { describeError, type HookTable } from '../route/hooks.ts'
 import type { Router } from '../route/router.ts'
 import type { Storage } from '../storage/storage.ts'
-import type { Element } from '../xml/element.ts'
+import type { Element, QName } from '../xml/element.ts'
 import {
   type AccountView,
   ADMINISTRATION,
   type Administration,
   type Clock,
   ENDPOINTS,
+  type LoginIqHandler,
   type Module,
   type ModuleContext,
   type SessionView,
@@ -30,6 +31,7 @@ export interface HostParts {
   readonly administration: Administration
   readonly sessions: SessionView
   readonly http: HttpRoutes
+  readonly isLoopback: boolean
   readonly profiles: ReadonlySet<string>
   readonly clock: Clock
   readonly log: Logger
@@ -97,6 +99,11 @@ export class ModuleHost {
   streamFeatures(state: 'tls' | 'login' | 'bind'): Element[] {
     if (state === 'tls') return [] // RFC 6120 §5.3.1: nothing but STARTTLS
     return this.#features.map((feature) => feature.advertise(state)).filter((element) => element !== undefined)
+  }
+
+  /** Who answers this IQ of a client that has not logged in. */
+  loginIq(payload: QName): LoginIqHandler | undefined {
+    return this.#features.find(({ loginIq }) => loginIq?.payload === payload)?.loginIq?.handler
   }
 
   get specs(): readonly SpecRef[] {

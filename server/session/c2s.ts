@@ -10,6 +10,7 @@ import { WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
 import type { Nonza, StreamContext, StreamHandle } from '../stream/context.ts'
 import type { FeatureOptions } from '../stream/features.ts'
+import { type LoginIqParts, LoginIqs } from '../stream/login-iq.ts'
 import {
   type Authenticator,
   DEFAULT_MECHANISMS,
@@ -18,7 +19,7 @@ import {
   UNTHROTTLED,
 } from '../stream/mechanisms.ts'
 import { Stream } from '../stream/stream.ts'
-import { NS_CSI, NS_SM } from '../xml/namespaces.ts'
+import { NS_CLIENT, NS_CSI, NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
 import { ClientStates } from './client-state.ts'
 import { StreamManagement } from './management.ts'
@@ -109,6 +110,8 @@ export interface C2sOptions extends SessionEvents {
   readonly limits?: Partial<C2sLimits>
   readonly timeouts?: Partial<C2sTimeouts>
   readonly extraFeatures?: FeatureOptions['extraFeatures']
+  /** Who answers an IQ of a client that has not logged in; left out: nobody. */
+  readonly loginIq?: LoginIqParts['handlerOf']
   readonly log: Logger
 }
 
@@ -152,6 +155,7 @@ export class C2s {
     this.#nonzas = new Map<string, Nonza>([
       [NS_SM, this.#management],
       [NS_CSI, this.#clientStates],
+      [NS_CLIENT, this.#loginIqs(options)],
     ])
   }
 
@@ -265,6 +269,14 @@ export class C2s {
     return (transport) => {
       this.#streams.add(new Stream(transport, context))
     }
+  }
+
+  #loginIqs({ isLocalDomain, loginIq, log }: C2sOptions): LoginIqs {
+    return new LoginIqs({
+      isLocalDomain: (name) => name === '' || isLocalDomain(name),
+      handlerOf: loginIq ?? (() => undefined),
+      log,
+    })
   }
 
   #bind: StreamContext['bind'] = (stream, account, resource) => {
