@@ -1,0 +1,127 @@
+/**
+ * `npm run bench`: our server and the peers on the same work, on the same machine, in the same run. Every server runs
+ * alone, pinned to its core, the load on the others; what is counted is checked. `--help` lists the options.
+ */
+
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Durability, traceSyncs } from './durability.ts'
+import { Fleet } from './fleet.ts'
+import { describeMachine, shareCores } from './machine.ts'
+import { measure, type Place, publishOneByOne } from './measure.ts'
+import { readOptions } from './options.ts'
+import type { ServerKind } from './servers/server.ts'
+import { type Measurement, type Results, renderTable } from './table.ts'
+import { accountsFor, FULL, QUICK, worksOf } from './works.ts'
+
+const PASSWORD = 'bench-password'
+
+const options = readOptions()
+const scale = options.quick ? QUICK : FULL
+const works = worksOf(scale).filter(
+  (work) =>
+    (options.works.length === 0 || options.works.some((name) => work.name.startsWith(name))) &&
+    (work.isLong !== true || options.long),
+)
+if (works.length === 0) throw new Error('no such work: see --help')
+const servers = options.servers.filter((server) => {
+  const missing = server.missing()
+  if (missing !== undefined) note(`without ${server.name}, since this is missing: ${missing}`)
+  return missing === undefined
+})
+const accounts = { count: accountsFor(scale), password: PASSWORD }
+const cores = shareCores(options.serverCores)
+const processes = options.processes ?? Math.min(3, cores.loadCount)
+const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'sacm-bench-'))
+const measurements: Measurement[] = []
+const durability: Record<string, Durability | undefined> = {}
+const failures: string[] = []
+
+try {
+  for (const server of servers) {
+    note(`${server.name}: making ${accounts.count} accounts`)
+    mkdirSync(join(folder, server.name))
+    await server.prepare(join(folder, server.name), accounts)
+  }
+  for (let run = 1; run <= options.runs; run++) {
+    // Interleaved: what the machine does besides falls on all of them.
+    for (const server of servers) await runOn(server, run)
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+}
+const results: Results = {
+  ...describeMachine(options.folder ?? tmpdir()),
+  at: new Date().toISOString().slice(0, 10),
+  command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
+  cores: { server: cores.server, load: cores.load, processes },
+  runs: options.runs,
+  secondsPerWork: options.seconds,
+  measurements,
+  durability,
+  failures,
+}
+process.stdout.write(
+  options.json
+    ? `${JSON.stringify(results, undefined, 2)}\n`
+    : `${renderTable(
+        results,
+        works,
+        servers.map(({ name }) => name),
+      )}\n`,
+)
+if (failures.length > 0) process.exitCode = 1
+
+async function runOn(kind: ServerKind, run: number): Promise<void> {
+  const copy = join(folder, `${kind.name}-${run}`)
+  cpSync(join(folder, kind.name), copy, { recursive: true })
+  const server = await kind.start(copy, cores.server)
+  const place: Place = {
+    kind,
+    server,
+    fleet: new Fleet(processes, cores.load),
+    accounts,
+    options,
+    cores: options.serverCores,
+    nodes: new Map(),
+    run,
+  }
+  try {
+    for (const work of works) {
+      if (work.needsPages && kind.hasNoPages) continue
+      const measured = await attempt(`${kind.name}, ${work.name}, run ${run}`, () => measure(place, work))
+      if (!measured) {
+        place.fleet.close()
+        place.fleet = new Fleet(processes, cores.load)
+        continue
+      }
+      measurements.push(measured)
+      note(`run ${run}, ${kind.name}, ${work.name}: ${measured.value.toFixed(1)} ${work.unit}`)
+    }
+    if (run === 1 && works.some(({ task }) => task?.kind === 'publish')) {
+      durability[kind.name] = await attempt(`${kind.name}, trace`, () =>
+        traceSyncs(server.pid, copy, () => publishOneByOne(place)),
+      )
+    }
+  } finally {
+    place.fleet.close()
+    await server.stop()
+    rmSync(copy, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  }
+}
+
+async function attempt<T>(what: string, act: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await act()
+  } catch (error) {
+    const text = error instanceof Error ? (options.verbose ? error.stack : error.message) : String(error)
+    failures.push(`${what}: ${text}`)
+    note(`failed: ${what}: ${text}`)
+    return undefined
+  }
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
