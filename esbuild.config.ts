@@ -1,6 +1,6 @@
 /**
- * Builds the release. `node esbuild.config.ts` makes dist/sacm.js with what it needs beside it; with `--binary` it goes
- * on to dist/sacm, a single executable of the pinned Node with the bundle and its assets inside (Node's single
+ * Builds the release. `node esbuild.config.ts` makes dist/sacm.js with what it needs beside it (`--out DIR` puts it
+ * elsewhere); with `--binary` it goes on to dist/sacm, a single executable of the pinned Node with the bundle and its assets inside (Node's single
  * executable applications). DESIGN decision 14: stripped before injection, since stripping afterwards breaks it.
  */
 
@@ -18,9 +18,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { type BuildOptions, build } from 'esbuild'
 
-const DIST = 'dist'
+const { values: flags } = parseArgs({
+  options: { out: { type: 'string', default: 'dist' }, binary: { type: 'boolean' } },
+})
+const DIST = flags.out
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
 
 const shared: BuildOptions = {
@@ -42,9 +46,9 @@ await main()
 
 async function main(): Promise<void> {
   rmSync(DIST, { recursive: true, force: true })
-  mkdirSync(DIST)
+  mkdirSync(DIST, { recursive: true })
   await buildBundle()
-  if (process.argv.includes('--binary')) await buildBinary()
+  if (flags.binary) await buildBinary()
 }
 
 async function buildBundle(): Promise<void> {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The entry: checks that this Node can run the rest, says what to do when it cannot, then hands over.
+/* global SACM_BUILD */
 // Plain JavaScript of an old dialect on purpose: a Node too old for the rest must still read this file.
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -13,10 +14,12 @@ if (!isNewEnough) {
   process.exit(3)
 }
 
-// Compiled code is kept inside the checkout, not in a shared temporary folder where others could put theirs.
-const { enableCompileCache } = await import('node:module')
-const { fileURLToPath } = await import('node:url')
-enableCompileCache?.(fileURLToPath(new URL('../../node_modules/.cache/sacm', import.meta.url)))
+// From source, compiled code is kept inside the checkout, not in a shared temporary folder where others could put theirs.
+if (typeof SACM_BUILD === 'undefined') {
+  const { enableCompileCache } = await import('node:module')
+  const { fileURLToPath } = await import('node:url')
+  enableCompileCache?.(fileURLToPath(new URL('../../node_modules/.cache/sacm', import.meta.url)))
+}
 
 const { main } = await import('./main.ts')
 process.exitCode = await main(process.argv.slice(2))

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { allProbes } from '../../clients/collector/probes/all.ts'
-import { SACM } from '../support/server.ts'
+import { SACM, SACM_SOURCE } from '../support/server.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const TIMEOUT_MS = 180_000
@@ -52,7 +52,7 @@ function expectSummary(stdout: string): void {
 
 describe('sacm demo', () => {
   test('collects, evaluates, restarts and finds everything again, from source', { timeout: TIMEOUT_MS }, async () => {
-    const { stdout } = await run(process.execPath, [SACM, 'demo', '--json'], { timeout: TIMEOUT_MS })
+    const { stdout } = await run(process.execPath, [SACM_SOURCE, 'demo', '--json'], { timeout: TIMEOUT_MS })
     expectSummary(stdout)
   })
 

@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { callControl } from '../../server/control.ts'
 
-export const SACM = join(import.meta.dirname, '../../clients/cli/sacm.mjs')
-const READY_TIMEOUT_MS = 30_000
+/** The program as a checkout runs it. */
+export const SACM_SOURCE = join(import.meta.dirname, '../../clients/cli/sacm.mjs')
+/** The program under test: the bundle that build.ts beside made, or the source when a script starts without it. */
+export const SACM = process.env['SACM_TEST_PROGRAM'] ?? SACM_SOURCE
+const READY_TIMEOUT_MS = 60_000
 const STOP_TIMEOUT_MS = 20_000
 
 export interface TestServerOptions {
