@@ -65,8 +65,25 @@ const OPTIONS = {
     list(MECHANISMS, MECHANISMS),
     'SASL mechanisms on the STARTTLS port, preferred first. PLAIN lets an attacker who has the certificate strip all others: leaving it out is its switch. -PLUS is offered where the connection can be bound to',
   ),
+  'c2s.seeOtherHost': option(
+    z
+      .string()
+      .regex(/^(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(?::\d{1,5})?)?$/, 'host, host:port or [address]:port')
+      .default(''),
+    'where new streams on the TCP ports are sent (see-other-host), to drain this server; empty: nowhere',
+  ),
+  'https.seeOtherUri': option(
+    z.union([z.literal(''), z.url({ protocol: /^wss$/ })]).default(''),
+    'where new streams on the WebSocket are sent (see-other-uri), to drain this server; empty: nowhere',
+  ),
   'tls.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the direct TLS port'),
-  'https.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the WebSocket'),
+  'https.mechanisms': option(
+    list(
+      MECHANISMS,
+      MECHANISMS.filter((name) => !name.endsWith('-PLUS')),
+    ),
+    'SASL mechanisms on the WebSocket; no -PLUS by default: a page in a browser cannot bind to its connection, and libraries made for it stumble over the offer',
+  ),
   'scram.iterations': option(integer(10_000, 4096, 10_000_000), 'PBKDF2 iterations for new passwords'),
   'login.freeFailures': option(
     integer(5, 1, 1000),
