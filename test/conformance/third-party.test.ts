@@ -24,11 +24,17 @@ interface Outcome {
   readonly event: string
   readonly retrieved: string
   readonly errors: readonly string[]
+  /** A chat message to itself, from those that have it in their trade. */
+  readonly heard?: string
+  /** Its session can be resumed (XEP-0198). */
+  readonly resumable?: boolean
+  /** The server has acknowledged the message. */
+  readonly acknowledged?: boolean
 }
 
 async function run(command: string, args: readonly string[]): Promise<Outcome> {
   const { stdout } = await promisify(execFile)(command, args, {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, PYTHONWARNINGS: 'ignore' },
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, SSL_CERT_FILE: server.caFile, PYTHONWARNINGS: 'ignore' },
     timeout: 40_000,
   })
   // Libraries may log to stdout too: the outcome is the line of JSON. Its shape is our own scripts'.
@@ -83,5 +89,33 @@ describe('slixmpp', () => {
     )
     // It binds to the connection where it is offered a -PLUS mechanism.
     expect(server.log()).toMatch(/"sasl_succeeded".*"SCRAM-SHA-512-PLUS","account":"slixmpp@/)
+  })
+})
+
+describe('aioxmpp', () => {
+  test('connects over STARTTLS, publishes and is notified, chats over a stream that acknowledges', async (context) => {
+    needTool(context, ['/usr/bin/python3', '-c', 'import aioxmpp'], 'apt-get install python3-aioxmpp')
+    const jid = `aioxmpp@${server.domain}`
+    await server.addUser(jid, PASSWORD, ['publisher'])
+    const script = join(CLIENTS, 'aioxmpp_client.py')
+    const outcome = await run('/usr/bin/python3', [script, server.host, String(server.ports.c2s), jid, PASSWORD])
+    expectTrade(outcome, 'aioxmpp')
+    expect(outcome).toMatchObject({ heard: 'to myself', resumable: true, acknowledged: true })
+  })
+})
+
+describe('stanza', () => {
+  test('connects over WebSocket, publishes and is notified, chats over a stream it can resume', async () => {
+    await server.addUser(`stanza@${server.domain}`, PASSWORD, ['publisher'])
+    const service = `wss://localhost:${server.ports.https}/xmpp-websocket`
+    const outcome = await run(process.execPath, [
+      join(CLIENTS, 'stanza.ts'),
+      service,
+      server.domain,
+      'stanza',
+      PASSWORD,
+    ])
+    expectTrade(outcome, 'stanza')
+    expect(outcome).toMatchObject({ heard: 'to myself', resumable: true })
   })
 })
