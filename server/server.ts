@@ -111,9 +111,24 @@ export async function startServer({
       }),
       tls,
       listeners: {
-        c2s: { host: config.host, port: config['c2s.port'], mechanisms: config['c2s.mechanisms'] },
-        tls: { host: config.host, port: config['tls.port'], mechanisms: config['tls.mechanisms'] },
-        websocket: { server: https.server, path: WEBSOCKET_PATH, mechanisms: config['https.mechanisms'] },
+        c2s: {
+          host: config.host,
+          port: config['c2s.port'],
+          mechanisms: config['c2s.mechanisms'],
+          seeOther: config['c2s.seeOtherHost'] || undefined,
+        },
+        tls: {
+          host: config.host,
+          port: config['tls.port'],
+          mechanisms: config['tls.mechanisms'],
+          seeOther: config['c2s.seeOtherHost'] || undefined,
+        },
+        websocket: {
+          server: https.server,
+          path: WEBSOCKET_PATH,
+          mechanisms: config['https.mechanisms'],
+          seeOther: config['https.seeOtherUri'] || undefined,
+        },
       },
       limits: {
         stanzaBytes: config['limits.stanzaBytes'],

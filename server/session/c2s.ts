@@ -90,6 +90,8 @@ export interface C2sListenerOptions {
   readonly host: string
   /** In order of preference; leaving PLAIN out is the one switch. */
   readonly mechanisms?: readonly Mechanism[]
+  /** Sends new clients elsewhere. */
+  readonly seeOther?: string | undefined
 }
 
 export interface C2sOptions extends SessionEvents {
@@ -105,7 +107,10 @@ export interface C2sOptions extends SessionEvents {
     readonly tls?: C2sListenerOptions
     /** Without TLS, for loopback labs. */
     readonly plaintext?: C2sListenerOptions
-    readonly websocket?: { readonly server: Server; readonly path: string; readonly mechanisms?: readonly Mechanism[] }
+    readonly websocket?: Pick<C2sListenerOptions, 'mechanisms' | 'seeOther'> & {
+      readonly server: Server
+      readonly path: string
+    }
   }
   readonly limits?: Partial<C2sLimits>
   readonly timeouts?: Partial<C2sTimeouts>
@@ -180,7 +185,7 @@ export class C2s {
       plaintext: plaintext && (await this.#listenTcp('none', plaintext)),
     }
     if (websocket) {
-      const accept = this.#acceptor('none', websocket.mechanisms)
+      const accept = this.#acceptor('none', websocket)
       const { server, path } = websocket
       const maxPayload = this.#limits.stanzaBytes + PAYLOAD_SLACK
       this.#websocket = new WebSocketListener({
@@ -225,15 +230,15 @@ export class C2s {
     return promise
   }
 
-  async #listenTcp(security: Security, { host, port, mechanisms }: C2sListenerOptions): Promise<number> {
+  async #listenTcp(security: Security, options: C2sListenerOptions): Promise<number> {
     const listener = new TcpListener({
-      host,
-      port,
+      host: options.host,
+      port: options.port,
       security,
       maxConnections: this.#limits.maxConnections,
       tls: this.#tls,
       turn: this.#turn,
-      accept: this.#acceptor(security, mechanisms),
+      accept: this.#acceptor(security, options),
       log: this.#options.log,
     })
     const taken = await listener.listen()
@@ -241,7 +246,10 @@ export class C2s {
     return taken
   }
 
-  #acceptor(security: Security, mechanisms: readonly Mechanism[] = DEFAULT_MECHANISMS): (transport: Transport) => void {
+  #acceptor(
+    security: Security,
+    { mechanisms = DEFAULT_MECHANISMS, seeOther }: Pick<C2sListenerOptions, 'mechanisms' | 'seeOther'>,
+  ): (transport: Transport) => void {
     const { domain, isLocalDomain, accounts, extraFeatures, log } = this.#options
     const context: StreamContext = {
       domain,
@@ -251,8 +259,11 @@ export class C2s {
       authenticator: accounts,
       throttle: this.#options.throttle ?? UNTHROTTLED,
       extraFeatures: (stage) =>
-        [this.#management.feature(stage), this.#clientStates.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter((each) => each !== undefined),
+        [this.#management.feature(stage), this.#clientStates.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter(
+          (each) => each !== undefined,
+        ),
       nonzas: this.#nonzas,
+      seeOther,
       limits: {
         anonymous: { ...this.#limits.xml, maxStanzaBytes: this.#limits.anonymousBytes },
         authenticated: { ...this.#limits.xml, maxStanzaBytes: this.#limits.stanzaBytes },

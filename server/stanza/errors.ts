@@ -79,16 +79,23 @@ export class StreamError extends Error {
   readonly condition: StreamCondition
   /** Application-specific condition beside the defined one. RFC 6120 §4.9.4. */
   readonly application: Element | undefined
+  /** Content of the defined condition: where `see-other-host` points. RFC 6120 §4.9.3.19. */
+  readonly content: string | undefined
 
-  constructor(condition: StreamCondition, text = '', options?: { cause?: unknown; application?: Element }) {
+  constructor(
+    condition: StreamCondition,
+    text = '',
+    options?: { cause?: unknown; application?: Element; content?: string },
+  ) {
     super(text, options?.cause === undefined ? undefined : { cause: options.cause })
     this.condition = condition
     this.application = options?.application
+    this.content = options?.content
   }
 
   /** The children of `<stream:error/>`. */
   toElements(): Element[] {
-    const parts = [el(this.condition, { xmlns: NS_STREAMS })]
+    const parts = [el(this.condition, { xmlns: NS_STREAMS }, this.content)]
     if (this.message) parts.push(el('text', { xmlns: NS_STREAMS, 'xml:lang': 'en' }, this.message))
     if (this.application) parts.push(this.application)
     return parts

@@ -18,6 +18,8 @@ export interface StreamContext {
   readonly authenticator: Authenticator
   readonly throttle: Throttle
   readonly extraFeatures: FeatureOptions['extraFeatures']
+  /** Where new clients are sent instead: a host and port, or a WebSocket's URI. RFC 6120 §4.9.3.19, RFC 7395 §3.6.1. */
+  readonly seeOther?: string | undefined
   /** Who takes first-level elements that are no stanzas, by their namespace. */
   readonly nonzas: ReadonlyMap<string, Nonza>
   readonly limits: {

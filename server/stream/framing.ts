@@ -25,6 +25,8 @@ export interface Framing {
   /** @param xml  a stanza without xmlns, as `serialize` and `RawStanza` give it */
   stanza(xml: string): string
   readonly close: string
+  /** The closing tag that says where to go; undefined where a stream error says it. RFC 7395 §3.6.1. */
+  closeTo(uri: string): string | undefined
 }
 
 /** The language of all text that this server writes. RFC 6120 §4.7.4. */
@@ -50,6 +52,7 @@ export const tcpFraming: Framing = {
   error: (error) => `<stream:error>${errorChildren(error)}</stream:error>`,
   stanza: (xml) => xml,
   close: '</stream:stream>',
+  closeTo: () => undefined,
 }
 
 export const webSocketFraming: Framing = {
@@ -61,6 +64,7 @@ export const webSocketFraming: Framing = {
     return `${xml.slice(0, end)} xmlns="${NS_CLIENT}"${xml.slice(end)}`
   },
   close: `<close xmlns="${NS_FRAMING}"/>`,
+  closeTo: (uri) => `<close xmlns="${NS_FRAMING}" see-other-uri="${escapeAttribute(uri)}"/>`,
 }
 
 /** Where the first tag's name ends: every stanza's name is `iq`, `message` or `presence`. */

@@ -199,7 +199,10 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
       this.#sendHeader(headerSender(attributes), attributes.version !== undefined)
       this.#header = checkHeader(attributes, this.#context.isLocalDomain)
       this.#checkSender(this.#account)
-      this.#offer()
+      // RFC 6120 §4.9.3.19: not before the stream is protected
+      const { seeOther } = this.#context
+      if (seeOther !== undefined && this.#stage() !== 'tls') this.#redirect(seeOther)
+      else this.#offer()
     })
   }
 
@@ -250,6 +253,12 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #loginOffer(): Offer {
     const { tls } = this.#transport
     return makeOffer(this.#context.mechanisms, tls !== undefined, channelBindings(tls))
+  }
+
+  #redirect(to: string): void {
+    const close = this.#framing.closeTo(to)
+    if (close === undefined) throw new StreamError('see-other-host', '', { content: to })
+    this.#close('closed', close)
   }
 
   #stage(): Stage {
@@ -399,14 +408,14 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   // --- closing ---
 
   /** Our closing tag; RFC 6120 §4.4. What uses the stream learns now that nothing more is sent. */
-  #close(how: StreamEnd = 'closed'): void {
+  #close(how: StreamEnd = 'closed', lastWords = this.#framing.close): void {
     if (this.#state === 'closed' || this.#state === 'closing') {
       clearTimeout(this.#timer)
       this.#endUser(how)
       return
     }
     const { closeMs } = this.#context.timeouts
-    this.#transport.write(this.#framing.close)
+    this.#transport.write(lastWords)
     this.#state = 'closing'
     clearTimeout(this.#timer)
     // On TCP our side ends with the tag, and the peer's tag and end are waited for within closeMs. A WebSocket has no
