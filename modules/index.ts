@@ -2,6 +2,7 @@
 
 import type { Module } from '../server/module/api.ts'
 import { administration } from './administration/index.ts'
+import { bytestreams } from './bytestreams/index.ts'
 import { caps } from './caps.ts'
 import { commands } from './commands/index.ts'
 import { disco } from './disco.ts'
@@ -27,4 +28,5 @@ export const modules: readonly Module[] = [
   pubsub,
   repository,
   sacm,
+  bytestreams,
 ]

@@ -208,6 +208,7 @@ export async function startServer({
     }
     host = new ModuleHost({
       domain,
+      host: config.host,
       version: VERSION,
       router,
       hooks,

@@ -332,6 +332,8 @@ export function token<T>(name: string): Token<T> {
 
 export interface ModuleContext<C = unknown> {
   readonly domain: string
+  /** The address that the server listens on, for a module with a port of its own. */
+  readonly host: string
   /** The program's version. */
   readonly version: string
   readonly log: Logger

@@ -23,6 +23,7 @@ import {
 
 export interface HostParts {
   readonly domain: string
+  readonly host: string
   readonly version: string
   readonly router: Router
   readonly hooks: HookTable
