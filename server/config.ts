@@ -97,6 +97,11 @@ const OPTIONS = {
   ),
   'login.slowestSeconds': option(integer(10, 1, 60), 'longest delay between two outcomes', 'seconds'),
   'login.forgiveSeconds': option(integer(60, 1, 86_400), 'time after which one failure is forgotten', 'seconds'),
+  'login.tokenHours': option(
+    integer(336, 0, 8760),
+    'life of the tokens that clients log in with instead of a password (FAST); a client that comes back in time gets a new one; older: credentials-expired; 0 issues none',
+    'hours',
+  ),
   'login.tracked': option(
     integer(10_000, 100, 10_000_000),
     'addresses remembered for this, as many accounts, and as many pairs that have logged in; the oldest is forgotten',

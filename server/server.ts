@@ -6,6 +6,7 @@ import { administration, ensureAdmin, inBandAdministration } from './administrat
 import { openAccounts } from './auth/accounts.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
+import { TokenBook } from './auth/tokens.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
@@ -102,6 +103,13 @@ export async function startServer({
       domain,
       isLocalDomain: (name) => name === domain,
       accounts,
+      tokens:
+        config['login.tokenHours'] === 0
+          ? undefined
+          : new TokenBook(storage, {
+              keyFile: join(dataDir, 'tokens.key'),
+              lifetimeMs: config['login.tokenHours'] * 60 * 60 * 1000,
+            }),
       throttle: new LoginThrottle({
         freeFailures: config['login.freeFailures'],
         freeFailuresPerAddress: config['login.freeFailuresPerAddress'],

@@ -40,6 +40,24 @@ export const grants = sqliteTable(
   (table) => [primaryKey({ columns: [table.local, table.role, table.scope, table.target] })],
 )
 
+/** Seeds of the tokens that clients log in with; the tokens themselves are nowhere. XEP-0484. */
+export const fastTokens = sqliteTable(
+  'fast_tokens',
+  {
+    local: text()
+      .notNull()
+      .references(() => accounts.local, { onDelete: 'cascade' }),
+    /** The client's own id of its installation. */
+    client: text().notNull(),
+    slot: text({ enum: ['current', 'new'] }).notNull(),
+    mechanism: text().notNull(),
+    seed: text().notNull(),
+    issuedAt: integer().notNull(),
+    expiresAt: integer().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.local, table.client, table.slot] })],
+)
+
 /** Random values made once per installation, base64. */
 export const secrets = sqliteTable('secrets', {
   name: text().primaryKey(),

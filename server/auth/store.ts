@@ -4,7 +4,8 @@ import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../storage/storage.ts'
 import type { ScramHash, ScramKeys } from './keys.ts'
 import type { Grant, Role } from './roles.ts'
-import { accounts, grants, scramKeys, secrets } from './schema.sqlite.ts'
+import { accounts, fastTokens, grants, scramKeys, secrets } from './schema.sqlite.ts'
+import { tokenOperations } from './token-store.ts'
 
 export interface AccountRecord {
   readonly local: string
@@ -37,6 +38,10 @@ const queries = (db: Db) => ({
   removeKeys: db
     .delete(scramKeys)
     .where(eq(scramKeys.local, sql.placeholder('local')))
+    .prepare(),
+  removeTokens: db
+    .delete(fastTokens)
+    .where(eq(fastTokens.local, sql.placeholder('local')))
     .prepare(),
   insertKeys: db
     .insert(scramKeys)
@@ -155,6 +160,8 @@ function insertGrant(q: Queries, local: string, grant: Grant): void {
 
 function replaceKeys(q: Queries, local: string, keys: readonly ScramKeys[]): void {
   q.removeKeys.run({ local })
+  // Whoever had the old password has no business with a token that it brought.
+  q.removeTokens.run({ local })
   for (const key of keys) q.insertKeys.run({ local, ...key })
 }
 
@@ -322,4 +329,5 @@ export const accountOperations = [
   revokeGrant,
   bindSelfGrants,
   keepSecret,
+  ...tokenOperations,
 ] as const

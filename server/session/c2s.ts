@@ -1,6 +1,7 @@
 /** Client connections as a whole: listeners, streams, sessions, put together and taken down. */
 
 import type { Server } from 'node:http'
+import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
 import { FlushTurn } from '../net/flush.ts'
 import { TcpListener } from '../net/tcp.ts'
@@ -22,6 +23,7 @@ import { Stream } from '../stream/stream.ts'
 import { NS_CLIENT, NS_CSI, NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
 import { ClientStates } from './client-state.ts'
+import { inlineFeatures } from './inline.ts'
 import { StreamManagement } from './management.ts'
 import { SessionRegistry } from './registry.ts'
 import { Session, type SessionEvents } from './session.ts'
@@ -100,6 +102,8 @@ export interface C2sOptions extends SessionEvents {
   readonly accounts: Authenticator
   /** Left out: who fails to log in is not slowed down. */
   readonly throttle?: Throttle
+  /** Left out: no FAST. */
+  readonly tokens?: TokenBook | undefined
   readonly tls: TlsMaterial
   /** `c2s` demands STARTTLS (5222), `tls` begins with it (5223); port 0 takes a free one. Left out: not listened on. */
   readonly listeners: {
@@ -262,6 +266,8 @@ export class C2s {
         [this.#management.feature(stage), this.#clientStates.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter(
           (each) => each !== undefined,
         ),
+      inline: inlineFeatures(this.#management, this.#clientStates),
+      tokens: this.#options.tokens,
       nonzas: this.#nonzas,
       seeOther,
       limits: {

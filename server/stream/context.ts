@@ -1,10 +1,12 @@
 /** What a stream is given, what it gives its session, and what it asks of it. */
 
+import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
 import type { StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import type { ParserLimits } from '../xml/parser.ts'
+import type { Inline } from './bind2.ts'
 import type { FeatureOptions, Stage } from './features.ts'
 import type { Authenticator, Mechanism, Throttle } from './mechanisms.ts'
 
@@ -20,6 +22,10 @@ export interface StreamContext {
   readonly extraFeatures: FeatureOptions['extraFeatures']
   /** Where new clients are sent instead: a host and port, or a WebSocket's URI. RFC 6120 §4.9.3.19, RFC 7395 §3.6.1. */
   readonly seeOther?: string | undefined
+  /** What can be negotiated inside a SASL2 login. */
+  readonly inline: Inline
+  /** Left out: no FAST. */
+  readonly tokens?: TokenBook | undefined
   /** Who takes first-level elements that are no stanzas, by their namespace. */
   readonly nonzas: ReadonlyMap<string, Nonza>
   readonly limits: {

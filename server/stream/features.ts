@@ -11,24 +11,38 @@ export type Stage = 'tls' | 'login' | 'bind'
 export interface FeatureOptions {
   /** What to log in with. RFC 6120 §6.3.3. */
   readonly offer: Offer
+  /** SASL2's feature, where it is offered. */
+  readonly authentication: Element | undefined
   /** Features that others add; each element declares its own namespace. */
   readonly extraFeatures: (stage: Stage) => readonly Element[]
 }
 
 /** The children of `<stream:features/>`, as text. */
 export function features(stage: Stage, options: FeatureOptions): string {
-  return [...ownFeatures(stage, options.offer), ...options.extraFeatures(stage)]
+  return [...ownFeatures(stage, options), ...options.extraFeatures(stage)]
     .map((feature) => serialize(feature, ''))
     .join('')
 }
 
-function ownFeatures(stage: Stage, offer: Offer): Element[] {
+/** What may still be negotiated once a resource is bound, after a SASL2 login. XEP-0388 §2.6.1. */
+export function boundFeatures(
+  extraFeatures: FeatureOptions['extraFeatures'],
+  negotiated: ReadonlySet<string | undefined>,
+): string {
+  return extraFeatures('bind')
+    .filter((feature) => !negotiated.has(feature.getNS()))
+    .map((feature) => serialize(feature, ''))
+    .join('')
+}
+
+function ownFeatures(stage: Stage, { offer, authentication }: FeatureOptions): Element[] {
   switch (stage) {
     case 'tls':
       return [el('starttls', { xmlns: NS_TLS }, el('required'))]
     case 'login':
       return [
         el('mechanisms', { xmlns: NS_SASL }, ...offer.mechanisms.map((name) => el('mechanism', {}, name))),
+        ...(authentication ? [authentication] : []),
         ...channelBindings(offer),
       ]
     case 'bind':

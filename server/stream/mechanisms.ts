@@ -227,9 +227,19 @@ function localAccount(username: string, domain: string): Jid {
 
 /** @throws SaslError incorrect-encoding, malformed-request */
 function decode(base64: string): string {
+  const bytes = decodeBase64(base64)
+  if (!isUtf8(bytes)) throw new SaslError('malformed-request', 'not UTF-8')
+  return bytes.toString('utf8')
+}
+
+export function encodeSasl(data: string | Buffer): string {
+  return (typeof data === 'string' ? Buffer.from(data, 'utf8') : data).toString('base64')
+}
+
+/** @throws SaslError incorrect-encoding */
+export function decodeBase64(base64: string): Buffer {
   const bytes = Buffer.from(base64, 'base64')
   // Node skips what is not base64; RFC 6120 §6.3.5 wants it exact, padding and its zero bits too.
   if (bytes.toString('base64') !== base64) throw new SaslError('incorrect-encoding')
-  if (!isUtf8(bytes)) throw new SaslError('malformed-request', 'not UTF-8')
-  return bytes.toString('utf8')
+  return bytes
 }

@@ -3,7 +3,7 @@
 import { SaslError } from '../stanza/errors.ts'
 import { attr, type Element, el, textOf } from '../xml/element.ts'
 import { NS_SASL } from '../xml/namespaces.ts'
-import type { Login, SaslStep } from './mechanisms.ts'
+import { encodeSasl, type Login, type SaslStep } from './mechanisms.ts'
 
 /**
  * Hands an element on to the login.
@@ -31,5 +31,5 @@ export async function takeSasl(login: Login, element: Element): Promise<SaslStep
 
 /** `<challenge/>` or `<success/>`. RFC 6120 §6.4.3, §6.4.6. */
 export function renderStep(step: SaslStep): Element {
-  return el(step.kind, { xmlns: NS_SASL }, step.data ? Buffer.from(step.data, 'utf8').toString('base64') : undefined)
+  return el(step.kind, { xmlns: NS_SASL }, step.data ? encodeSasl(step.data) : undefined)
 }

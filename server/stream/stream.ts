@@ -16,16 +16,19 @@ import type { Transport, TransportHandler } from '../net/transport.ts'
 import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import { attr, childOf, type Element, el, isElement, textOf } from '../xml/element.ts'
-import { NS_BIND, NS_SASL, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
+import { NS_BIND, NS_SASL, NS_SASL2, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
+import { bindInline } from './bind2.ts'
 import { HOLD_LOGIN, type NonzaStream, type StreamContext, type StreamEnd, type StreamUser } from './context.ts'
-import { features, type Stage } from './features.ts'
+import { FastLogin } from './fast.ts'
+import { boundFeatures, features, type Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
 import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
 import { Login, makeOffer, type Offer } from './mechanisms.ts'
 import { createReader, type Reader, type ReaderEvents } from './reader.ts'
 import { describe, isPlainStanza, refusal, streamError } from './refusal.ts'
 import { renderStep, takeSasl } from './sasl.ts'
+import { authenticationFeature, renderChallenge, renderFailure, renderSuccess, Sasl2, type Sasl2Step } from './sasl2.ts'
 
 type State = 'handshake' | 'wait-open' | 'tls' | 'login' | 'bind' | 'bound' | 'closing' | 'closed'
 
@@ -40,6 +43,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #header: Header | undefined
   /** The login of the offer that was advertised last. */
   #login: Login | undefined
+  #sasl2: Sasl2 | undefined
   #failedLogins = 0
   #account: Jid | undefined
   #user: StreamUser | undefined
@@ -243,11 +247,19 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #offer(): void {
     const stage = this.#stage()
     this.#state = stage
-    const { extraFeatures, authenticator, throttle, domain } = this.#context
+    const { extraFeatures, inline, tokens } = this.#context
     const offer = this.#loginOffer()
-    const address = this.remoteAddress
-    this.#login = stage === 'login' ? new Login({ authenticator, throttle, offer, domain, address }) : undefined
-    this.#transport.write(this.#framing.features(features(stage, { offer, extraFeatures })))
+    if (stage === 'login') this.#prepareLogin(offer)
+    const authentication = authenticationFeature(offer, inline, tokens !== undefined)
+    this.#transport.write(this.#framing.features(features(stage, { offer, authentication, extraFeatures })))
+  }
+
+  #prepareLogin(offer: Offer): void {
+    const { authenticator, throttle, domain, tokens } = this.#context
+    const options = { authenticator, throttle, offer, domain, address: this.remoteAddress }
+    this.#login = new Login(options)
+    // XEP-0388 §4: under TLS alone.
+    this.#sasl2 = offer.isSecure ? new Sasl2(this.#login, tokens && new FastLogin(tokens, options)) : undefined
   }
 
   #loginOffer(): Offer {
@@ -289,11 +301,16 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
 
   #onLogin(element: Element): void {
     const login = this.#login
-    if (!login || element.getNS() !== NS_SASL) {
+    const ns = element.getNS()
+    if (this.#sasl2 && ns === NS_SASL2) {
+      this.#onLogin2(this.#sasl2, element)
+      return
+    }
+    if (this.#sasl2?.isUnderWay) throw new StreamError('policy-violation', 'a login is under way') // XEP-0388 §2.4
+    if (!login || ns !== NS_SASL) {
       this.#refuse(element)
       return
     }
-    const { log } = this.#context
     this.hold(HOLD_LOGIN)
     takeSasl(login, element)
       .then((step) => {
@@ -301,10 +318,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
         if (step.kind === 'success') this.#checkSender(step.account)
         this.#transport.write(serialize(renderStep(step), ''))
         if (step.kind === 'challenge') return
-        log.info({ what: 'sasl_succeeded', stream: this.#id, mechanism: login.mechanism, account: step.account.bare })
-        this.#account = step.account
-        this.#login = undefined
-        this.#reader.setLimits(this.#context.limits.authenticated)
+        this.#loggedIn(step.account, login.mechanism)
         this.#state = 'wait-open'
         this.#restart() // RFC 6120 §6.4.6
       })
@@ -312,18 +326,56 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
       .finally(() => this.release(HOLD_LOGIN))
   }
 
-  #onLoginError(error: unknown, mechanism: string): void {
+  /** XEP-0388: no restart follows; the features come at once, and with Bind 2 the stream is bound already. */
+  #onLogin2(sasl2: Sasl2, element: Element): void {
+    const sender = this.#header?.from
+    this.hold(HOLD_LOGIN)
+    sasl2
+      .take(element, sender)
+      .then((step) => {
+        if (this.#state !== 'login') return
+        if (step.kind === 'challenge') this.reply(renderChallenge(step.data))
+        else this.#onLogin2Success(step)
+      })
+      .catch((error: unknown) => this.#guard(() => this.#onLoginError(error, this.#login?.mechanism, renderFailure)))
+      .finally(() => this.release(HOLD_LOGIN))
+  }
+
+  #onLogin2Success(step: Sasl2Step & { kind: 'success' }): void {
+    const { inline, bind, extraFeatures } = this.#context
+    const { account, request } = step
+    const { user, results, negotiated } = bindInline(this, account, request, { inline, bind })
+    this.#loggedIn(account, this.#login?.mechanism ?? '')
+    this.#state = 'bind'
+    this.reply(renderSuccess(step, user ? user.fullJid.full : account.bare, results))
+    const text = user
+      ? boundFeatures(extraFeatures, negotiated)
+      : features('bind', { offer: this.#loginOffer(), authentication: undefined, extraFeatures })
+    this.#transport.write(this.#framing.features(text))
+    if (user) this.adopt(user)
+  }
+
+  #loggedIn(account: Jid, mechanism: string): void {
+    const { log, limits } = this.#context
+    log.info({ what: 'sasl_succeeded', stream: this.#id, mechanism, account: account.bare })
+    this.#account = account
+    this.#login = undefined
+    this.#sasl2 = undefined
+    this.#reader.setLimits(limits.authenticated)
+  }
+
+  #onLoginError(error: unknown, mechanism: string | undefined, render?: (error: SaslError) => Element): void {
     if (this.#state !== 'login') return
     if (error instanceof StreamError) throw error
     if (error instanceof SaslError) {
-      this.#failLogin(error, mechanism)
+      this.#failLogin(error, mechanism, render)
       return
     }
     this.#context.log.error({ what: 'sasl_defect', stream: this.#id, error: describe(error) })
-    this.#failLogin(new SaslError('temporary-auth-failure'), mechanism)
+    this.#failLogin(new SaslError('temporary-auth-failure'), mechanism, render)
   }
 
-  #failLogin(error: SaslError, mechanism = ''): void {
+  #failLogin(error: SaslError, mechanism = '', render = (failed: SaslError): Element => failed.toElement()): void {
     const { log, limits } = this.#context
     log.warn({
       what: 'sasl_failed',
@@ -332,7 +384,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
       condition: error.condition,
       address: this.remoteAddress,
     })
-    this.#transport.write(serialize(error.toElement(), ''))
+    this.reply(render(error))
     // RFC 6120 §6.4.5.
     if (++this.#failedLogins >= limits.loginAttempts)
       throw new StreamError('policy-violation', 'too many failed logins')

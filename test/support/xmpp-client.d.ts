@@ -12,6 +12,11 @@ declare module '@xmpp/client' {
     toString(): string
   }
   export interface XmppClient {
+    readonly fast: {
+      saveToken: (token: unknown) => Promise<void>
+      fetchToken: () => Promise<unknown>
+      deleteToken: () => Promise<void>
+    }
     readonly reconnect: { delay: number; stop(): void }
     readonly streamManagement: { readonly enabled: boolean; on(event: 'resumed', listener: () => void): void }
     readonly iqCaller: {
@@ -25,7 +30,7 @@ declare module '@xmpp/client' {
     stop(): Promise<void>
     send(stanza: XmlElement): Promise<void>
   }
-  export function client(options: Readonly<Record<string, string>>): XmppClient
+  export function client(options: Readonly<Record<string, string | XmlElement>>): XmppClient
   export function xml(
     name: string,
     attrs?: string | Readonly<Record<string, string>>,

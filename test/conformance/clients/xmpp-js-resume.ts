@@ -31,7 +31,9 @@ xmpp.streamManagement.on('resumed', () => {
 xmpp.on('stanza', (stanza) => {
   const { id = '', from = '' } = stanza.attrs
   if (!stanza.is('message')) {
-    if (stanza.is('presence') && from.endsWith('/echo')) process.stdout.write(`${JSON.stringify({ ready: from })}\n`)
+    // Its own; Bind 2 makes of the wished resource the first part of one.
+    if (stanza.is('presence') && /\/echo(?:\/|$)/.test(from))
+      process.stdout.write(`${JSON.stringify({ ready: from })}\n`)
     return
   }
   if (stanza.getChildText('body') === 'last') {

@@ -37,7 +37,7 @@ async function advertised(client: Client, open = header()): Promise<Advertised> 
   const [features] = await client.expect(/<stream:features.*<\/stream:features>/)
   const all = (pattern: RegExp) => [...features.matchAll(pattern)].map(([, name = '']) => name)
   return {
-    mechanisms: all(/<mechanism>([^<]+)</g),
+    mechanisms: all(/<mechanism>([^<]+)<(?=(?:(?!<authentication).)*<\/mechanisms>)/g),
     bindings: all(/<channel-binding type="([^"]+)"\/>/g),
   }
 }

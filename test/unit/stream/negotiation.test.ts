@@ -49,7 +49,8 @@ describe('RFC 6120 §9.1  a client from connection to bound resource', () => {
     expect(/id="([^"]+)"/.exec(secured)?.[1]).not.toBe(firstId)
     const [mechanisms] = await client.expect(/<stream:features>.*<\/stream:features>/)
     expect(mechanisms).not.toContain('starttls')
-    expect([...mechanisms.matchAll(/<mechanism>([^<]+)</g)].map(([, name]) => name)).toEqual([
+    const [offered = ''] = /<mechanisms .*<\/mechanisms>/.exec(mechanisms) ?? []
+    expect([...offered.matchAll(/<mechanism>([^<]+)</g)].map(([, name]) => name)).toEqual([
       'SCRAM-SHA-512-PLUS',
       'SCRAM-SHA-256-PLUS',
       'SCRAM-SHA-1-PLUS',

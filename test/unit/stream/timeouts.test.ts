@@ -57,6 +57,7 @@ function setup(kind: 'tcp' | 'websocket' = 'tcp', security: StreamContext['secur
     mechanisms: ['SCRAM-SHA-1', 'PLAIN'],
     authenticator,
     throttle: UNTHROTTLED,
+    inline: { login: [], bind: [], resume: () => undefined, enable: () => undefined },
     extraFeatures: () => [],
     nonzas: new Map(),
     limits: { anonymous: DEFAULT_LIMITS, authenticated: DEFAULT_LIMITS, loginAttempts: 4 },
