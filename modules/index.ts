@@ -7,10 +7,12 @@ import { caps } from './caps.ts'
 import { commands } from './commands/index.ts'
 import { disco } from './disco.ts'
 import { hostmeta } from './hostmeta.ts'
+import { offline } from './offline/index.ts'
 import { ping } from './ping.ts'
 import { pubsub } from './pubsub/index.ts'
 import { registration } from './registration.ts'
 import { repository } from './repository/index.ts'
+import { roster } from './roster/index.ts'
 import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
 import { version } from './version.ts'
@@ -25,6 +27,8 @@ export const modules: readonly Module[] = [
   ping,
   version,
   time,
+  roster,
+  offline,
   pubsub,
   repository,
   sacm,

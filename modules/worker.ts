@@ -3,8 +3,10 @@
 import { componentOperations } from '../server/auth/components.ts'
 import { accountOperations } from '../server/auth/store.ts'
 import { runStorageWorker } from '../server/storage/worker.ts'
+import { offlineOperations } from './offline/store.sqlite.ts'
 import { pubsubOperations } from './pubsub/store.sqlite.ts'
 import { repositoryOperations } from './repository/store.sqlite.ts'
+import { rosterOperations } from './roster/store.sqlite.ts'
 import { sacmOperations } from './sacm/store.sqlite.ts'
 
 runStorageWorker([
@@ -12,5 +14,7 @@ runStorageWorker([
   ...componentOperations,
   ...pubsubOperations,
   ...repositoryOperations,
+  ...rosterOperations,
+  ...offlineOperations,
   ...sacmOperations,
 ])

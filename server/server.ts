@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
-import { openAccounts } from './auth/accounts.ts'
+import { type Accounts, openAccounts } from './auth/accounts.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
 import { TokenBook } from './auth/tokens.ts'
@@ -11,7 +11,7 @@ import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
 import type { Logger } from './log.ts'
-import type { Module, SessionHandle } from './module/api.ts'
+import { type AccountView, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
 import type { TlsMaterial } from './net/tls.ts'
 import { HookTable } from './route/hooks.ts'
@@ -177,7 +177,8 @@ export async function startServer({
       log: log.child('c2s'),
     })
     const sessions = c2s.registry
-    const presence = new PresenceRouter(sessions, hooks)
+    const presence = new PresenceRouter({ domain, sessions, hooks, exists: (bareJid) => accounts.exists(bareJid) })
+    const accountView = viewOf(accounts, presence)
     const components = new Components({
       domain,
       secretOf: (name) => secrets.secretOf(name),
@@ -199,14 +200,14 @@ export async function startServer({
     router = new Router({
       domain,
       sessions,
-      accounts,
+      accounts: accountView,
       storage,
       presence,
       foreign: components,
       hooks,
       log: log.child('route'),
     })
-    presence.connect((session, stanza) => router.relayPresence(session.fullJid, stanza))
+    presence.connect((from, stanza) => router.relayPresence(from, stanza))
     closers.push(() => router.close())
 
     const endSessions = (bareJid: string, except?: SessionHandle): void => {
@@ -220,8 +221,9 @@ export async function startServer({
       version: VERSION,
       router,
       hooks,
+      presence,
       storage,
-      accounts,
+      accounts: accountView,
       administration: inBandAdministration({ domain, accounts, endSessions, stop: onStop }),
       sessions,
       http: https.routes,
@@ -232,6 +234,8 @@ export async function startServer({
       config: config.modules,
     })
     host.load(modules)
+    const authority = host.provided(PRESENCE_AUTHORITY)
+    if (authority) presence.useAuthority(authority)
     closers.push(() => host.close())
     closers.push(
       accounts.onChange(({ kind, bareJid }) => {
@@ -290,6 +294,18 @@ async function listenForComponents(components: Components, config: Config, log: 
   const listening = await components.listen(host, port)
   if (!LOOPBACK.test(host)) log.warn({ what: 'component_port_unencrypted', host, port: listening })
   return listening
+}
+
+/** What modules see of the accounts. */
+function viewOf(accounts: Accounts, presence: PresenceRouter): AccountView {
+  return {
+    exists: (bareJid) => accounts.exists(bareJid),
+    bareJids: () => accounts.bareJids(),
+    roles: (bareJid) => accounts.roles(bareJid),
+    grants: (bareJid) => accounts.grants(bareJid),
+    bindSelf: (bareJid, endpointId) => accounts.bindSelf(bareJid, endpointId),
+    maySeePresence: (of, by) => presence.maySee(of, by),
+  }
 }
 
 /** What a stream takes at most, told before it is exceeded; a silent client is asked after half of its time. XEP-0478 §3. */

@@ -8,8 +8,7 @@ export const coreSpecs: readonly SpecRef[] = [
     doc: 'RFC 6121',
     version: '2011-03',
     status: 'partial',
-    omits:
-      'rosters and subscriptions (§2, §3), offline storage; presence stays within the account and with those it is directed at',
+    omits: 'contacts at other servers (§8.3), accounts that have moved (§4.3.2)',
   },
   { doc: 'RFC 7395', version: '2014-10', status: 'complete' },
   { doc: 'RFC 7590', version: '2015-06', status: 'partial', omits: 'client certificates' },

@@ -22,7 +22,7 @@ import {
   NS_REGISTRATION,
   NS_TOPIC,
 } from './model.ts'
-import { copyPresence, sendPresences, sessionBound, sessionClosed } from './presence.ts'
+import { copyPresence, seesComponents, sendPresences, sessionBound, sessionClosed } from './presence.ts'
 import { Roster } from './roster.ts'
 import {
   authorizePublish,
@@ -114,6 +114,7 @@ export const sacm = defineModule<z.output<typeof config>>({
     })
 
     pubsub.claim(claimedNodes(parts))
+    ctx.showPresence((of, by) => seesComponents(presence, of, by))
     ctx.on('guard', 'stanza.received', ({ stanza }) => guardTopics(stanza, endpoint.address))
     ctx.on('observe', 'presence.updated', ({ session, presence: sent }) => copyPresence(presence, session, sent))
     ctx.on('observe', 'session.bound', ({ session }) => sessionBound(presence, session))

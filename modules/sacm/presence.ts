@@ -31,6 +31,12 @@ export async function sessionClosed({ ctx, roster }: Parts, closed: SessionHandl
   await roster.change(setState, { id: component.component, state: 'gone' })
 }
 
+/** May `by` see the presence of `of` because it handles registrations? Bare JIDs. */
+export function seesComponents({ roster, handlers }: Parts, of: string, by: string): boolean {
+  if (!roster.ofAccount(of)) return false
+  return handlers.of('/orchestrator/registration', 'orchestrator').some(({ bareJid }) => bareJid === by)
+}
+
 /** Copies one component's presence to the sessions that handle registrations. */
 export function copyPresence({ ctx, roster, handlers }: Parts, of: SessionHandle, presence: Element | undefined): void {
   if (!roster.ofAccount(of.bareJid)) return

@@ -52,6 +52,7 @@ export class PasswordError extends Error {
  */
 export interface Accounts {
   exists(bareJid: string): boolean
+  bareJids(): Iterable<string>
   roles(bareJid: string): ReadonlySet<Role>
   grants(bareJid: string): readonly Grant[]
   bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]>
@@ -131,6 +132,10 @@ class AccountBook implements Accounts {
 
   exists(bareJid: string): boolean {
     return this.#byJid.has(bareJid)
+  }
+
+  bareJids(): Iterable<string> {
+    return this.#byJid.keys()
   }
 
   roles(bareJid: string): ReadonlySet<Role> {

@@ -127,7 +127,12 @@ export interface AccountView {
   grants(bareJid: string): readonly Grant[]
   /** Binds a `self` grant to the endpoint first reported for; resolves with the grants after it. */
   bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]>
-  /** May `by` see the presence of `of`? Own resources always. RFC 6121 §4. */
+  /** Every local account's bare JID. */
+  bareJids(): Iterable<string>
+  /**
+   * May `by` see the presence of `of`? Own resources always; else what the rosters in memory say, which are those of
+   * accounts with a session. RFC 6121 §3, §4.
+   */
   maySeePresence(of: string, by: string): boolean
 }
 
@@ -304,14 +309,76 @@ export interface Administration {
 /** Provided by the host itself. */
 export const ADMINISTRATION: Token<Administration> = { name: 'administration' }
 
+export type SubscriptionType = 'subscribe' | 'subscribed' | 'unsubscribe' | 'unsubscribed'
+
+/** One presence stanza that negotiates a subscription. RFC 6121 §3. */
+export interface SubscriptionStanza {
+  readonly type: SubscriptionType
+  /** Both without resource. */
+  readonly from: Jid
+  readonly to: Jid
+  /** As it came. */
+  readonly stanza: Element
+}
+
+/** How the keeper of subscriptions reaches the road; given by the router. */
+export interface PresenceRoad {
+  /** Sends the presence of every available resource of an account to an entity that may now see it. RFC 6121 §3.1.5. */
+  show(of: string, to: string): void
+  /** Sends unavailable presence from every available resource to an entity that may no longer see it. §3.2.2, §3.3.3. */
+  hide(of: string, to: string): void
+  /** Hands a presence to a service of this server. */
+  toService(from: Jid, stanza: Element): void
+}
+
+/** Keeps subscriptions and answers from memory who sees whose presence; the module of rosters. RFC 6121 §2, §3. */
+export interface PresenceAuthority {
+  connect(road: PresenceRoad): void
+  /** Loads what an account's other answers come from; undefined when it is there. */
+  ready(bareJid: string): Promise<void> | undefined
+  /** Bare JIDs that are subscribed to the account's presence, itself left out. */
+  subscribers(bareJid: string): Iterable<string>
+  /** Bare JIDs to whose presence the account is subscribed, itself left out. */
+  subscriptions(bareJid: string): Iterable<string>
+  /** Is `by` subscribed to the presence of `of`? */
+  isSubscribed(of: string, by: string): boolean
+  /** Is `contact` in the account's roster, subscribed or not? */
+  knows(bareJid: string, contact: string): boolean
+  /** Changes both sides' subscriptions. @throws StanzaError (as a rejection too) */
+  negotiate(stanza: SubscriptionStanza): Promise<void>
+  /** When the account's last available resource went, in UTC milliseconds; undefined when it is not known. */
+  lastSeen(bareJid: string): Promise<number | undefined>
+  /** Are IQs refused for which the addressee's presence would be needed? RFC 6121 §8.5.3.1. */
+  readonly guardsIqs: boolean
+}
+/** Provided by at most one module. */
+export const PRESENCE_AUTHORITY: Token<PresenceAuthority> = { name: 'presence-authority' }
+
 /** Events that modules may hook; each owner adds its own by declaration merging. */
 export interface Hooks {
   /** Before routing; guard may throw a StanzaError. A component has no session. */
   'stanza.received': { readonly session: SessionHandle | undefined; readonly stanza: Element }
   'session.bound': { readonly session: SessionHandle }
   'session.closed': { readonly session: SessionHandle }
-  /** Broadcast presence; undefined when the session became unavailable. */
-  'presence.updated': { readonly session: SessionHandle; readonly presence: Element | undefined }
+  /**
+   * Broadcast presence, after it was sent on; undefined when the session became unavailable. Initial: the session was
+   * not available before. RFC 6121 §4.2, §4.4, §4.5.
+   */
+  'presence.updated': {
+    readonly session: SessionHandle
+    readonly presence: Element | undefined
+    readonly isInitial: boolean
+  }
+  /**
+   * A message of type normal or chat for an account that exists and has nobody to take it. An amender that keeps it
+   * sets `kept`; the sender gets an error when that rejects, or when nobody keeps it. RFC 6121 §8.5.2.2.1.
+   */
+  'message.undeliverable': {
+    readonly from: Jid
+    readonly to: Jid
+    readonly message: Element | RawStanza
+    kept: Promise<void> | undefined
+  }
   'account.removed': { readonly bareJid: string }
   /** Roles or grants of an account changed. */
   'account.changed': { readonly bareJid: string }
@@ -351,6 +418,8 @@ export interface ModuleContext<C = unknown> {
   readonly profiles: ReadonlySet<string>
   endpoint(at: 'server' | 'account' | `service:${string}`): Endpoint
   streamFeature(feature: StreamFeature): void
+  /** Lets an entity see presence by something else than a subscription, as the function says of (of, by), bare JIDs. */
+  showPresence(maySee: (of: string, by: string) => boolean): void
   on<K extends keyof Hooks>(phase: HookPhase, hook: K, fn: HookFn<Hooks[K]>): void
   emit<K extends keyof Hooks>(hook: K, event: Hooks[K]): Hooks[K]
   provide<T>(token: Token<T>, value: T): void

@@ -3,6 +3,7 @@
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
 import { describeError, type HookTable } from '../route/hooks.ts'
+import type { PresenceRouter } from '../route/presence.ts'
 import type { Router } from '../route/router.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { Element, QName } from '../xml/element.ts'
@@ -27,6 +28,7 @@ export interface HostParts {
   readonly version: string
   readonly router: Router
   readonly hooks: HookTable
+  readonly presence: PresenceRouter
   readonly storage: Storage
   readonly accounts: AccountView
   readonly administration: Administration
@@ -107,6 +109,12 @@ export class ModuleHost {
     return this.#features.find(({ loginIq }) => loginIq?.payload === payload)?.loginIq?.handler
   }
 
+  /** What a module provided under this token. */
+  provided<T>(token: Token<T>): T | undefined {
+    // As in #use.
+    return this.#provided.get(token.name) as T | undefined
+  }
+
   get specs(): readonly SpecRef[] {
     return this.#loaded.flatMap((module) => module.specs)
   }
@@ -132,7 +140,7 @@ export class ModuleHost {
   }
 
   #contextFor(module: Module): ModuleContext {
-    const { router, hooks, administration: _administration, config, log, ...shared } = this.#parts
+    const { router, hooks, administration: _administration, presence: _presence, config, log, ...shared } = this.#parts
     return {
       ...shared,
       log: log.child(module.name),
@@ -140,6 +148,7 @@ export class ModuleHost {
       config: () => config[module.name],
       endpoint: (at) => router.endpoint(at),
       streamFeature: (feature) => this.#features.push(feature),
+      showPresence: (maySee) => this.#parts.presence.alsoShow(maySee),
       on: (phase, hook, fn) => hooks.on(phase, hook, fn),
       emit: (hook, event) => hooks.emit(hook, event),
       provide: (token, value) => {

@@ -1,44 +1,105 @@
-/** Delivers messages to accounts. RFC 6121 §8.5.2.1, §8.5.3.2.1, without an offline store. */
+/** Delivers messages to accounts. RFC 6121 §8.5, every row of its table 1; what is chosen there is said at its line. */
 
-import type { AccountView, SessionHandle, SessionView } from '../module/api.ts'
+import type { AccountView, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import { attr, type Element } from '../xml/element.ts'
+import type { HookTable } from './hooks.ts'
 
-/** @throws StanzaError service-unavailable when nobody can take it and the type calls for an answer */
-export function deliverMessage(
-  parts: { readonly sessions: SessionView; readonly accounts: AccountView },
-  { stanza, to }: { readonly stanza: Element; readonly to: Jid },
-): void {
-  const { sessions } = parts
-  const type = attr(stanza, 'type') ?? 'normal'
-  if (to.resource !== '') {
-    const session = sessions.get(to.full)
-    if (session && sessions.deliver(session, stanza)) return
-    // RFC 6121 §8.5.3.2.1: normal and chat fall back to the bare JID, groupchat is answered, the rest ignored
-    if (type === 'groupchat') throw new StanzaError('cancel', 'service-unavailable')
-    if (type === 'error' || type === 'headline') return
+export interface MessageParts {
+  readonly sessions: SessionView
+  readonly accounts: Pick<AccountView, 'exists'>
+  readonly hooks: HookTable
+  readonly presence: {
+    ready(bareJid: string): Promise<void> | undefined
+    mayKnow(of: string, by: Jid): boolean
   }
-  const available = sessions.of(to.bare).filter((session) => session.presence !== undefined && session.priority >= 0)
+}
+
+interface RoutedMessage {
+  readonly stanza: Element
+  readonly from: Jid
+  readonly to: Jid
+  /** The client that sends it just now; none for a service, a component, and what is routed again. */
+  readonly session: SessionHandle | undefined
+}
+
+type MessageType = 'normal' | 'chat' | 'groupchat' | 'headline' | 'error'
+
+/**
+ * Returns nothing when the message is delivered or ignored; a promise when it is being kept.
+ * @throws StanzaError service-unavailable (as a rejection too)
+ */
+export function deliverMessage(parts: MessageParts, routed: RoutedMessage): void | Promise<void> {
+  const { stanza, from, to } = routed
+  const type = typeOf(attr(stanza, 'type'))
+  if (to.resource !== '') {
+    const session = parts.sessions.get(to.full)
+    if (session && parts.sessions.deliver(session, stanza)) return // §8.5.3.1: any type, any priority
+    // §8.5.3.2.1: a chat goes to the account; of the others, S or E as §8.1 says
+    if (type === 'error' || type === 'headline') return
+    if (type !== 'chat') return refuseWhereKnown(parts, routed)
+  }
+  const willing = nonNegative(parts.sessions, to)
   switch (type) {
-    case 'headline': // §8.5.2.1.1: to all non-negative resources, else ignored
-      for (const session of available) sessions.deliver(session, stanza)
+    case 'headline': // §8.5.2.1.1, A; else S
+      for (const session of willing) parts.sessions.deliver(session, stanza)
       return
-    case 'groupchat':
-      throw new StanzaError('cancel', 'service-unavailable')
-    case 'error':
+    case 'groupchat': // E in every row of a bare address
+      throw unavailable()
+    case 'error': // S
       return
     default: {
-      // §8.5.2.1.1: to the most available resources; without one, and no offline store, an error
-      const highest = mostAvailable(available)
-      if (highest.length === 0) throw new StanzaError('cancel', 'service-unavailable')
-      for (const session of highest) sessions.deliver(session, stanza)
+      // M: the resources with the highest priority
+      const highest = Math.max(...willing.map((session) => session.priority))
+      const chosen = willing.filter((session) => session.priority === highest)
+      if (chosen.length === 0) return keep(parts, from, to, stanza)
+      for (const session of chosen) parts.sessions.deliver(session, stanza)
     }
   }
 }
 
-/** The resources with the highest priority. RFC 6121 §8.5.2.1.1. */
-function mostAvailable(available: readonly SessionHandle[]): SessionHandle[] {
-  const highest = Math.max(...available.map((session) => session.priority))
-  return available.filter((session) => session.priority === highest)
+/** The same for a message that is already written out, to a bare address. A to all: it was made for all of them. */
+export function deliverWritten(parts: MessageParts, from: Jid, message: RawStanza): void | Promise<void> {
+  const { to } = message
+  const willing = nonNegative(parts.sessions, to)
+  for (const session of willing) parts.sessions.deliver(session, message)
+  const type = typeOf(message.type)
+  if (willing.length === 0 && (type === 'normal' || type === 'chat')) return keep(parts, from, to, message)
+}
+
+/** RFC 6121 §5.2.2: an unknown type is normal. */
+function typeOf(type: string | undefined): MessageType {
+  return type === 'chat' || type === 'groupchat' || type === 'headline' || type === 'error' ? type : 'normal'
+}
+
+function nonNegative(sessions: SessionView, to: Jid): readonly SessionHandle[] {
+  return sessions.of(to.bare).filter((session) => session.presence !== undefined && session.priority >= 0)
+}
+
+/** O, or E when nobody keeps it. §8.5.1, S for no such account: an error would tell that it is none. */
+function keep(
+  { accounts, hooks }: MessageParts,
+  from: Jid,
+  to: Jid,
+  message: Element | RawStanza,
+): Promise<void> | undefined {
+  if (!accounts.exists(to.bare)) return undefined
+  const { kept } = hooks.emit('message.undeliverable', { from, to, message, kept: undefined })
+  if (!kept) throw unavailable()
+  return kept
+}
+
+/** E where the sender learns nothing new from it, else S. §8.1. */
+function refuseWhereKnown({ accounts, presence }: MessageParts, { to, from, session }: RoutedMessage): void | Promise<void> {
+  if (!accounts.exists(to.bare)) return
+  const refuse = (): void => {
+    if (!session || presence.mayKnow(to.bare, from)) throw unavailable()
+  }
+  const ready = presence.ready(to.bare)
+  return ready ? ready.then(refuse) : refuse()
+}
+
+function unavailable(): StanzaError {
+  return new StanzaError('cancel', 'service-unavailable')
 }

@@ -3,14 +3,14 @@
 import type { Logger } from '../log.ts'
 import type { AccountView, EndpointView, IqHandler, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
-import { bareJid, type Jid, tryParseJid } from '../stanza/jid.ts'
+import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
 import { errorReply, resultReply } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
 import { attr, childElements, type Element, qnameOf } from '../xml/element.ts'
 import { NS_STANZAS } from '../xml/namespaces.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
-import { deliverMessage } from './messages.ts'
+import { deliverMessage, deliverWritten } from './messages.ts'
 import { PendingIqs } from './pending.ts'
 import type { PresenceRouter } from './presence.ts'
 import { type GoneSession, toRouteAgain, type Undelivered } from './undelivered.ts'
@@ -87,6 +87,14 @@ export class Router {
    * returns nothing and is done, or answered later, without a turn of the loop.
    */
   receive(session: SessionHandle, stanza: Element): void | Promise<void> {
+    // Presence and IQs are answered from the account's roster; it is loaded for the first of them.
+    const ready = stanza.getName() === 'message' ? undefined : this.#parts.presence.ready(session.bareJid)
+    if (ready) {
+      return ready.then(
+        () => this.receive(session, stanza),
+        (error: unknown) => this.#fail(stanza, error, session),
+      )
+    }
     // A read sees the session's own writes: it waits until the last one submitted is committed.
     if (stanza.getName() === 'iq' && attr(stanza, 'type') === 'get') {
       const settled = this.settled(session)
@@ -133,7 +141,7 @@ export class Router {
       hooks.emit('stanza.received', { session, stanza })
       this.#dispatch(session, stanza)
     } catch (error) {
-      this.#fail(stanza, error)
+      this.#fail(stanza, error, session)
     }
     if (storage.submitted !== before) this.#lastWrite.set(session, storage.submitted)
   }
@@ -184,38 +192,50 @@ export class Router {
           this.#iqToAccount(routed)
           return
         case 'presence':
-          this.#parts.presence.direct(routed)
+          this.#later(this.#parts.presence.direct(routed), stanza, routed.session)
           return
         default:
-          deliverMessage(this.#parts, routed)
+          this.#later(deliverMessage(this.#parts, routed), stanza)
       }
     }
   }
 
-  #toForeign({ stanza, to, session }: Routed): void {
+  #toForeign(routed: Routed): void {
+    const { stanza, to, session } = routed
     const { foreign, presence } = this.#parts
     // RFC 6120 §10.4: there is no server-to-server side here
     if (!foreign.serves(to.domain))
       throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
-    if (session && stanza.getName() === 'presence') presence.noteDirected(session, stanza, to)
+    if (stanza.getName() === 'presence') {
+      const outcome = presence.toService(routed)
+      if (outcome instanceof Promise) {
+        // What goes on comes back here by the road, when both rosters say so.
+        this.#later(outcome, stanza, session)
+        return
+      }
+    }
     // RFC 6120 §8.3.3.17: known, but communication cannot be established
     if (!foreign.deliver(to.domain, stanza))
       throw new StanzaError('wait', 'remote-server-timeout', `${to.domain} is not connected`)
   }
 
   #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
-    const { stanza, from, to, session } = routed
-    switch (stanza.getName()) {
+    switch (routed.stanza.getName()) {
       case 'iq':
         this.#iqToEndpoint(endpoint, routed)
         return
       case 'presence':
-        if (session) this.#parts.presence.noteDirected(session, stanza, to)
-        for (const handler of endpoint.presenceHandlers) this.#later(handler({ from, to, stanza, session }), undefined)
+        this.#presenceToEndpoint(endpoint, routed)
         return
       default:
         this.#messageToEndpoint(endpoint, routed)
     }
+  }
+
+  #presenceToEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
+    const outcome = this.#parts.presence.toService(routed)
+    if (outcome instanceof Promise) this.#later(outcome, routed.stanza, routed.session)
+    else for (const handler of endpoint.presenceHandlers) this.#later(handler(routed), undefined)
   }
 
   #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: Routed): void {
@@ -234,8 +254,11 @@ export class Router {
     const type = attr(stanza, 'type')
     if (to.resource !== '') {
       const session = this.#parts.sessions.get(to.full)
-      if (session && this.#parts.sessions.deliver(session, stanza)) return
-      if (type === 'get' || type === 'set') throw new StanzaError('cancel', 'service-unavailable') // RFC 6121 §8.5.3.2.3
+      const isRequest = type === 'get' || type === 'set'
+      // RFC 6121 §8.5.3.1; what a service asks needs nobody's leave
+      const mayAsk = !isRequest || !routed.session || (session && this.#parts.presence.mayAsk(session, from))
+      if (session && mayAsk && this.#parts.sessions.deliver(session, stanza)) return
+      if (isRequest) throw new StanzaError('cancel', 'service-unavailable') // RFC 6121 §8.5.3.2.3
       return
     }
     if (type === 'result' || type === 'error') {
@@ -284,18 +307,22 @@ export class Router {
     }
   }
 
-  #later(pending: void | Promise<void>, stanza: Element | undefined): void {
+  #later(pending: void | Promise<void>, stanza: Element | undefined, session?: SessionHandle): void {
     pending?.catch((error: unknown) => {
-      if (stanza) this.#fail(stanza, error)
-      else this.#parts.log.error({ what: 'presence_handler_failed', error: describeError(error) })
+      if (stanza) this.#fail(stanza, error, session)
+      else if (!(error instanceof StanzaError))
+        this.#parts.log.error({ what: 'handler_failed', error: describeError(error) })
     })
   }
 
   /** Turns whatever was thrown into the one error reply, or into silence where RFC 6120 §8.3.1 demands it. */
-  #fail(stanza: Element, error: unknown): void {
+  #fail(stanza: Element, error: unknown, sender?: SessionHandle): void {
     const known = this.#asStanzaError(error)
     const reply = errorReply(stanza, known)
-    if (reply) this.#reply(reply)
+    if (!reply) return
+    // A subscription stanza comes from the bare address; its error goes to the resource that sent it all the same.
+    if (sender) this.#parts.sessions.deliver(sender, reply)
+    else this.#reply(reply)
   }
 
   #asStanzaError(error: unknown): StanzaError {
@@ -346,9 +373,7 @@ export class Router {
         if (session) sessions.deliver(session, raw)
         return
       }
-      for (const session of sessions.of(raw.to.bare)) {
-        if (session.presence && session.priority >= 0) sessions.deliver(session, raw)
-      }
+      this.#sendWritten(from, raw)
       return
     }
     const element = stanza as Element
@@ -363,6 +388,21 @@ export class Router {
       // The server's own request could not be delivered: its pending answer is that error.
       const answer = element.getName() === 'iq' && errorReply(element, error)
       if (answer) this.#pending.settle(to, sender, answer)
+    }
+  }
+
+  /** To an account; nobody is told what fails, but what fails for a reason of ours is logged. */
+  #sendWritten(from: string, raw: RawStanza): void {
+    if (raw.name === 'message') {
+      try {
+        this.#later(deliverWritten(this.#parts, parseJid(from), raw), undefined)
+      } catch (error) {
+        if (!(error instanceof StanzaError)) throw error
+      }
+      return
+    }
+    for (const session of this.#parts.sessions.of(raw.to.bare)) {
+      if (session.presence) this.#parts.sessions.deliver(session, raw)
     }
   }
 

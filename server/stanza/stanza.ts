@@ -77,3 +77,11 @@ export function resultReply(iq: Element, payload?: Element): Element {
     payload,
   )
 }
+
+/** A shallow copy with another `to`; the children stay shared, since nothing changes them after this. */
+export function readdressed(stanza: Element, to: string): Element {
+  const copy = el(stanza.name, { ...stanza.attrs, to })
+  copy.children = stanza.children
+  copy.parent = stanza.parent
+  return copy
+}
