@@ -24,7 +24,7 @@ export interface Reader {
   /** Expects a new header next. RFC 6120 §4.3.3. */
   restart(): void
   setLimits(limits: ParserLimits): void
-  /** True while input waits behind the element being handled. */
+  /** True while input other than white space waits behind the element being handled. */
   hasRest(): boolean
 }
 

@@ -73,9 +73,12 @@ export class StreamParser {
     this.#tokenizer.tree.limits = limits
   }
 
-  /** True when input is left that has not been read: after STARTTLS, an injection. RFC 6120 §5.4.3.3. */
+  /**
+   * True when input other than white space is left that has not been read: after STARTTLS, an injection. RFC 6120 §5.4.3.3.
+   * White space says nothing, before a header least of all. No client may send it there (§5.3.3), those made with go-xmpp do.
+   */
   hasRest(): boolean {
-    return this.#tokenizer.hasRest || this.#decoder.isInside || this.#decoder.broken
+    return this.#tokenizer.hasMoreThanSpace || this.#decoder.isInside || this.#decoder.broken
   }
 
   /** Takes the input that has not been read; nothing of it will be. */

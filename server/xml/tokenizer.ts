@@ -112,6 +112,13 @@ export class Tokenizer {
     return this.#at < this.#text.length
   }
 
+  /** Something other than white space has not been read. */
+  get hasMoreThanSpace(): boolean {
+    let at = this.#at
+    while (at < this.#text.length && isSpace(this.#text.charCodeAt(at))) at++
+    return at < this.#text.length
+  }
+
   /** True where a document may end: nothing begun, or between two stanzas, or after the root. */
   get isOutside(): boolean {
     return this.#isOutside

@@ -137,7 +137,7 @@ describe('RFC 6120 §4.9.1.2  a header that cannot be served is answered with a 
 
 describe('RFC 6120 §5  STARTTLS', () => {
   test('§5.3.3  whatever follows <starttls/> in the clear ends the stream, and none of it is looked at', async () => {
-    for (const injected of [plain('alice'), header() + plain('alice'), ' ', '\0']) {
+    for (const injected of [plain('alice'), header() + plain('alice'), ' <', '\n\0']) {
       const client = await connectTcp(server.ports.c2s)
       client.send(header())
       await client.expect('</stream:features>')

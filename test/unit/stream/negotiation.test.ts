@@ -40,7 +40,7 @@ describe('RFC 6120 §9.1  a client from connection to bound resource', () => {
     expect(features).toBe(
       '<stream:features><starttls xmlns="urn:ietf:params:xml:ns:xmpp-tls"><required/></starttls></stream:features>',
     )
-    client.send(STARTTLS)
+    client.send(`${STARTTLS}\n`) // as go-xmpp sends it
     await client.expect('<proceed xmlns="urn:ietf:params:xml:ns:xmpp-tls"/>')
     await client.startTls()
     client.send(header())

@@ -231,7 +231,8 @@ describe('stopping and starting', () => {
 
   it.each([
     ['<presence/>', true],
-    [' ', true],
+    [' <', true],
+    ['\n', false],
     ['', false],
   ])('tells whether %j came behind starttls', (behind, rest) => {
     const parser = new StreamParser(DEFAULT_LIMITS, events({ onElement: () => parser.pause() }))
