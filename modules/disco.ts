@@ -60,12 +60,15 @@ export function ownInfo(endpoint: EndpointView): DiscoInfo {
   return { identities: endpoint.identities, features: endpoint.features, forms: endpoint.forms() }
 }
 
-/** `<query/>` of a disco#info result. XEP-0030 §3.1, XEP-0128 §2. */
+/**
+ * `<query/>` of a disco#info result. XEP-0030 §3.1, XEP-0128 §2. The language of names is stated where they stand, since
+ * hashes over them count it, and not everybody counts what is inherited: XEP-0115 §5.1, XEP-0390 §4.1.
+ */
 export function renderInfo(info: DiscoInfo, node: string | undefined): Element {
   return el(
     'query',
     { xmlns: NS_DISCO_INFO, node },
-    ...info.identities.map(({ category, type, name }) => el('identity', { category, type, name })),
+    ...info.identities.map(({ category, type, name }) => el('identity', { category, type, name, 'xml:lang': 'en' })),
     ...info.features.map((feature) => el('feature', { var: feature })),
     ...(info.forms ?? []).map((form) => renderForm(form)),
   )

@@ -3,10 +3,12 @@
 import type { Module } from '../server/module/api.ts'
 import { administration } from './administration/index.ts'
 import { bytestreams } from './bytestreams/index.ts'
-import { caps } from './caps.ts'
+import { caps } from './caps/index.ts'
 import { commands } from './commands/index.ts'
+import { contact } from './contact.ts'
 import { disco } from './disco.ts'
 import { hostmeta } from './hostmeta.ts'
+import { lastactivity } from './lastactivity.ts'
 import { offline } from './offline/index.ts'
 import { ping } from './ping.ts'
 import { pubsub } from './pubsub/index.ts'
@@ -20,6 +22,7 @@ import { version } from './version.ts'
 export const modules: readonly Module[] = [
   disco,
   caps,
+  contact,
   hostmeta,
   commands,
   administration,
@@ -29,6 +32,7 @@ export const modules: readonly Module[] = [
   time,
   roster,
   offline,
+  lastactivity,
   pubsub,
   repository,
   sacm,

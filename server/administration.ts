@@ -11,6 +11,7 @@ import { type Administer, AdministrationError } from './control.ts'
 import type { Administration, SessionHandle } from './module/api.ts'
 import { StanzaError, StreamError } from './stanza/errors.ts'
 import { JidError, parseJid } from './stanza/jid.ts'
+import { escapeLocal } from './stanza/jid-escaping.ts'
 import { Refusal } from './storage/storage.ts'
 
 /** What `user list` shows of an account. */
@@ -138,7 +139,7 @@ export function administration(parts: AdministrationParts): Administer {
 
 function localPart(text: string, domain: string): string {
   try {
-    const jid = parseJid(text.includes('@') ? text : `${text}@${domain}`)
+    const jid = parseJid(asAddress(text, domain))
     if (jid.domain !== domain) throw new AdministrationError(`${jid.domain} is not this server's domain, ${domain}`)
     if (jid.local === '' || jid.resource !== '')
       throw new AdministrationError(`${text} is not the address of an account: user@${domain}`)
@@ -148,6 +149,13 @@ function localPart(text: string, domain: string): string {
       throw new AdministrationError(`${text} is not an address: ${error.message}`, { cause: error })
     throw error
   }
+}
+
+/** An account as people write it: the domain may be left out, and what a local part cannot hold is escaped. XEP-0106 §4. */
+function asAddress(text: string, domain: string): string {
+  const suffix = `@${domain}`
+  if (text.endsWith(suffix)) return `${escapeLocal(text.slice(0, -suffix.length))}${suffix}`
+  return text.includes('@') ? text : `${escapeLocal(text)}${suffix}`
 }
 
 function grantOf(text: string): Grant {

@@ -45,6 +45,12 @@ export const coreSpecs: readonly SpecRef[] = [
     omits: 'archive metadata: there is no archive yet, so offline messages are delivered and not cleared',
   },
   { doc: 'XEP-0388', version: '1.0.4', status: 'partial', omits: 'tasks (§2.6.3): no login needs a second step' },
+  {
+    doc: 'XEP-0106',
+    version: '1.1.1',
+    status: 'partial',
+    omits: 'the feature (§6): the command line takes accounts as people write them, the server transforms no address',
+  },
   { doc: 'XEP-0440', version: '1.0.0', status: 'complete' },
   { doc: 'XEP-0474', version: '0.5.0', status: 'complete' },
   { doc: 'XEP-0198', version: '1.6.3', status: 'complete' },

@@ -147,6 +147,16 @@ describe('accounts', () => {
     })
   })
 
+  test('XEP-0106  are named as people write them', async () => {
+    const add = ['user', 'add', "d'artagnan@lab", '--password', 'x', ...at('escaped')]
+    expect(await sacm(add)).toMatchObject({ code: 0, stdout: 'added d\\27artagnan@lab\n' })
+    expect(await sacm(['user', 'add', 'space cadet', '--password', 'x', ...at('escaped')])).toMatchObject({
+      stdout: 'added space\\20cadet@lab\n',
+    })
+    expect((await sacm(['user', 'remove', "d'artagnan", ...at('escaped')])).code).toBe(0)
+    expect((await sacm(['user', 'add', ' x', '--password', 'x', ...at('escaped')])).stderr).toMatch(/not an address/)
+  })
+
   test.each([
     ['another domain', ['user', 'add', 'a@elsewhere', '--password', 'x'], 1, /not this server's domain/],
     ['a role that is none', ['user', 'add', 'a', '--password', 'x', '--role', 'root'], 1, /the roles are orchestrator/],
