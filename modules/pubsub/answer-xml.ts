@@ -66,23 +66,22 @@ export function renderOwnerAffiliations(nodeId: string, list: readonly Affiliati
   return pubsubOwner(el('affiliations', { node: nodeId }, ...entries))
 }
 
+/** Whom an item names as its publisher, given who published it. §7.1.2.3, §13.17 */
+export type PublisherShown = (publisher: string) => string | undefined
+
 /** §6.5.3, §6.5.4; `page` undefined when the answer is whole and nobody asked for a page. */
 export function renderItems(
   nodeId: string,
   list: readonly ItemRecord[],
-  withPublisher: boolean,
+  publisherOf: PublisherShown,
   page: Page<unknown> | undefined,
 ): Element {
-  const entries = list.map((item) => itemElement(item, withPublisher))
+  const entries = list.map((item) => itemElement(item, publisherOf(item.publisher)))
   return pubsub(el('items', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
-function itemElement({ itemId, publisher, payload }: Omit<ItemRecord, 'publishedAt'>, withPublisher: boolean): Element {
-  return el(
-    'item',
-    { id: itemId, publisher: withPublisher ? publisher : undefined }, // §7.1.2.3
-    payload === undefined ? undefined : new RawXml(payload),
-  )
+function itemElement({ itemId, payload }: ItemRecord, publisher: string | undefined): Element {
+  return el('item', { id: itemId, publisher }, payload === undefined ? undefined : new RawXml(payload))
 }
 
 /** §7.1.2. */

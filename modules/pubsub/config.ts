@@ -44,6 +44,12 @@ export const pubsubConfig = z.object({
   sweepSeconds: whole(30, 1, 3_600, 'seconds between two looks for subscriptions whose time is over'),
   affiliationsPerNodeMax: whole(10_000, 1, 1_000_000, 'affiliations at one node; more: not-acceptable'),
   pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
+  pageIndexMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    'items counted from either end for a page by index; farther in: feature-not-implemented',
+  ),
   pageMaxChars: whole(
     1_048_576,
     16_384,

@@ -1,13 +1,14 @@
 /** What the use cases share: who asks, and the parts they work with. */
 
 import type { AccountView, Logger, Operation, Storage } from '../../server/module/api.ts'
-import type { Jid } from '../../server/stanza/jid.ts'
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import { renderEvent } from './answer-xml.ts'
 import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Notifier } from './notify.ts'
 import type { NodeView, Replica } from './replica.ts'
-import type { Actor, ItemKey, PubsubStore, SubscriptionRecord } from './store.ts'
+import { type Actor, type ItemKey, PRUNE_BATCH, type PubsubStore, type SubscriptionRecord } from './store.ts'
 
 export interface PubsubParts {
   readonly domain: string
@@ -50,6 +51,11 @@ export async function run<A, R>(
   }
 }
 
+/** May the entity make nodes here? */
+export function mayCreate(parts: PubsubParts, { actor }: Asker): boolean {
+  return parts.config().create === 'anyone' || parts.accounts.roles(actor.bareJid).size > 0
+}
+
 /** The node, from memory. @throws StanzaError item-not-found */
 export function nodeView(parts: PubsubParts, nodeId: string): NodeView {
   const node = parts.replica.get(nodeId)
@@ -73,9 +79,43 @@ export function notifyMade(parts: PubsubParts, node: NodeView, made: readonly Su
   }
 }
 
+/** Tells the owners of a subscription that began or ended, where they want to know. §17.4.4 (notify_sub). */
+export function tellOwners(
+  parts: PubsubParts,
+  node: NodeView,
+  { nodeId, jid, subid, address }: SubscriptionRecord,
+  state: 'subscribed' | 'none',
+): void {
+  if (!node.record.config.notifySub) return
+  const event = renderEvent({ kind: 'subscription', nodeId, jid, subid, state })
+  for (const [bareJid, affiliation] of node.affiliations)
+    if (affiliation === 'owner') parts.notifier.toAccount(address, parseJid(bareJid), event)
+}
+
+/** Items whose time is over: logged, and told when the node tells of retractions. */
+export function notifyExpired(parts: PubsubParts, node: NodeView, expired: readonly ItemKey[]): void {
+  if (expired.length === 0) return
+  parts.log.debug({ what: 'items_expired', node: node.record.nodeId, items: expired.length })
+  if (node.record.config.notifyRetract) parts.notifier.retracted(node, expired)
+}
+
+/** Removes the items whose time is over: before anybody reads, and by the sweep. */
+export async function freshen(parts: PubsubParts, { record }: NodeView): Promise<void> {
+  if (record.config.itemExpireSeconds === 'max') return
+  let expired = PRUNE_BATCH
+  while (expired === PRUNE_BATCH) {
+    const result = await run(parts, parts.store.expireItems, { nodeId: record.nodeId }, (each) => {
+      const node = parts.replica.get(each.nodeId)
+      if (node) notifyExpired(parts, node, each.expired)
+    })
+    expired = result.expired.length
+  }
+}
+
 /** Items that went because the node is full: logged, and told when the node tells of retractions. §7.1.2.5. */
 export function notifyPruned(parts: PubsubParts, node: NodeView, pruned: readonly ItemKey[]): void {
   if (pruned.length === 0) return
   parts.log.debug({ what: 'items_pruned', node: node.record.nodeId, items: pruned.length })
-  if (node.record.config.notifyRetract) parts.notifier.retracted(node, pruned)
+  const { notifyRetract, publishNodeFull } = node.record.config
+  if (notifyRetract && publishNodeFull !== 'discard-oldest') parts.notifier.retracted(node, pruned)
 }

@@ -4,7 +4,7 @@ import type { DiscoInfo, DiscoItem, DiscoItemsHandler, DiscoQuery } from '../../
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
-import { type Asker, askerOf, type PubsubParts } from './context.ts'
+import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
@@ -17,6 +17,7 @@ export const FEATURES: readonly string[] = [
   NS_PUBSUB,
   ...[
     'access-open',
+    'auto-create',
     'config-node',
     'config-node-max',
     'create-and-configure',
@@ -26,6 +27,7 @@ export const FEATURES: readonly string[] = [
     'get-pending',
     'instant-nodes',
     'item-ids',
+    'last-published',
     'leased-subscription',
     'manage-subscriptions',
     'member-affiliation',
@@ -35,7 +37,9 @@ export const FEATURES: readonly string[] = [
     'multi-subscribe',
     'outcast-affiliation',
     'persistent-items',
+    'presence-notifications',
     'publish',
+    'publish-node-full',
     'publish-only-affiliation',
     'publish-options',
     'publisher-affiliation',
@@ -83,6 +87,12 @@ function metaData({ record, affiliations, subscribers }: NodeView): DataForm {
     { name: 'pubsub#creation_date', type: 'text-single', values: [formatDateTime(createdAt)] },
     { name: 'pubsub#title', type: 'text-single', values: textValue(config.title) },
     { name: 'pubsub#description', type: 'text-single', values: textValue(config.description) },
+    { name: 'pubsub#language', type: 'text-single', values: textValue(config.language) },
+    {
+      name: 'pubsub#contact',
+      type: 'jid-multi',
+      values: textValue(config.contact).flatMap((jids) => jids.split('\n')),
+    },
     { name: 'pubsub#access_model', type: 'list-single', values: [config.accessModel] },
     { name: 'pubsub#publish_model', type: 'list-single', values: [config.publishModel] },
     { name: 'pubsub#max_items', type: 'text-single', values: [String(config.maxItems)] },
@@ -128,6 +138,7 @@ async function listItemIds(
   if (!config.persistItems) return nothing
   const visible = authorizeRetrieve(parts, asker, node)
   if (visible.length === 0) return nothing
+  await freshen(parts, node)
   const page = await readPage(parts, nodeId, visible, request, { maxItems: undefined, withPayloads: false })
   const items = page.items.map(({ itemId }): DiscoItem => ({ jid: asker.address, name: itemId }))
   return { ...pageOf(page), items }

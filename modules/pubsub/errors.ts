@@ -31,12 +31,13 @@ const ROWS = {
   subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
   tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
-  pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6
+  pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6: farther in than is counted
 
   mayNotPublish: ['auth', 'forbidden'], // XEP-0060 §7.1.3.1
   itemRequired: ['modify', 'bad-request', 'item-required'], // XEP-0060 §7.1.3.7, §7.2.3.4
   itemForbidden: ['modify', 'bad-request', 'item-forbidden'], // XEP-0060 §7.1.3.7
   payloadRequired: ['modify', 'bad-request', 'payload-required'], // XEP-0060 §7.1.3.7
+  nodeFull: ['cancel', 'conflict', 'node-full'], // XEP-0060 §7.1.3.4
   payloadTooBig: ['modify', 'not-acceptable', 'payload-too-big'], // XEP-0060 §7.1.3.5
   invalidPayload: ['modify', 'bad-request', 'invalid-payload'], // XEP-0060 §7.1.3.6
   preconditionNotMet: ['cancel', 'conflict', 'precondition-not-met'], // XEP-0060 §7.1.5

@@ -7,7 +7,7 @@ import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
-import { endAllTemporary, endLeases, endTemporaryOf } from './leases.ts'
+import { endAllTemporary, endTemporaryOf, sweep } from './leases.ts'
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
@@ -15,7 +15,7 @@ import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
 import { sqliteStore } from './store.sqlite.ts'
-import { answerRequest } from './subscriber.ts'
+import { answerRequest, sendLastItems } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
 export {
@@ -36,11 +36,11 @@ export const pubsub = defineModule<PubsubConfig>({
       version: '1.30.0',
       status: 'partial',
       omits:
-        'access models presence and roster, auto-create, account nodes (§9), digests and bodies of notifications (§13.8), ' +
-        'item_expire, publish_node_full, last-published, presence-based delivery by node',
+        'access models presence and roster, account nodes (§9), digests and bodies of notifications (§13.8), ' +
+        'bounced notifications (§13.4)',
     },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
-    { doc: 'XEP-0059', version: '1.0', status: 'partial', omits: 'pages of items by index (§2.6)' },
+    { doc: 'XEP-0059', version: '1.0', status: 'complete' },
   ],
   requires: ['commands'],
   config: pubsubConfig,
@@ -51,12 +51,8 @@ export const pubsub = defineModule<PubsubConfig>({
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await endAllTemporary(parts)
     })
-    ctx.every(ctx.config().sweepSeconds * 1000, (signal) => endLeases(parts, signal))
-    ctx.on('observe', 'presence.updated', async ({ session, presence }) => {
-      if (presence) return
-      const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
-      await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
-    })
+    ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
+    followPresence(ctx, parts)
     ctx.on('observe', 'account.removed', async ({ bareJid }) => {
       await run(parts, parts.store.forgetAccount, { bareJid }, () => parts.replica.accountForgotten(bareJid))
     })
@@ -80,6 +76,26 @@ export const pubsub = defineModule<PubsubConfig>({
     }
   },
 })
+
+/** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§13.5). */
+function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  /** Ids of sessions that were available before. */
+  const online = new Set<string>()
+  ctx.on('observe', 'session.closed', ({ session }) => {
+    online.delete(session.id)
+  })
+  ctx.on('observe', 'presence.updated', async ({ session, presence }) => {
+    if (presence) {
+      const isInitial = !online.has(session.id)
+      online.add(session.id)
+      if (isInitial) await sendLastItems(parts, session.fullJid)
+      return
+    }
+    online.delete(session.id)
+    const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
+    await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
+  })
+}
 
 function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
   const { domain, storage, accounts, log, sessions } = ctx

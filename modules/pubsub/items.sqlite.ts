@@ -4,7 +4,17 @@ import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { unmetPrecondition } from './node-config.ts'
-import { configOf, enforce, itemLimit, type NodeRow, nodeOf, plus, refuse, standingOf } from './queries.sqlite.ts'
+import {
+  configOf,
+  enforce,
+  findNode,
+  itemLimit,
+  type NodeRow,
+  nodeOf,
+  plus,
+  refuse,
+  standingOf,
+} from './queries.sqlite.ts'
 import { fitsNode, mayManage, mayPublish, mayRetract } from './rules.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import { type ItemKey, type ItemPublished, PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
@@ -33,7 +43,7 @@ const writing = (db: Db) => ({
     })
     .prepare(),
   oldest: db
-    .select({ seq: items.seq, itemId: items.itemId, scope: items.scope })
+    .select({ seq: items.seq, itemId: items.itemId, scope: items.scope, publishedAt: items.publishedAt })
     .from(items)
     .where(eq(items.node, ph('node')))
     .orderBy(asc(items.seq))
@@ -103,11 +113,36 @@ export function pruneItems(tx: Tx, node: NodeRow, limit: number): ItemKey[] {
   const over = Math.min(node.itemCount - limit, PRUNE_BATCH)
   if (over <= 0) return []
   const q = tx.use(writing)
-  const rows = q.oldest.all({ node: node.id, max: over })
-  for (const { seq } of rows) q.deleteAt.run({ seq })
-  const pruned = rows.map(({ itemId, scope }) => ({ itemId, scope: scope ?? undefined }))
-  adjustCounts(tx, node.id, [], pruned)
-  return pruned
+  return remove(tx, node, q.oldest.all({ node: node.id, max: over }))
+}
+
+function remove(
+  tx: Tx,
+  node: NodeRow,
+  rows: readonly { readonly seq: number; readonly itemId: string; readonly scope: string | null }[],
+): ItemKey[] {
+  for (const { seq } of rows) tx.use(writing).deleteAt.run({ seq })
+  const gone = rows.map(({ itemId, scope }) => ({ itemId, scope: scope ?? undefined }))
+  adjustCounts(tx, node.id, [], gone)
+  return gone
+}
+
+/** Removes what is older than the node keeps, at most PRUNE_BATCH: the oldest are the first of their node. */
+function removeExpired(tx: Tx, node: NodeRow): ItemKey[] {
+  if (node.itemExpireSeconds === null) return []
+  const cutoff = tx.now - node.itemExpireSeconds * 1000
+  const rows = tx.use(writing).oldest.all({ node: node.id, max: PRUNE_BATCH })
+  const firstKept = rows.findIndex(({ publishedAt }) => publishedAt > cutoff)
+  return remove(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
+}
+
+export const expireItems: PubsubStore['expireItems'] = {
+  name: 'pubsub.expireItems',
+  kind: 'write',
+  run(tx, { nodeId }) {
+    const node = findNode(tx, nodeId)
+    return { nodeId, expired: node ? removeExpired(tx, node) : [] }
+  },
 }
 
 export const publishItem: PubsubStore['publishItem'] = {
@@ -128,9 +163,12 @@ export const publishItem: PubsubStore['publishItem'] = {
     const scope = request.scope ?? (typeof shared === 'string' ? shared : undefined)
     const seenType = node.seenType === null ? payloadNs : undefined
     if (seenType !== undefined) tx.use(writing).setSeenType.run({ node: node.id, seenType })
-    const pruned = config.persistItems && itemId !== undefined ? storeItem(tx, node, { ...request, itemId, scope }) : []
+    const isKept = config.persistItems && itemId !== undefined
+    const expired = isKept ? removeExpired(tx, node) : []
+    const left = { ...node, itemCount: node.itemCount - expired.length }
+    const pruned = isKept ? storeItem(tx, left, { ...request, itemId, scope }) : []
     const { nodeId, actor } = request
-    return { nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned }
+    return { nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned, expired }
   },
 } satisfies { run(tx: Tx, request: PublishItem): ItemPublished; name: string; kind: 'write' }
 
@@ -149,7 +187,9 @@ function storeItem(tx: Tx, node: NodeRow, item: PublishItem & { readonly itemId:
   })
   adjustCounts(tx, node.id, [{ itemId, scope }], replaced)
   const itemCount = node.itemCount + 1 - replaced.length
-  return pruneItems(tx, { ...node, itemCount }, itemLimit(configOf(node), item.itemsMax))
+  const limit = itemLimit(configOf(node), item.itemsMax)
+  if (itemCount > limit && node.publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
+  return pruneItems(tx, { ...node, itemCount }, limit)
 }
 
 export const retractItem: PubsubStore['retractItem'] = {

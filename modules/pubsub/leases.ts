@@ -1,10 +1,20 @@
-/** Subscriptions that end by themselves: at a time, or when the subscriber goes offline. XEP-0060 §13.5, §13.19. */
+/** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire). */
 
-import { notifyEnded, type PubsubParts, run } from './context.ts'
+import { freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
+import { isTemporary } from './replica.ts'
 import { type SubscriptionRecord, type SubscriptionsEnded, SWEEP_BATCH } from './store.ts'
 
+/** Looks for what is over: leases, and the items of nodes where they expire. */
+export async function sweep(parts: PubsubParts, signal: AbortSignal): Promise<void> {
+  await endLeases(parts, signal)
+  for (const nodeId of parts.replica.expiring()) {
+    const node = parts.replica.get(nodeId)
+    if (node && !signal.aborted) await freshen(parts, node)
+  }
+}
+
 /** Ends the leases that are over. Events stop at the lease's end all the same: delivery looks at the time too. */
-export async function endLeases(parts: PubsubParts, signal: AbortSignal): Promise<void> {
+async function endLeases(parts: PubsubParts, signal: AbortSignal): Promise<void> {
   let ended = SWEEP_BATCH
   while (ended === SWEEP_BATCH && !signal.aborted) {
     const result = await run(parts, parts.store.endLeases, undefined, (each) => applyEnded(parts, each))
@@ -28,7 +38,10 @@ export async function endAllTemporary(parts: PubsubParts): Promise<void> {
 
 async function endTemporary(parts: PubsubParts, candidates: readonly SubscriptionRecord[]): Promise<void> {
   const keys = candidates
-    .filter(({ options }) => options.expire === 'presence')
+    .filter((subscription) => {
+      const node = parts.replica.get(subscription.nodeId)
+      return node && isTemporary(node, subscription)
+    })
     .map(({ nodeId, jid, subid }) => ({ nodeId, jid, subid }))
   if (keys.length > 0) await run(parts, parts.store.endTemporary, keys, (result) => applyEnded(parts, result))
 }
@@ -37,7 +50,9 @@ function applyEnded(parts: PubsubParts, { ended }: SubscriptionsEnded): void {
   for (const subscription of ended) {
     const node = parts.replica.get(subscription.nodeId)
     parts.replica.unsubscribed(subscription)
-    if (node) notifyEnded(parts, node, [subscription])
+    if (!node) continue
+    notifyEnded(parts, node, [subscription])
+    tellOwners(parts, node, subscription, 'none')
   }
   if (ended.length > 0) parts.log.debug({ what: 'subscriptions_expired', subscriptions: ended.length })
 }

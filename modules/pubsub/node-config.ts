@@ -1,6 +1,7 @@
 /** A node's configuration and its data forms. XEP-0060 §8.1.3, §8.2, §8.3, §17.4.4; XEP-0004. */
 
 import type { DataForm, FieldType, FormField } from '../../server/stanza/forms.ts'
+import { tryParseJid } from '../../server/stanza/jid.ts'
 import { pubsubError } from './errors.ts'
 
 export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
@@ -24,8 +25,17 @@ export interface NodeConfig {
   readonly notifyDelete: boolean
   readonly notifyRetract: boolean
   readonly notificationType: 'normal' | 'headline'
-  readonly itemReply: 'publisher' | 'none'
-  readonly sendLastItem: 'never' | 'on_sub'
+  readonly itemReply: 'owner' | 'publisher' | 'none'
+  readonly sendLastItem: 'never' | 'on_sub' | 'on_sub_and_presence'
+  readonly language: string
+  /** JIDs, one per line. */
+  readonly contact: string
+  /** `max`: items do not expire. */
+  readonly itemExpireSeconds: number | 'max'
+  readonly publishNodeFull: 'retract-oldest' | 'discard-oldest' | 'reject'
+  readonly notifySub: boolean
+  readonly presenceBasedDelivery: boolean
+  readonly tempSub: boolean
 }
 export type ConfigChanges = Partial<NodeConfig>
 
@@ -54,7 +64,14 @@ export function defaultConfig(bounds: ConfigBounds): NodeConfig {
     notifyRetract: false,
     notificationType: 'normal',
     itemReply: 'none',
-    sendLastItem: 'never',
+    sendLastItem: 'on_sub_and_presence', // §4.3: MUST be so where last-published is advertised
+    language: '',
+    contact: '',
+    itemExpireSeconds: 'max',
+    publishNodeFull: 'retract-oldest', // §7.1.2.5
+    notifySub: false,
+    presenceBasedDelivery: false,
+    tempSub: false,
   }
 }
 
@@ -69,6 +86,9 @@ interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
   /** @throws StanzaError not-acceptable when the node cannot be so */
   parse(value: string, bounds: ConfigBounds): NodeConfig[K]
 }
+
+const MAX_CONTACTS = 20
+const MAX_EXPIRE_SECONDS = 3_153_600_000
 
 const OPTIONS: readonly Option[] = [
   text('title', 'pubsub#title', 'A short name for the node'),
@@ -109,15 +129,47 @@ const OPTIONS: readonly Option[] = [
   flag('notifyDelete', 'pubsub#notify_delete', 'Tell subscribers when the node is deleted'),
   flag('notifyRetract', 'pubsub#notify_retract', 'Tell subscribers when items are removed'),
   choice('notificationType', 'pubsub#notification_type', 'Message type of notifications', ['normal', 'headline']),
-  choice('itemReply', 'pubsub#itemreply', 'Whether items name their publisher', ['publisher', 'none']),
-  choice('sendLastItem', 'pubsub#send_last_published_item', 'When to send the last item', ['never', 'on_sub']),
+  choice('itemReply', 'pubsub#itemreply', 'Whom items name as their publisher', ['owner', 'publisher', 'none']),
+  choice('sendLastItem', 'pubsub#send_last_published_item', 'When to send the last item', [
+    'never',
+    'on_sub',
+    'on_sub_and_presence',
+  ]),
+  text('language', 'pubsub#language', 'The default language of the node'),
+  {
+    ...text('contact', 'pubsub#contact', 'Whom to ask about the node'),
+    type: 'jid-multi',
+    parse(value) {
+      const jids = value.split('\n').filter((jid) => jid !== '')
+      if (jids.length > MAX_CONTACTS || jids.some((jid) => !tryParseJid(jid)))
+        throw pubsubError('invalidConfig', `pubsub#contact takes up to ${MAX_CONTACTS} JIDs`)
+      return jids.join('\n')
+    },
+  },
+  {
+    key: 'itemExpireSeconds',
+    field: 'pubsub#item_expire',
+    label: 'Seconds after which items go; "max": they stay',
+    type: 'text-single',
+    render: (config) => String(config.itemExpireSeconds),
+    parse: (value) =>
+      value === 'max' ? 'max' : wholeNumber('pubsub#item_expire', value, MAX_EXPIRE_SECONDS, 'use "max"'),
+  },
+  choice('publishNodeFull', 'pubsub#publish_node_full', 'What a publish to a full node does', [
+    'retract-oldest',
+    'discard-oldest',
+    'reject',
+  ]),
+  flag('notifySub', 'pubsub#notify_sub', 'Tell owners about new subscribers and unsubscribes'),
+  flag('presenceBasedDelivery', 'pubsub#presence_based_delivery', 'Send notifications to available users only'),
+  flag('tempSub', 'pubsub#tempsub', 'End every subscription when its subscriber goes offline'),
 ]
 
 /** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3. */
 export function configForm(config: NodeConfig): DataForm {
   const fields = OPTIONS.map((option): FormField => {
     const { field, label, type, options } = option
-    const values = [option.render(config)]
+    const values = valuesOf(option, config)
     return { name: field, type, label, values, ...(options && { options: options.map((value) => ({ value })) }) }
   })
   return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, nodeType('list-single')] }
@@ -125,8 +177,14 @@ export function configForm(config: NodeConfig): DataForm {
 
 /** The configuration as told to subscribers. XEP-0060 §8.2.5.3. */
 export function configResult(config: NodeConfig): DataForm {
-  const fields = OPTIONS.map((option): FormField => ({ name: option.field, values: [option.render(config)] }))
+  const fields = OPTIONS.map((option): FormField => ({ name: option.field, values: valuesOf(option, config) }))
   return { type: 'result', formType: NODE_CONFIG_FORM, fields }
+}
+
+function valuesOf(option: Option, config: NodeConfig): readonly string[] {
+  const value = option.render(config)
+  if (option.type !== 'jid-multi') return [value]
+  return value === '' ? [] : value.split('\n')
 }
 
 function nodeType(type: FieldType): FormField {
@@ -147,7 +205,7 @@ export function parseConfigForm(form: DataForm, bounds: ConfigBounds): ConfigCha
       throw pubsubError('unsupported', 'only leaf nodes', 'collections') // XEP-0248
     const option = OPTIONS.find(({ field }) => field === name)
     if (!option) continue
-    if (values.length > 1 && option.type !== 'text-single')
+    if (values.length > 1 && option.type !== 'text-single' && option.type !== 'jid-multi')
       throw pubsubError('invalidConfig', `${name} takes one value`)
     changes[option.key] = option.parse(values.join('\n'), bounds)
   }
@@ -168,6 +226,17 @@ export function parsePreconditions(form: DataForm): Preconditions {
   return Object.fromEntries(form.fields.map(({ name, values }) => [name, values.join('\n')]))
 }
 
+/**
+ * The configuration of a node that a publish makes: the default but for what the preconditions want. XEP-0060 §7.1.5.
+ * @throws StanzaError precondition-not-met for a field that is unknown, or a value that cannot be
+ */
+export function configFor(preconditions: Preconditions, bounds: ConfigBounds): NodeConfig {
+  const fields = Object.entries(preconditions).map(([name, value]) => ({ name, values: value.split('\n') }))
+  const unknown = fields.find(({ name }) => !OPTIONS.some(({ field }) => field === name))
+  if (unknown) throw pubsubError('preconditionNotMet', `${unknown.name} is unknown`)
+  return { ...defaultConfig(bounds), ...parseConfigForm({ type: 'submit', formType: undefined, fields }, bounds) }
+}
+
 /** The first precondition that does not hold, an unknown field included; undefined when all do. XEP-0060 §7.1.5. */
 export function unmetPrecondition(config: NodeConfig, preconditions: Preconditions): string | undefined {
   for (const [name, wanted] of Object.entries(preconditions)) {
@@ -182,7 +251,11 @@ export function unmetPrecondition(config: NodeConfig, preconditions: Preconditio
 
 type KeysOf<T> = { [K in keyof NodeConfig]: NodeConfig[K] extends T ? K : never }[keyof NodeConfig]
 
-function text(key: 'title' | 'description' | 'type', field: Option['field'], label: string): Option {
+function text(
+  key: 'title' | 'description' | 'type' | 'language' | 'contact',
+  field: Option['field'],
+  label: string,
+): Option {
   return {
     key,
     field,
@@ -221,7 +294,7 @@ function readFlag(value: string): boolean | undefined {
 }
 
 function choice(
-  key: 'accessModel' | 'publishModel' | 'notificationType' | 'itemReply' | 'sendLastItem',
+  key: 'accessModel' | 'publishModel' | 'notificationType' | 'itemReply' | 'sendLastItem' | 'publishNodeFull',
   field: Option['field'],
   label: string,
   values: readonly string[],

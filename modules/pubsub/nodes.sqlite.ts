@@ -40,6 +40,13 @@ const config = {
   notificationType: ph('notificationType'),
   itemReply: ph('itemReply'),
   sendLastItem: ph('sendLastItem'),
+  language: ph('language'),
+  contact: ph('contact'),
+  itemExpireSeconds: ph('itemExpireSeconds'),
+  publishNodeFull: ph('publishNodeFull'),
+  notifySub: ph('notifySub'),
+  presenceBasedDelivery: ph('presenceBasedDelivery'),
+  tempSub: ph('tempSub'),
 }
 
 const queries = (db: Db) => ({

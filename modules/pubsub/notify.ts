@@ -11,7 +11,7 @@ import { type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
-import type { NodeView, Subscriber } from './replica.ts'
+import { type NodeView, publisherShown, type Subscriber } from './replica.ts'
 import type { ItemKey, ItemRecord, SubscriptionRecord } from './store.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
@@ -92,7 +92,10 @@ export class Notifier {
     message.text += extension
     // §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for
     const isOfItems = event.kind === 'item' || event.kind === 'retract'
+    const { presenceBasedDelivery } = node.record.config
     for (const subscriber of recipients) {
+      // §13.6
+      if (presenceBasedDelivery && this.#parts.presenceOf(subscriber.to).length === 0) continue
       if (subscriber.isPlain) {
         this.#deliver(subscriber.subscriptions[0].address, subscriber.to, message)
         continue
@@ -143,12 +146,12 @@ function itemEvent(
   nodeId: string,
   { itemId, publisher, payload }: { itemId: string | undefined; publisher: string; payload: string | undefined },
 ): PubsubEvent {
-  const { deliverPayloads, itemReply } = node.record.config
+  const { deliverPayloads } = node.record.config
   return {
     kind: 'item',
     nodeId,
     itemId,
-    publisher: itemReply === 'publisher' ? publisher : undefined, // §7.1.2.3
+    publisher: publisherShown(node)(publisher),
     payload: deliverPayloads ? payload : undefined, // §7.1.2.2
   }
 }

@@ -11,7 +11,16 @@ import {
   renderOwnerAffiliations,
   renderOwnerSubscriptions,
 } from './answer-xml.ts'
-import { type Asker, nodeView, notifyEnded, notifyMade, notifyPruned, type PubsubParts, run } from './context.ts'
+import {
+  type Asker,
+  mayCreate,
+  nodeView,
+  notifyEnded,
+  notifyMade,
+  notifyPruned,
+  type PubsubParts,
+  run,
+} from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
@@ -30,10 +39,9 @@ export async function create(
 ): Promise<Element> {
   const nodeId = request.nodeId ?? randomUUID()
   parts.claims.refuseOwner(nodeId)
-  const { create: who, nodesMax, ...bounds } = parts.config()
+  const { nodesMax, ...bounds } = parts.config()
   const { bareJid } = asker.actor
-  if (who === 'roles' && parts.accounts.roles(bareJid).size === 0)
-    throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
+  if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
   const config = { ...defaultConfig(bounds), ...request.config }
   await run(parts, parts.store.createNode, { nodeId, creator: bareJid, config, nodesMax }, (node) =>
     parts.replica.created(node),

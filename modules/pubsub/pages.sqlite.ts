@@ -4,7 +4,7 @@ import { and, asc, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-o
 import type { Db, Tx } from '../../server/module/api.ts'
 import { type NodeRow, nodeOf, refuse } from './queries.sqlite.ts'
 import { items, scopeCounts } from './schema.sqlite.ts'
-import type { ItemPage, ItemRecord, PubsubStore, ReadPage, Visible } from './store.ts'
+import type { ItemPage, ItemRecord, PageStart, PubsubStore, ReadPage, Visible } from './store.ts'
 
 const ph = sql.placeholder
 
@@ -40,6 +40,15 @@ const queries = (db: Db) => {
         .prepare(),
     }
   }
+  const fromIndex = (isForward: boolean, where?: SQL) =>
+    db
+      .select({ seq: items.seq })
+      .from(items)
+      .where(and(eq(items.node, ph('node')), where))
+      .orderBy(order(isForward))
+      .limit(1)
+      .offset(ph('offset'))
+      .prepare()
   return {
     forward: direction(true),
     backward: direction(false),
@@ -48,6 +57,10 @@ const queries = (db: Db) => {
       .from(items)
       .where(eq(items.seq, ph('seq')))
       .prepare(),
+    atIndex: fromIndex(true),
+    atIndexBack: fromIndex(false),
+    someAtIndex: fromIndex(true, inScopes),
+    someAtIndexBack: fromIndex(false, inScopes),
     one: db
       .select({ ...whole, scope: items.scope })
       .from(items)
@@ -73,14 +86,41 @@ export const readPage: PubsubStore['readPage'] = {
     const node = nodeOf(tx, request.nodeId)
     const { start, visible } = request
     const count = countVisible(tx, node, visible)
-    const from = startSeq(tx, node, request)
-    const isForward = start.at === 'start' || start.at === 'after'
+    const from = startSeq(tx, node, request, count)
+    const isForward = start.at !== 'end' && start.at !== 'before'
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
     const rows = take(steps(tx, node, request, from, isForward), request)
     if (!isForward) rows.reverse()
-    const index = start.at === 'start' ? 0 : start.at === 'end' ? Math.max(0, count - rows.length) : undefined
-    return { items: rows.map(itemOf), count, index }
+    return { items: rows.map(itemOf), count, index: indexOf(start, count, rows.length) }
   },
+}
+
+/** Where the page stands in the whole, as far as that is known without counting. */
+function indexOf(start: PageStart, count: number, rows: number): number | undefined {
+  switch (start.at) {
+    case 'start':
+      return 0
+    case 'end':
+      return Math.max(0, count - rows)
+    case 'index':
+      return start.index
+    default:
+      return undefined
+  }
+}
+
+/** The seq just before the item at that index; beyond the last: an empty page. XEP-0059 §2.6. */
+function seqBefore(tx: Tx, node: NodeRow, index: number, count: number, { visible, indexMax }: ReadPage): number {
+  const q = tx.use(queries)
+  if (index >= count) return Number.MAX_SAFE_INTEGER
+  const fromEnd = count - 1 - index
+  const isNear = index <= fromEnd
+  const offset = Math.min(index, fromEnd)
+  if (offset >= indexMax) refuse('pageByIndex', `pages by index are for the first and last ${indexMax} items`)
+  const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
+  const query = visible === 'all' ? (isNear ? q.atIndex : q.atIndexBack) : isNear ? q.someAtIndex : q.someAtIndexBack
+  const row = query.get({ node: node.id, offset, scopes })
+  return row ? row.seq - 1 : Number.MAX_SAFE_INTEGER
 }
 
 function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
@@ -90,9 +130,11 @@ function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
 }
 
 /** The seq that the page begins beyond. XEP-0059 §2.4: a place that is no more is item-not-found. */
-function startSeq(tx: Tx, node: NodeRow, { start, visible }: ReadPage): number {
+function startSeq(tx: Tx, node: NodeRow, request: ReadPage, count: number): number {
+  const { start, visible } = request
   if (start.at === 'start') return 0
   if (start.at === 'end') return Number.MAX_SAFE_INTEGER
+  if (start.at === 'index') return seqBefore(tx, node, start.index, count, request)
   const row = tx.use(queries).one.get({ node: node.id, itemId: start.itemId })
   return row && isVisible(row.scope, visible) ? row.seq : refuse('pageNotFound')
 }

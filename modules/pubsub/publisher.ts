@@ -6,8 +6,9 @@ import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
-import { type Asker, notifyPruned, type PubsubParts, run } from './context.ts'
-import { asPubsubError, pubsubError } from './errors.ts'
+import { type Asker, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
+import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
+import { configFor } from './node-config.ts'
 import type { ItemPublished, PublishItem } from './store.ts'
 import type { EntityRequest, Payload } from './xml.ts'
 
@@ -34,8 +35,27 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
     payloadMaxBytes,
   }
   if (prepared) await publishPrepared(parts, item, prepared)
+  else if (!parts.replica.get(nodeId) && mayCreate(parts, asker)) await createAndPublish(parts, item)
   else await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml))
   return renderPublished(nodeId, itemId)
+}
+
+/** §7.1.4, §7.1.5: a node that does not exist is made, as the preconditions want it, for who may create it. */
+async function createAndPublish(parts: PubsubParts, item: PublishItem): Promise<void> {
+  const { nodesMax, ...bounds } = parts.config()
+  const { nodeId, actor, preconditions } = item
+  const node = { nodeId, creator: actor.bareJid, config: configFor(preconditions, bounds), nodesMax }
+  const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
+  try {
+    await parts.storage.submit(calls, ([record, published]) => {
+      parts.replica.created(record)
+      applyPublished(parts, published, item.payload)
+    })
+  } catch (error) {
+    if (!(error instanceof Refusal && error.key === `${REFUSAL_PREFIX}nodeExists`)) throw asPubsubError(error)
+    // Somebody made it since we looked.
+    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload))
+  }
 }
 
 function prepare(claim: ClaimedNodes, asker: Asker, request: Request<'publish'>): PreparedPublish {
@@ -68,8 +88,9 @@ export function applyPublished(parts: PubsubParts, result: ItemPublished, payloa
   parts.replica.published(result)
   const node = parts.replica.get(result.nodeId)
   if (!node) return
-  const { itemId, publisher, publishedAt, scope, pruned } = result
+  const { itemId, publisher, publishedAt, scope, pruned, expired } = result
   parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)
+  notifyExpired(parts, node, expired)
   notifyPruned(parts, node, pruned)
 }
 

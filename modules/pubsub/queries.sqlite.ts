@@ -98,7 +98,7 @@ export function countSubscriptions(tx: Tx, node: number, by: number): void {
 export function configOf(row: NodeRow): NodeConfig {
   const { title, description, type, accessModel, publishModel, persistItems, maxPayloadBytes, subscribe } = row
   const { deliverNotifications, deliverPayloads, notifyConfig, notifyDelete, notifyRetract } = row
-  const { notificationType, itemReply, sendLastItem } = row
+  const { notificationType, itemReply, sendLastItem, language, contact, publishNodeFull, notifySub } = row
   return {
     title,
     description,
@@ -117,12 +117,26 @@ export function configOf(row: NodeRow): NodeConfig {
     notificationType,
     itemReply,
     sendLastItem,
+    language,
+    contact,
+    itemExpireSeconds: row.itemExpireSeconds ?? 'max',
+    publishNodeFull,
+    notifySub,
+    presenceBasedDelivery: row.presenceBasedDelivery,
+    tempSub: row.tempSub,
   }
 }
 
 /** The columns of a configuration. */
-export function configColumns(config: NodeConfig): Omit<NodeConfig, 'maxItems'> & { maxItems: number | null } {
-  return { ...config, maxItems: config.maxItems === 'max' ? null : config.maxItems }
+export function configColumns(
+  config: NodeConfig,
+): Omit<NodeConfig, 'maxItems' | 'itemExpireSeconds'> & { maxItems: number | null; itemExpireSeconds: number | null } {
+  const { maxItems, itemExpireSeconds } = config
+  return {
+    ...config,
+    maxItems: maxItems === 'max' ? null : maxItems,
+    itemExpireSeconds: itemExpireSeconds === 'max' ? null : itemExpireSeconds,
+  }
 }
 
 export function recordOf(row: NodeRow): NodeRecord {

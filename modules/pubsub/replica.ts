@@ -100,9 +100,15 @@ export class Replica {
     return this.sortedNodeIds().filter((nodeId) => (this.#nodes.get(nodeId)?.pending.size ?? 0) > 0)
   }
 
+  /** NodeIDs whose items expire. */
+  expiring(): string[] {
+    const nodes = [...this.#nodes.values()]
+    return nodes.filter(({ record }) => record.config.itemExpireSeconds !== 'max').map(({ record }) => record.nodeId)
+  }
+
   /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
   temporary(): SubscriptionRecord[] {
-    return [...this.#nodes.values()].flatMap(subscriptionsAt).filter(({ options }) => options.expire === 'presence')
+    return [...this.#nodes.values()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
   }
 
   /** An account's affiliations, at one node or at all. XEP-0060 §5.7. */
@@ -237,6 +243,31 @@ export class Replica {
     if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
     this.#unlink(bareJid, node.record.nodeId)
   }
+}
+
+/** Does it end when its subscriber goes offline? XEP-0060 §13.5 */
+export function isTemporary(node: NodeView, { options }: SubscriptionRecord): boolean {
+  return options.expire === 'presence' || node.record.config.tempSub
+}
+
+/** Whom items name as their publisher at this node. XEP-0060 §7.1.2.3, §13.17 */
+export function publisherShown(node: NodeView): (publisher: string) => string | undefined {
+  switch (node.record.config.itemReply) {
+    case 'publisher':
+      return (publisher) => publisher
+    case 'owner': {
+      const owner = firstOwner(node)
+      return () => owner
+    }
+    case 'none':
+      return () => undefined
+  }
+}
+
+function firstOwner({ record, affiliations }: NodeView): string | undefined {
+  if (affiliations.get(record.creator) === 'owner') return record.creator
+  for (const [bareJid, affiliation] of affiliations) if (affiliation === 'owner') return bareJid
+  return undefined
 }
 
 /** All that are not pending. */

@@ -3,9 +3,9 @@
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderItems } from './answer-xml.ts'
-import { type Asker, nodeView, type PubsubParts, run } from './context.ts'
+import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
-import type { NodeView } from './replica.ts'
+import { type NodeView, publisherShown } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
 import type { ItemPage, PageStart, Visible } from './store.ts'
 import type { EntityRequest } from './xml.ts'
@@ -18,19 +18,20 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
   const node = nodeView(parts, nodeId)
   const visible = authorizeRetrieve(parts, asker, node)
   checkSubid(node, asker, request.subid)
-  const withPublisher = node.record.config.itemReply === 'publisher'
-  if (visible.length === 0) return renderItems(nodeId, [], withPublisher, undefined)
+  const publisherOf = publisherShown(node)
+  if (visible.length === 0) return renderItems(nodeId, [], publisherOf, undefined)
+  await freshen(parts, node)
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   if (itemIds.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one request`)
   if (itemIds.length > 0) {
     const found = await run(parts, parts.store.readItems, { nodeId, visible, itemIds, maxChars })
-    return renderItems(nodeId, found, withPublisher, undefined)
+    return renderItems(nodeId, found, publisherOf, undefined)
   }
   const page = await readPage(parts, nodeId, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
   const wanted = Math.min(request.maxItems ?? page.count, page.count)
   // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
   const isCut = page.items.length < wanted
-  return renderItems(nodeId, page.items, withPublisher, request.page || isCut ? pageOf(page) : undefined)
+  return renderItems(nodeId, page.items, publisherOf, request.page || isCut ? pageOf(page) : undefined)
 }
 
 /** Who has several subscriptions says which one asks. §6.5.9.1, §6.5.9.2 */
@@ -60,13 +61,14 @@ export function readPage(
   request: RsmRequest | undefined,
   options: { readonly maxItems: number | undefined; readonly withPayloads: boolean },
 ): Promise<ItemPage> {
-  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
+  const { pageMaxItems, pageMaxChars: maxChars, pageIndexMax: indexMax } = parts.config()
   const { maxItems, withPayloads } = options
   const max = Math.min(request?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
   return run(parts, parts.store.readPage, {
     nodeId,
     visible,
     start: startOf(request, maxItems),
+    indexMax,
     max,
     maxChars,
     withPayloads,
@@ -74,7 +76,7 @@ export function readPage(
 }
 
 function startOf(request: RsmRequest | undefined, maxItems: number | undefined): PageStart {
-  if (request?.index !== undefined) throw pubsubError('pageByIndex', 'pages by index are not available') // §2.6
+  if (request?.index !== undefined) return { at: 'index', index: request.index } // §2.6
   if (request?.after !== undefined) return { at: 'after', itemId: request.after }
   if (request?.before === '') return { at: 'end' } // §2.5
   if (request?.before !== undefined) return { at: 'before', itemId: request.before }

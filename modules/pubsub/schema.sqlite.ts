@@ -32,8 +32,19 @@ export const nodes = sqliteTable('pubsub_nodes', {
   notifyDelete: integer({ mode: 'boolean' }).notNull(),
   notifyRetract: integer({ mode: 'boolean' }).notNull(),
   notificationType: text({ enum: ['normal', 'headline'] }).notNull(),
-  itemReply: text({ enum: ['publisher', 'none'] }).notNull(),
-  sendLastItem: text({ enum: ['never', 'on_sub'] }).notNull(),
+  itemReply: text({ enum: ['owner', 'publisher', 'none'] }).notNull(),
+  sendLastItem: text({ enum: ['never', 'on_sub', 'on_sub_and_presence'] }).notNull(),
+  language: text().notNull().default(''),
+  /** One JID per line. */
+  contact: text().notNull().default(''),
+  /** Null: items do not expire. */
+  itemExpireSeconds: integer(),
+  publishNodeFull: text({ enum: ['retract-oldest', 'discard-oldest', 'reject'] })
+    .notNull()
+    .default('retract-oldest'),
+  notifySub: integer({ mode: 'boolean' }).notNull().default(false),
+  presenceBasedDelivery: integer({ mode: 'boolean' }).notNull().default(false),
+  tempSub: integer({ mode: 'boolean' }).notNull().default(false),
 })
 
 const nodeRef = () =>

@@ -33,5 +33,14 @@ export function pubsubSeam(parts: PubsubParts): Pubsub {
 /** A node of the server's own: whoever the claimer lets read may, and nobody publishes but through it. */
 function serverConfig(parts: PubsubParts, node: ServerNode): NodeConfig {
   const { title = '', description = '', type = '', persistItems, maxItems } = node
-  return { ...defaultConfig(parts.config()), title, description, type, persistItems, maxItems, notifyRetract: true }
+  return {
+    ...defaultConfig(parts.config()),
+    title,
+    description,
+    type,
+    persistItems,
+    maxItems,
+    notifyRetract: true,
+    sendLastItem: 'never',
+  }
 }

@@ -2,7 +2,7 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
-import { publishItem, purgeNode, retractItem } from './items.sqlite.ts'
+import { expireItems, publishItem, purgeNode, retractItem } from './items.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -24,6 +24,7 @@ export const sqliteStore: PubsubStore = {
   purgeNode,
   publishItem,
   retractItem,
+  expireItems,
   subscribe,
   unsubscribe,
   setOptions,

@@ -124,6 +124,12 @@ export interface ItemPublished {
   /** The node's new seenType when this payload was its first. */
   readonly seenType: string | undefined
   readonly pruned: readonly ItemKey[]
+  readonly expired: readonly ItemKey[]
+}
+/** Items whose time is over. */
+export interface ItemsExpired {
+  readonly nodeId: string
+  readonly expired: readonly ItemKey[]
 }
 
 export interface RetractItem {
@@ -229,11 +235,14 @@ export type PageStart =
   | { readonly at: 'end' }
   | { readonly at: 'after'; readonly itemId: string }
   | { readonly at: 'before'; readonly itemId: string }
+  | { readonly at: 'index'; readonly index: number }
 
 export interface ReadPage {
   readonly nodeId: string
   readonly visible: Visible
   readonly start: PageStart
+  /** The farthest from an end that an index may be: it is counted item by item. */
+  readonly indexMax: number
   /** 0 asks for the count only. */
   readonly max: number
   /** Payload characters at most; one item is returned whatever its size. */
@@ -266,10 +275,12 @@ export interface PubsubStore {
   readonly deleteNode: Operation<OwnerRequest, OwnerRequest>
   /** @throws Refusal notOwner, notPersistent */
   readonly purgeNode: Operation<OwnerRequest, OwnerRequest>
-  /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet */
+  /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet, nodeFull */
   readonly publishItem: Operation<PublishItem, ItemPublished>
   /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
   readonly retractItem: Operation<RetractItem, ItemRetracted>
+  /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
+  readonly expireItems: Operation<{ readonly nodeId: string }, ItemsExpired>
   /** @throws Refusal as maySubscribe, pendingSubscription, tooManySubscriptions */
   readonly subscribe: Operation<Subscribe, Subscribed>
   /** @throws Refusal notSubscribed, subidRequired, invalidSubid */

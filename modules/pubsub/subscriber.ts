@@ -1,10 +1,11 @@
 /** Subscribe, unsubscribe, subscription options. XEP-0060 §6.1 to §6.4, §8.6. */
 
 import { randomBytes } from 'node:crypto'
+import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
 import { askOwners, parseApproval } from './approval.ts'
-import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run } from './context.ts'
+import { type Asker, freshen, nodeView, notifyEnded, notifyMade, type PubsubParts, run, tellOwners } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { type NodeView, subscriberOf } from './replica.ts'
 import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
@@ -46,29 +47,57 @@ function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed
   parts.replica.subscribed(subscription)
   const node = parts.replica.get(subscription.nodeId)
   if (!node || !isNew) return
-  if (subscription.state === 'pending') askOwners(parts, node, subscription)
-  else applyNewcomer(parts, node, subscription)
+  if (subscription.state === 'pending') {
+    askOwners(parts, node, subscription)
+    return
+  }
+  tellOwners(parts, node, subscription, 'subscribed')
+  applyNewcomer(parts, node, subscription)
 }
 
 /** A subscription that began just now, with or without an owner's help: the last item, where the node is so configured. */
 export function applyNewcomer(parts: PubsubParts, node: NodeView, subscription: SubscriptionRecord): void {
-  if (node.record.config.sendLastItem !== 'on_sub' || !node.record.config.persistItems) return
+  if (node.record.config.sendLastItem === 'never' || !node.record.config.persistItems) return
   // §6.1.7: after the answer to the request, which goes out in this turn of the loop.
   setImmediate(() => {
-    sendLastItem(parts, subscription).catch((error: unknown) =>
-      parts.log.warn({ what: 'last_item_not_sent', node: subscription.nodeId, error: String(error) }),
-    )
+    void sendLastItem(parts, subscription)
   })
 }
 
-async function sendLastItem(parts: PubsubParts, { nodeId, jid, bareJid, subid }: SubscriptionRecord): Promise<void> {
+/** Somebody came online: the last item of each node that tells it then, to that resource alone. §4.3 */
+export async function sendLastItems(parts: PubsubParts, to: Jid): Promise<void> {
+  for (const subscription of parts.replica.subscriptionsOf(to.bare, undefined)) {
+    const config = parts.replica.get(subscription.nodeId)?.record.config
+    const isFor = subscription.jid === to.bare || subscription.jid === to.full
+    if (isFor && config?.sendLastItem === 'on_sub_and_presence' && config.persistItems && config.deliverNotifications)
+      await sendLastItem(parts, subscription, to)
+  }
+}
+
+async function sendLastItem(parts: PubsubParts, subscription: SubscriptionRecord, to?: Jid): Promise<void> {
+  try {
+    await readAndSend(parts, subscription, to)
+  } catch (error) {
+    parts.log.warn({ what: 'last_item_not_sent', node: subscription.nodeId, error: String(error) })
+  }
+}
+
+async function readAndSend(
+  parts: PubsubParts,
+  { nodeId, jid, bareJid, subid }: SubscriptionRecord,
+  to: Jid | undefined,
+): Promise<void> {
   const visible = parts.claims.visible(bareJid, nodeId)
-  if (visible.length === 0) return
-  const last = { nodeId, visible, start: { at: 'end' }, max: 1, maxChars: 0, withPayloads: true } as const
+  const before = parts.replica.get(nodeId)
+  if (visible.length === 0 || !before) return
+  await freshen(parts, before)
+  const last = { nodeId, visible, start: { at: 'end' }, indexMax: 0, max: 1, maxChars: 0, withPayloads: true } as const
   const [item] = (await parts.storage.run(parts.store.readPage, last)).items
   const node = parts.replica.get(nodeId)
   const subscription = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
-  if (node && subscription && item) parts.notifier.lastItem(node, subscriberOf(subscription), item)
+  if (!node || !subscription || !item) return
+  const subscriber = subscriberOf(subscription)
+  parts.notifier.lastItem(node, to ? { ...subscriber, to } : subscriber, item)
 }
 
 /** §6.2. */
@@ -80,7 +109,11 @@ export async function unsubscribe(parts: PubsubParts, asker: Asker, request: Req
   )
   // §13.14: for the account's other resources; after the answer.
   const node = parts.replica.get(nodeId)
-  if (node) setImmediate(() => notifyEnded(parts, node, [ended]))
+  if (node)
+    setImmediate(() => {
+      notifyEnded(parts, node, [ended])
+      tellOwners(parts, node, ended, 'none')
+    })
   return renderSubscription(ended, true)
 }
 

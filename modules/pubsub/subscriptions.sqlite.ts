@@ -311,8 +311,9 @@ export const endTemporary: PubsubStore['endTemporary'] = {
     const ended = keys.flatMap(({ nodeId, jid, subid }) => {
       const node = findNode(tx, nodeId)
       const rows = node ? tx.use(queries).ofJid.all({ node: node.id, jid }) : []
-      const row = rows.find((each) => each.subid === subid && each.options?.expire === 'presence')
-      return node && row ? [removeSubscription(tx, node, row)] : []
+      const row = rows.find((each) => each.subid === subid)
+      if (!node || !row || !(node.tempSub || row.options?.expire === 'presence')) return []
+      return [removeSubscription(tx, node, row)]
     })
     return { ended }
   },

@@ -8,6 +8,7 @@ import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage } from '../../modules/pubsub/store.ts'
+import type { OptionChanges } from '../../modules/pubsub/subscription-options.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { migrate } from '../../server/storage/migrate.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
@@ -63,6 +64,7 @@ const page = (options: Partial<ReadPage> = {}) =>
     nodeId: 'n',
     visible: 'all',
     start: { at: 'start' },
+    indexMax: 3,
     max: 10,
     maxChars: 100_000,
     withPayloads: false,
@@ -119,6 +121,13 @@ describe('nodes', () => {
       notificationType: 'headline',
       itemReply: 'publisher',
       sendLastItem: 'on_sub',
+      language: 'en',
+      contact: 'a@test\nb@test',
+      itemExpireSeconds: 60,
+      publishNodeFull: 'reject',
+      notifySub: true,
+      presenceBasedDelivery: true,
+      tempSub: true,
     }
     const made = await create('n', config)
     expect(made.config).toEqual(config)
@@ -456,5 +465,143 @@ describe('affiliations', () => {
     expect(affiliations.map(({ bareJid }) => bareJid)).toEqual(['alice@test'])
     await subscribe(bob, 'bob@test/1')
     await subscribe(bob, 'bob@test/2')
+  })
+})
+
+describe('subscriptions with options', () => {
+  const options = (changes: OptionChanges) => ({ options: changes })
+  const key = (subid?: string) => ({ nodeId: 'n', jid: 'bob@test', subid })
+  const all = async () => (await opened.storage.run(store.readSnapshot, undefined)).subscriptions
+
+  test('other options make another one; the same ones, or none, find the one that is there', async () => {
+    await create()
+    const first = (await subscribe(bob)).subscription
+    const second = (await subscribe(bob, 'bob@test', options({ deliver: false }))).subscription
+    expect(second.subid).not.toBe(first.subid)
+    expect(await subscribe(bob)).toMatchObject({ isNew: false, subscription: { subid: first.subid } })
+    expect(await subscribe(bob, 'bob@test', options({ deliver: false }))).toMatchObject({
+      isNew: false,
+      subscription: { subid: second.subid },
+    })
+    await expect(opened.storage.run(store.unsubscribe, key())).rejects.toMatchObject(refused('subidRequired'))
+    await expect(opened.storage.run(store.unsubscribe, key('x'))).rejects.toMatchObject(refused('invalidSubid'))
+    await opened.reopen()
+    expect(await all()).toEqual([first, second])
+    await opened.storage.run(store.unsubscribe, key(first.subid))
+    expect(await opened.storage.run(store.unsubscribe, key())).toEqual(second)
+  })
+
+  test('are changed one by one, and what is not named stays', async () => {
+    await create()
+    await subscribe(bob, 'bob@test', options({ showValues: ['chat'] }))
+    const change = { ...key(), changes: { deliver: false }, leaseMaxMs: 1000 }
+    expect((await opened.storage.run(store.setOptions, change)).options).toEqual({
+      deliver: false,
+      showValues: ['chat'],
+    })
+    await opened.reopen()
+    expect(await all()).toMatchObject([{ options: { deliver: false, showValues: ['chat'] } }])
+  })
+
+  test('end with their lease, which is cut to what the service allows', async () => {
+    await create()
+    const before = Date.now()
+    const { subscription } = await subscribe(bob, 'bob@test', options({ expire: Number.MAX_SAFE_INTEGER }))
+    expect(subscription.options.expire).toBeGreaterThanOrEqual(before + 60_000)
+    expect(subscription.options.expire).toBeLessThanOrEqual(Date.now() + 60_000)
+    expect(await opened.storage.run(store.endLeases, undefined)).toEqual({ ended: [] })
+    await opened.storage.run(store.setOptions, { ...key(), changes: { expire: 1 }, leaseMaxMs: 1 })
+    expect(await opened.storage.run(store.endLeases, undefined)).toMatchObject({ ended: [{ jid: 'bob@test' }] })
+    expect(await all()).toEqual([])
+  })
+
+  test('end with presence only where they, or their node, are so', async () => {
+    await create()
+    const lasting = (await subscribe(bob)).subscription
+    const brief = (await subscribe(bob, 'bob@test', options({ expire: 'presence' }))).subscription
+    const keys = [key(lasting.subid), key(brief.subid), { ...key('x'), nodeId: 'm' }]
+    expect(await opened.storage.run(store.endTemporary, keys)).toEqual({ ended: [brief] })
+    await opened.storage.run(store.configureNode, {
+      nodeId: 'n',
+      actor: alice,
+      changes: { tempSub: true },
+      itemsMax: 9,
+    })
+    expect(await opened.storage.run(store.endTemporary, keys)).toEqual({ ended: [lasting] })
+  })
+})
+
+describe('subscriptions that owners approve', () => {
+  const answer = (actor: Actor, isAllowed: boolean) =>
+    opened.storage.run(store.answerRequest, { nodeId: 'n', actor, jid: 'bob@test', subid: undefined, isAllowed })
+
+  test('wait for the first answer, and only for an owner', async () => {
+    await create('n', { accessModel: 'authorize' })
+    expect(await subscribe(bob)).toMatchObject({ isNew: true, subscription: { state: 'pending' } })
+    await expect(subscribe(bob)).rejects.toMatchObject(refused('pendingSubscription'))
+    await expect(answer(bob, true)).rejects.toMatchObject(refused('notOwner'))
+    expect(await answer(alice, true)).toMatchObject({ isAllowed: true, subscription: { state: 'subscribed' } })
+    await expect(answer(alice, false)).rejects.toMatchObject(refused('noRequest'))
+    await opened.reopen()
+    const { subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(subscriptions).toMatchObject([{ jid: 'bob@test', state: 'subscribed' }])
+    expect(await subscribe(alice)).toMatchObject({ subscription: { state: 'subscribed' } })
+  })
+
+  test('go when denied; a new affiliation or access model decides those that wait', async () => {
+    await create('n', { accessModel: 'authorize' })
+    await subscribe(bob)
+    expect(await answer(alice, false)).toMatchObject({ isAllowed: false })
+    await subscribe(bob)
+    const { approved } = await affiliate([{ bareJid: 'bob@test', affiliation: 'publisher' }])
+    expect(approved).toMatchObject([{ jid: 'bob@test', state: 'subscribed' }])
+    await subscribe(root, 'x@test', { actor: { bareJid: 'x@test', isAdmin: false } })
+    const open = { nodeId: 'n', actor: alice, changes: { accessModel: 'open' as const }, itemsMax: 9 }
+    expect(await opened.storage.run(store.configureNode, open)).toMatchObject({
+      approved: [{ jid: 'x@test' }],
+      ended: [],
+    })
+  })
+})
+
+describe('items that go by themselves', () => {
+  test('expire from the oldest on, and count no more', async () => {
+    await create('n', { itemExpireSeconds: 3_600 })
+    await publish('1')
+    await publish('2')
+    expect(await opened.storage.run(store.expireItems, { nodeId: 'n' })).toEqual({ nodeId: 'n', expired: [] })
+    expect((await page()).count).toBe(2)
+    // An hour of age, as the operation sees it.
+    const folder = mkdtempSync(join(tmpdir(), 'sacm-expire-'))
+    const connection = openWriter(join(folder, 'sacm.db'), undefined)
+    try {
+      migrate(connection.sqlite, folderAssets(FOLDERS).migrations())
+      const at = (now: number) => ({ ...connection.tx(), now })
+      const config = {
+        ...defaultConfig(BOUNDS),
+        itemExpireSeconds: 60,
+        publishNodeFull: 'reject' as const,
+        maxItems: 1,
+      }
+      store.createNode.run(at(0), { nodeId: 'n', creator: 'alice@test', config, nodesMax: 3 })
+      store.publishItem.run(at(1_000), item('1'))
+      expect(() => store.publishItem.run(at(60_999), item('2'))).toThrow(expect.objectContaining(refused('nodeFull')))
+      const { expired, pruned } = store.publishItem.run(at(61_000), item('2'))
+      expect([expired, pruned]).toEqual([[{ itemId: '1', scope: undefined }], []])
+      expect(store.expireItems.run(at(121_000), { nodeId: 'n' }).expired).toHaveLength(1)
+      expect(store.expireItems.run(at(0), { nodeId: 'none' })).toEqual({ nodeId: 'none', expired: [] })
+    } finally {
+      connection.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('pages by index count from the nearer end, up to a bound', async () => {
+    await create()
+    for (const id of ['1', '2', '3', '4', '5', '6', '7', '8', '9']) await publish(id)
+    const at = async (index: number) => (await ids({ start: { at: 'index', index }, max: 2 })).join()
+    expect([await at(0), await at(2), await at(6), await at(8), await at(9)]).toEqual(['1,2', '3,4', '7,8', '9', ''])
+    await expect(at(4)).rejects.toMatchObject(refused('pageByIndex'))
+    expect(await page({ start: { at: 'index', index: 7 }, max: 1 })).toMatchObject({ index: 7, count: 9 })
   })
 })

@@ -10,5 +10,6 @@ runScenarios('pubsub-limits', {
     'pubsub.sweepSeconds': '1',
     'pubsub.leaseMaxSeconds': '3600',
     'pubsub.pageMaxItems': '2',
+    'pubsub.pageIndexMax': '1',
   },
 })

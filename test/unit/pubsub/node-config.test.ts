@@ -50,6 +50,13 @@ test('what a form shows is read back as the same configuration', () => {
     notificationType: 'headline',
     itemReply: 'publisher',
     sendLastItem: 'on_sub',
+    language: 'en',
+    contact: 'a@test\nb@test',
+    itemExpireSeconds: 60,
+    publishNodeFull: 'reject',
+    notifySub: true,
+    presenceBasedDelivery: true,
+    tempSub: true,
   }
   for (const shown of [configForm(config), configResult(config), configForm(defaultConfig(BOUNDS))]) {
     const read = parseConfigForm({ ...shown, type: 'submit' }, BOUNDS)
@@ -59,7 +66,7 @@ test('what a form shows is read back as the same configuration', () => {
 })
 
 test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {
-  expect(parse({ 'pubsub#item_expire': '604800', 'pubsub#purge_offline': '0' })).toEqual({})
+  expect(parse({ 'pubsub#body_xslt': 'x', 'pubsub#purge_offline': '0' })).toEqual({})
   expect(parse({ 'pubsub#persist_items': 'true', 'pubsub#notify_delete': '0' })).toEqual({
     persistItems: true,
     notifyDelete: false,

@@ -167,7 +167,7 @@ describe('payloads stand on their own', () => {
     const payload = stored('<p xmlns="urn:p" a="&lt;&quot;">x &amp; <b xmlns="urn:b">y</b></p>')
     const item = { itemId: '1', publisher: 'a@test', publishedAt: 0, payload }
     for (const element of [
-      renderItems('n', [item], true, undefined),
+      renderItems('n', [item], (publisher) => publisher, undefined),
       renderEvent({ kind: 'item', nodeId: 'n', itemId: '1', publisher: 'a@test', payload }),
     ]) {
       const text = serialize(element)
@@ -220,7 +220,7 @@ describe('outcomes', () => {
     [renderPublished('n', undefined), inPubsub('<publish node="n"/>')],
     [renderCreated('n'), inPubsub('<create node="n"/>')],
     [
-      renderItems('n', [], false, page),
+      renderItems('n', [], () => undefined, page),
       inPubsub(
         '<items node="n"/><set xmlns="http://jabber.org/protocol/rsm"><first index="0">1</first><last>2</last><count>9</count></set>',
       ),
