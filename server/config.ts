@@ -60,6 +60,10 @@ const OPTIONS = {
     z.string().min(1).default('127.0.0.1'),
     'address to listen on for external components: their stream is not encrypted, so keep it on loopback or behind a tunnel',
   ),
+  'plaintext.port': option(
+    z.coerce.number().int().min(-1).max(65535).default(-1),
+    'port without TLS for labs, on the loopback interface only, whatever host is; 0 takes a free one; -1: none',
+  ),
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
     list(MECHANISMS, MECHANISMS),
@@ -143,6 +147,30 @@ const OPTIONS = {
     integer(100, 1, 100_000),
     'connections of external components; more are dropped',
     'connections',
+  ),
+  'limits.connectionsPerAddress': option(
+    integer(10_000, 1, 10_000_000),
+    'connections of one IPv4 address or IPv6 /64; more: resource-constraint',
+    'connections',
+  ),
+  'limits.stanzasPerSecond': option(
+    integer(2_000, 0, 1_000_000),
+    'stanzas that one session may send, twice as many at once; faster: it is read more slowly; 0: any number',
+    'stanzas per second',
+  ),
+  'limits.bytesPerSecond': option(
+    integer(8_388_608, 0, 1_073_741_824),
+    'the same in bytes; 0: any number',
+    'bytes per second',
+  ),
+  'limits.off': option(
+    z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(false),
+    'no bounds on rates and on connections, for labs and benches; refused where host is not loopback',
+  ),
+  'timeouts.overRateSeconds': option(
+    integer(120, 1, 3_600),
+    'how long a session may press against the limits per second; longer: policy-violation',
+    'seconds',
   ),
   'limits.saslAttempts': option(integer(3, 1, 20), 'failed logins on one connection before it is closed', 'attempts'),
   'limits.storageQueue': option(

@@ -11,13 +11,13 @@ import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
 import type { Logger } from './log.ts'
-import { type AccountView, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
+import { type AccountView, ConfigRefused, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
 import type { TlsMaterial } from './net/tls.ts'
 import { HookTable } from './route/hooks.ts'
 import { PresenceRouter } from './route/presence.ts'
 import { Router } from './route/router.ts'
-import { type C2s, createC2s } from './session/c2s.ts'
+import { type C2s, type C2sLimits, createC2s } from './session/c2s.ts'
 import { Components } from './session/components.ts'
 import { StreamError } from './stanza/errors.ts'
 import { parseJid } from './stanza/jid.ts'
@@ -46,6 +46,8 @@ export interface RunningServer {
     readonly https: number
     /** Left out when external components are off. */
     readonly component?: number
+    /** Left out when there is no port without TLS. */
+    readonly plaintext?: number
   }
   /** The first administrator's password, when it was made by this start. */
   readonly adminPassword: string | undefined
@@ -55,6 +57,8 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+const PLAINTEXT_WARNING =
+  'passwords and all that is said on this port can be read by every program on this machine that may look; for labs only'
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
@@ -131,6 +135,13 @@ export async function startServer({
           mechanisms: config['tls.mechanisms'],
           seeOther: config['c2s.seeOtherHost'] || undefined,
         },
+        ...(config['plaintext.port'] >= 0 && {
+          plaintext: {
+            host: LOOPBACK.test(config.host) ? config.host : '127.0.0.1',
+            port: config['plaintext.port'],
+            mechanisms: config['c2s.mechanisms'],
+          },
+        }),
         websocket: {
           server: https.server,
           path: WEBSOCKET_PATH,
@@ -139,6 +150,7 @@ export async function startServer({
         },
       },
       limits: {
+        ...bounds(config),
         stanzaBytes: config['limits.stanzaBytes'],
         anonymousBytes: config['limits.preAuthStanzaBytes'],
         maxOutputBytes: config['limits.outputBytes'],
@@ -146,7 +158,6 @@ export async function startServer({
         unackedStanzas: config['limits.unackedStanzas'],
         unackedBytes: config['limits.unackedBytes'],
         deferredStanzas: config['limits.deferredStanzas'],
-        maxConnections: config['limits.connections'],
         resourcesPerAccount: config['limits.resources'],
         loginAttempts: config['limits.saslAttempts'],
       },
@@ -156,6 +167,7 @@ export async function startServer({
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
         resumeMs: config['timeouts.resumeSeconds'] * 1000,
         idleMs: config['timeouts.idleSeconds'] * 1000,
+        overRateMs: config['timeouts.overRateSeconds'] * 1000,
       },
       extraFeatures: (stage) => [
         stage === 'bind'
@@ -273,7 +285,10 @@ export async function startServer({
     closers.push(() => c2s.close(new StreamError('system-shutdown', 'the server is shutting down')))
     const component = await listenForComponents(components, config, log)
     closers.push(() => components.close(new StreamError('system-shutdown', 'the server is shutting down')))
+    const { plaintext } = listening
+    if (plaintext !== undefined) log.warn({ what: 'PLAINTEXT_PORT_OPEN', port: plaintext, text: PLAINTEXT_WARNING })
     const ports = {
+      ...(plaintext !== undefined && { plaintext }),
       c2s: listening.c2s ?? 0,
       tls: listening.tls ?? 0,
       https: httpsPort,
@@ -306,6 +321,28 @@ function viewOf(accounts: Accounts, presence: PresenceRouter): AccountView {
     bindSelf: (bareJid, endpointId) => accounts.bindSelf(bareJid, endpointId),
     maySeePresence: (of, by) => presence.maySee(of, by),
   }
+}
+
+/** Bounds on connections and rates, which labs may lift. @throws ConfigRefused where others than the lab would gain */
+function bounds(
+  config: Config,
+): Pick<C2sLimits, 'maxConnections' | 'connectionsPerAddress' | 'stanzasPerSecond' | 'bytesPerSecond'> {
+  const maxConnections = config['limits.connections']
+  if (!config['limits.off']) {
+    return {
+      maxConnections,
+      connectionsPerAddress: config['limits.connectionsPerAddress'],
+      stanzasPerSecond: config['limits.stanzasPerSecond'],
+      bytesPerSecond: config['limits.bytesPerSecond'],
+    }
+  }
+  if (!LOOPBACK.test(config.host)) {
+    throw new ConfigRefused(
+      'limits.off lets anyone who reaches this server exhaust it, and host is not loopback',
+      'Set host to 127.0.0.1 or ::1.',
+    )
+  }
+  return { maxConnections, connectionsPerAddress: maxConnections, stanzasPerSecond: 0, bytesPerSecond: 0 }
 }
 
 /** What a stream takes at most, told before it is exceeded; a silent client is asked after half of its time. XEP-0478 §3. */

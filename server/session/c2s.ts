@@ -22,6 +22,7 @@ import {
 import { Stream } from '../stream/stream.ts'
 import { NS_CLIENT, NS_CSI, NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
+import { Addresses } from './addresses.ts'
 import { ClientStates } from './client-state.ts'
 import { inlineFeatures } from './inline.ts'
 import { StreamManagement } from './management.ts'
@@ -46,6 +47,11 @@ export interface C2sLimits {
   readonly deferredStanzas: number
   /** TCP connections per listener. */
   readonly maxConnections: number
+  /** Of one IPv4 address or IPv6 /64, on all listeners. */
+  readonly connectionsPerAddress: number
+  /** Of one session; 0: any number. */
+  readonly stanzasPerSecond: number
+  readonly bytesPerSecond: number
   /** Bound at a time by one account. */
   readonly resourcesPerAccount: number
   /** Failed logins that end a stream. */
@@ -62,6 +68,9 @@ export const DEFAULT_C2S_LIMITS: C2sLimits = {
   unackedBytes: 8_388_608,
   deferredStanzas: 500,
   maxConnections: 20_000,
+  connectionsPerAddress: 20_000,
+  stanzasPerSecond: 0,
+  bytesPerSecond: 0,
   resourcesPerAccount: 20,
   loginAttempts: 4,
 }
@@ -77,6 +86,8 @@ export interface C2sTimeouts {
   readonly resumeMs: number
   /** Without any input from a client, before its stream is ended; 0: never. */
   readonly idleMs: number
+  /** That a client may press against the limits on stanzas and bytes per second. */
+  readonly overRateMs: number
 }
 
 export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
@@ -85,6 +96,7 @@ export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
   slowReaderMs: 30_000,
   resumeMs: 300_000,
   idleMs: 600_000,
+  overRateMs: 120_000,
 }
 
 export interface C2sListenerOptions {
@@ -145,6 +157,7 @@ export class C2s {
   readonly #management: StreamManagement
   readonly #clientStates: ClientStates
   readonly #nonzas: StreamContext['nonzas']
+  readonly #addresses: Addresses
   readonly #turn = new FlushTurn()
   readonly #streams = new Set<StreamHandle>()
   readonly #tcp: TcpListener[] = []
@@ -159,6 +172,7 @@ export class C2s {
     this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
     this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
+    this.#addresses = new Addresses(this.#limits.connectionsPerAddress)
     this.#management = new StreamManagement(this.#timeouts.resumeMs, options.log)
     this.#clientStates = new ClientStates(this.#limits.deferredStanzas)
     this.#nonzas = new Map<string, Nonza>([
@@ -274,17 +288,23 @@ export class C2s {
         anonymous: { ...this.#limits.xml, maxStanzaBytes: this.#limits.anonymousBytes },
         authenticated: { ...this.#limits.xml, maxStanzaBytes: this.#limits.stanzaBytes },
         loginAttempts: this.#limits.loginAttempts,
+        rate: { ...this.#limits, overRateMs: this.#timeouts.overRateMs },
       },
       timeouts: this.#timeouts,
       bind: (stream, account, resource) => this.#bind(stream, account, resource),
       onClosed: (stream) => {
         this.#streams.delete(stream)
+        this.#addresses.leave(stream.remoteAddress)
         this.#onStreamGone()
       },
       log,
     }
     return (transport) => {
-      this.#streams.add(new Stream(transport, context))
+      const stream = new Stream(transport, context)
+      this.#streams.add(stream)
+      if (this.#addresses.enter(transport.remoteAddress)) return
+      log.warn({ what: 'too_many_connections', address: transport.remoteAddress })
+      stream.fail(new StreamError('resource-constraint', 'too many connections from this address'))
     }
   }
 

@@ -9,6 +9,7 @@ import type { ParserLimits } from '../xml/parser.ts'
 import type { Inline } from './bind2.ts'
 import type { FeatureOptions, Stage } from './features.ts'
 import type { Authenticator, Mechanism, Throttle } from './mechanisms.ts'
+import type { RateLimits } from './rate.ts'
 
 /** What all streams of one listener share. */
 export interface StreamContext {
@@ -34,6 +35,8 @@ export interface StreamContext {
     readonly authenticated: ParserLimits
     /** Failed logins that end the stream. RFC 6120 §6.4.5: 2 to 5 retries. */
     readonly loginAttempts: number
+    /** Of one bound session; left out: none. */
+    readonly rate?: RateLimits
   }
   readonly timeouts: {
     /** From the connection to a bound resource. */
@@ -126,3 +129,4 @@ export interface NonzaStream extends StreamHandle {
 export const HOLD_LOGIN = 1
 export const HOLD_QUEUE = 2
 export const HOLD_OUTPUT = 4
+export const HOLD_RATE = 8

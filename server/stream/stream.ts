@@ -19,12 +19,20 @@ import { attr, childOf, type Element, el, isElement, textOf } from '../xml/eleme
 import { NS_BIND, NS_SASL, NS_SASL2, NS_STREAM, NS_TLS } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
 import { bindInline } from './bind2.ts'
-import { HOLD_LOGIN, type NonzaStream, type StreamContext, type StreamEnd, type StreamUser } from './context.ts'
+import {
+  HOLD_LOGIN,
+  HOLD_RATE,
+  type NonzaStream,
+  type StreamContext,
+  type StreamEnd,
+  type StreamUser,
+} from './context.ts'
 import { FastLogin } from './fast.ts'
 import { boundFeatures, features, type Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
 import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
 import { Login, makeOffer, type Offer } from './mechanisms.ts'
+import { Rate } from './rate.ts'
 import { createReader, type Reader, type ReaderEvents } from './reader.ts'
 import { describe, isPlainStanza, refusal, streamError } from './refusal.ts'
 import { renderStep, takeSasl } from './sasl.ts'
@@ -48,6 +56,8 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   #account: Jid | undefined
   #user: StreamUser | undefined
   #held = 0
+  #rate: Rate | undefined
+  #rateTimer: NodeJS.Timeout | undefined
   #isPeerClosed = false
   /** By the monotonic clock. */
   #heardAt = performance.now()
@@ -158,6 +168,8 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     this.#user = user
     this.#state = 'bound'
     clearTimeout(this.#timer)
+    const { rate } = this.#context.limits
+    if (rate) this.#rate = new Rate(rate)
     user.start()
   }
 
@@ -169,7 +181,10 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
 
   onData(chunk: Buffer): void {
     this.onAlive()
-    this.#read(() => this.#reader.write(chunk))
+    this.#read(() => {
+      this.#spend(0, chunk.length)
+      this.#reader.write(chunk)
+    })
   }
 
   onSecure(): void {
@@ -184,6 +199,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     this.#context.log.debug({ what: 'connection_closed', stream: this.#id, cause: cause?.message })
     // What a client sent before it said goodbye is still done, though it does not wait for the answers.
     const isFinishing = this.#isPeerClosed && this.#state === 'bound'
+    clearTimeout(this.#rateTimer)
     this.#state = 'closed'
     if (!isFinishing) {
       clearTimeout(this.#timer)
@@ -214,6 +230,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     this.#guard(() => {
       switch (this.#state) {
         case 'bound':
+          this.#spend(1, 0)
           this.#onBound(element)
           break
         case 'tls':
@@ -455,6 +472,14 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     } else {
       throw refusal(element, ns)
     }
+  }
+
+  /** Stops reading for as long as the client was too fast. @throws StreamError policy-violation */
+  #spend(stanzas: number, bytes: number): void {
+    const waitMs = this.#rate?.spend(stanzas, bytes) ?? 0
+    if (waitMs === 0 || (this.#held & HOLD_RATE) !== 0) return
+    this.hold(HOLD_RATE)
+    this.#rateTimer = setTimeout(() => this.release(HOLD_RATE), waitMs)
   }
 
   // --- closing ---

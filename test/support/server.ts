@@ -31,6 +31,8 @@ export interface TestServer {
     readonly https: number
     /** With `component.port` set. */
     readonly component?: number
+    /** With `plaintext.port` set. */
+    readonly plaintext?: number
   }
   readonly dataDir: string
   /** PEM of the CA that signed the server's certificate. */
@@ -54,6 +56,7 @@ interface Ready {
   readonly tls: number
   readonly https: number
   readonly component?: number
+  readonly plaintext?: number
 }
 
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
@@ -103,6 +106,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       tls: ready.tls,
       https: ready.https,
       ...(ready.component !== undefined && { component: ready.component }),
+      ...(ready.plaintext !== undefined && { plaintext: ready.plaintext }),
     },
     dataDir,
     caFile: join(dataDir, 'certs', 'ca.crt'),

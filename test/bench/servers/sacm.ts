@@ -1,4 +1,4 @@
-/** Our server: the bundle, run by this Node, with its defaults and a database on disk. */
+/** Our server: the bundle, run by this Node, with its defaults but for rates, and a database on disk. */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,6 +19,8 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
         'serve',
         ...['--data-dir', folder, '--domain', DOMAIN, '--host', '127.0.0.1'],
         ...['--c2s-port', '0', '--tls-port', String(port), '--https-port', '0'],
+        // The load is what bounds are there to stop.
+        ...['--set', 'limits.off=true'],
       ],
       cwd: folder,
       log: join(folder, 'bench.log'),
