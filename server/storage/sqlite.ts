@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import type { UnavailableReason } from './protocol.ts'
+import { quicken } from './rows.ts'
 import type { Db, Tx } from './storage.ts'
 
 /** One connection with its prepared queries. */
@@ -139,6 +140,7 @@ function open(file: string, nativeBinding: string | undefined, readonly: boolean
 
 function connect(sqlite: Database.Database): Connection {
   const db: Db = drizzle(sqlite, { casing: 'snake_case' })
+  quicken(db)
   const prepared = new Map<unknown, unknown>()
   const use = <Q>(build: (db: Db) => Q): Q => {
     let queries = prepared.get(build)
