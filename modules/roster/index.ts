@@ -55,6 +55,8 @@ export const roster = defineModule<RosterConfig>({
         presence ? service.sendRequests(session) : undefined,
       ])
     })
+    // Whoever is connected is known, also one that says nothing and is asked. RFC 6121 §8.5.3.1
+    ctx.on('observe', 'session.bound', ({ session }) => service.ready(session.bareJid))
     ctx.on('observe', 'session.closed', ({ session }) => {
       if (ctx.sessions.of(session.bareJid).length === 0) replica.release(session.bareJid)
     })

@@ -173,7 +173,7 @@ describe('stanzas of a component', () => {
     const [weather, second] = [await component(), await component('second.example')]
     weather.send(`<iq type='get' id='1' from='a@${NAME}' to='test'><ping xmlns='urn:xmpp:ping'/></iq>`)
     await weather.expect(`<iq type="result" id="1" from="test" to="a@${NAME}"/>`)
-    weather.send(`<message from='${NAME}' to='nobody@test' id='2'><body>?</body></message>`)
+    weather.send(`<message type='groupchat' from='${NAME}' to='nobody@test' id='2'><body>?</body></message>`)
     await weather.expect(/<message type="error" id="2" from="nobody@test" to="weather.example">.*<service-unavailable /)
     weather.send(`<message from='${NAME}' to='who@elsewhere.example' id='3'/>`)
     await weather.expect(/id="3".*<remote-server-not-found /)
@@ -243,6 +243,32 @@ describe('the component’s domain', () => {
     const bob = await login('bob')
     bob.send(`<message to='${NAME}' id='2'/>`)
     expect(await got(bob)).toContain('<remote-server-timeout ')
+  })
+
+  test('RFC 6121 §3  who lives there subscribes and is subscribed to, and sees presence come and go', async () => {
+    const BOT = `bot@${NAME}`
+    const weather = await component()
+    const alice = await login('alice')
+    alice.send('<presence/>')
+    expect(await got(alice)).toContain('from="alice@test/desk"')
+    alice.send(`<presence type='subscribe' to='${BOT}/any' id='s'/>`)
+    await weather.expect(`<presence type="subscribe" to="${BOT}" id="s" from="alice@test"/>`)
+    weather.send(`<presence type='subscribed' from='${BOT}' to='alice@test'/>`)
+    weather.send(`<presence type='subscribe' from='${BOT}' to='alice@test' id='b'/>`)
+    expect(await got(alice)).toMatch(/type="subscribe".* id="b"/)
+    alice.send(`<presence type='subscribed' to='${BOT}'/>`)
+    await weather.expect(`<presence type="subscribed" to="${BOT}" from="alice@test"/>`)
+    await weather.expect(`<presence from="alice@test/desk" to="${BOT}"/>`)
+    alice.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>")
+    expect(await got(alice)).toContain(`jid="${BOT}" subscription="both"`)
+    alice.send('<presence><show>away</show></presence>')
+    await weather.expect(`<presence from="alice@test/desk" to="${BOT}"><show>away</show></presence>`)
+    weather.send(`<presence type='probe' from='${BOT}' to='alice@test'/>`)
+    await weather.expect(`<presence from="alice@test/desk" to="${BOT}"><show>away</show></presence>`)
+    weather.send(`<presence type='probe' from='${NAME}' to='alice@test' id='p'/>`)
+    await weather.expect(/<presence from="alice@test" to="weather.example" id="p" type="unsubscribed"\/>/)
+    alice.destroy()
+    await weather.expect(/<presence type="unavailable" from="alice@test\/desk" to="bot@weather.example"\/>/)
   })
 
   test('ends with its secret: reset for another, host-gone for none', async () => {
