@@ -1,14 +1,24 @@
 /** Answers service discovery at every address from what is registered there. XEP-0030. */
 
-import { type DiscoInfo, type DiscoItem, ENDPOINTS, type EndpointView, type Module } from '../server/module/api.ts'
+import {
+  type DiscoInfo,
+  type DiscoItem,
+  ENDPOINTS,
+  type Endpoints,
+  type EndpointView,
+  type Module,
+} from '../server/module/api.ts'
 import { StanzaError } from '../server/stanza/errors.ts'
 import { renderForm } from '../server/stanza/forms.ts'
-import { type Page, parseRsm, renderRsm } from '../server/stanza/rsm.ts'
+import { type Page, pageOf, parseRsm, renderRsm } from '../server/stanza/rsm.ts'
 import { attr, type Element, el } from '../server/xml/element.ts'
 import { NS_RSM } from '../server/xml/namespaces.ts'
 
 export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info'
 export const NS_DISCO_ITEMS = 'http://jabber.org/protocol/disco#items'
+
+/** Listed at the domain itself in one answer. */
+const MAX_ROOT_ITEMS = 500
 
 export const disco: Module = {
   name: 'disco',
@@ -36,14 +46,12 @@ export const disco: Module = {
       endpoint.onIq('get', `{${NS_DISCO_ITEMS}}query`, async ({ from, to, payload }) => {
         const node = attr(payload, 'node') || undefined
         const page = parseRsm(payload)
-        let listed = await endpoint.itemsOf({ to, asker: from, node, page })
-        if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
-        if (endpoint.at === 'server' && !node && page?.after === undefined) {
-          listed = withServices(
-            [...services.map((service) => service.address), ...endpoints.connected()].map((jid) => ({ jid })),
-            listed,
-          )
+        let listed = await endpoint.itemsOf({ to, asker: from, node, page: isRoot(endpoint, node) ? undefined : page })
+        if (isRoot(endpoint, node)) {
+          const all = [...servicesOf(services, endpoints), ...(listed?.items ?? [])]
+          listed = pageOf(all, ({ jid, node: at = '' }) => `${jid}${at}`, page, MAX_ROOT_ITEMS)
         }
+        if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
         return el(
           'query',
           { xmlns: NS_DISCO_ITEMS, node },
@@ -74,10 +82,13 @@ export function renderInfo(info: DiscoInfo, node: string | undefined): Element {
   )
 }
 
-/** The services come first, on the first page only, beside whatever modules list at the domain itself. */
-function withServices(services: readonly DiscoItem[], listed: Page<DiscoItem> | undefined): Page<DiscoItem> {
-  if (!listed) return { items: services, count: services.length, first: services[0]?.jid, last: services.at(-1)?.jid }
-  return { ...listed, items: [...services, ...listed.items] }
+function isRoot(endpoint: EndpointView, node: string | undefined): boolean {
+  return endpoint.at === 'server' && node === undefined
+}
+
+/** What the domain itself lists before what modules add: its services, and the components that are connected. */
+function servicesOf(services: readonly EndpointView[], endpoints: Endpoints): readonly DiscoItem[] {
+  return [...services.map(({ address }) => address), ...endpoints.connected()].map((jid) => ({ jid }))
 }
 
 /** An answer that holds less than there is says so, whether or not a page was asked for. XEP-0059 §2.1. */
