@@ -79,19 +79,11 @@ export const pubsub = defineModule<PubsubConfig>({
 
 /** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§13.5). */
 function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
-  /** Ids of sessions that were available before. */
-  const online = new Set<string>()
-  ctx.on('observe', 'session.closed', ({ session }) => {
-    online.delete(session.id)
-  })
-  ctx.on('observe', 'presence.updated', async ({ session, presence }) => {
+  ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {
     if (presence) {
-      const isInitial = !online.has(session.id)
-      online.add(session.id)
       if (isInitial) await sendLastItems(parts, session.fullJid)
       return
     }
-    online.delete(session.id)
     const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
     await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
   })
