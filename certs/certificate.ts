@@ -31,6 +31,7 @@ const OID = {
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
+  clientAuth: '1.3.6.1.5.5.7.3.2',
   xmppAddr: '1.3.6.1.5.5.7.8.5',
   srvName: '1.3.6.1.5.5.7.8.7',
 }
@@ -50,8 +51,11 @@ export interface CertificateRequest {
   readonly publicKey: KeyObject
   readonly notBefore: Date
   readonly notAfter: Date
-  /** What it is for: an authority signs certificates, a server proves its names. */
-  readonly use: { readonly kind: 'ca' } | { readonly kind: 'server'; readonly names: SubjectNames }
+  /** What it is for: an authority signs certificates, a server proves its names, a client its account. */
+  readonly use:
+    | { readonly kind: 'ca' }
+    | { readonly kind: 'server'; readonly names: SubjectNames }
+    | { readonly kind: 'client'; readonly jids: readonly string[] }
 }
 
 export interface Issuer {
@@ -100,11 +104,14 @@ function extensions(request: CertificateRequest, issuer: Issuer): Der[] {
       extension(OID.keyUsage, true, bits(Buffer.from([0b0000_0110]), 1)), // keyCertSign, cRLSign
       ...identifiers,
     ]
+  const { use } = request
+  const purpose = use.kind === 'server' ? OID.serverAuth : OID.clientAuth
+  const names = use.kind === 'server' ? use.names : { dns: [], ips: [], xmpp: use.jids, srv: [] }
   return [
     extension(OID.basicConstraints, true, sequence()),
     extension(OID.keyUsage, true, bits(Buffer.from([0b1000_0000]), 7)), // digitalSignature
-    extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth))),
-    extension(OID.subjectAltName, false, alternativeNames(request.use.names)),
+    extension(OID.extendedKeyUsage, false, sequence(oid(purpose))),
+    extension(OID.subjectAltName, false, alternativeNames(names)),
     ...identifiers,
   ]
 }

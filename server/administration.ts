@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { type ClientCertificate, revokeClientCertificates } from '../certs/client.ts'
 import { type Accounts, PasswordError } from './auth/accounts.ts'
 import { ComponentError, type ComponentSecrets } from './auth/components.ts'
 import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
@@ -41,6 +42,10 @@ export interface AdministrationParts {
   sessionsOf(bareJid: string): number
   /** Ends the sessions of an account that is gone or may no longer do what they do. */
   endSessions(bareJid: string): void
+  /** Folder of the built-in authority. */
+  readonly certificateDir: string
+  /** Reads again what is revoked. */
+  readonly onRevoked?: () => void
   /** Re-reads certificates; undefined when no server runs. */
   readonly reload?: () => Promise<void>
 }
@@ -49,6 +54,7 @@ const userArgs = z.object({ jid: z.string() })
 const addArgs = userArgs.extend({ password: z.string().min(1).max(1023), roles: z.array(z.string()) })
 const passwordArgs = userArgs.extend({ password: z.string().min(1).max(1023) })
 const roleArgs = userArgs.extend({ role: z.string() })
+const revokeArgs = z.object({ what: z.string().min(1).max(3071) })
 const componentArgs = z.object({ domain: z.string() })
 const addComponentArgs = componentArgs.extend({ secret: z.string().optional() })
 
@@ -118,6 +124,21 @@ export function administration(parts: AdministrationParts): Administer {
       parts.components
         .domains()
         .map((domain) => ({ domain, isConnected: parts.connections?.connected.includes(domain) ?? false })),
+    'cert.revoke': async (args): Promise<readonly ClientCertificate[]> => {
+      const { what } = revokeArgs.parse(args)
+      const bySerial = revokeClientCertificates(parts.certificateDir, what)
+      const revoked =
+        bySerial.length > 0 ? bySerial : revokeClientCertificates(parts.certificateDir, `${localOf(what)}@${domain}`)
+      if (revoked.length === 0) throw new AdministrationError(`${what} has no certificate that is good`)
+      parts.onRevoked?.()
+      for (const jid of new Set(revoked.map((each) => each.jid))) {
+        const local = localOf(jid)
+        // A token that came with the certificate would outlive it.
+        await accounts.endTokens(local)
+        parts.endSessions(`${local}@${domain}`)
+      }
+      return revoked
+    },
     'server.reload': async () => {
       if (!parts.reload) throw new AdministrationError('no server runs on this folder')
       await parts.reload()

@@ -28,6 +28,7 @@ const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonl
 
 export const PROFILES = ['arch'] as const
 export const MECHANISMS = [
+  'EXTERNAL',
   'SCRAM-SHA-512-PLUS',
   'SCRAM-SHA-256-PLUS',
   'SCRAM-SHA-1-PLUS',
@@ -84,9 +85,13 @@ const OPTIONS = {
   'https.mechanisms': option(
     list(
       MECHANISMS,
-      MECHANISMS.filter((name) => !name.endsWith('-PLUS')),
+      MECHANISMS.filter((name) => name !== 'EXTERNAL' && !name.endsWith('-PLUS')),
     ),
     'SASL mechanisms on the WebSocket; no -PLUS by default: a page in a browser cannot bind to its connection, and libraries made for it stumble over the offer',
+  ),
+  'external.mappings': option(
+    list(['xmppAddr', 'email', 'commonName'], ['xmppAddr']),
+    'where a client certificate names its account; the first that does decides. EXTERNAL is offered once the chain to the built-in authority, the time and the revocation list have been checked',
   ),
   'scram.iterations': option(integer(10_000, 4096, 10_000_000), 'PBKDF2 iterations for new passwords'),
   'login.freeFailures': option(

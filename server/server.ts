@@ -1,9 +1,11 @@
 /** The composition root: builds every part in order from the configuration and the module list; closes in reverse. */
 
 import { join } from 'node:path'
+import { ensureCa } from '../certs/ca.ts'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { type Accounts, openAccounts } from './auth/accounts.ts'
+import { ClientCertificates } from './auth/certificates.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
 import { TokenBook } from './auth/tokens.ts'
@@ -96,6 +98,11 @@ export async function startServer({
     const secrets = await openComponents(storage, (name) => name === domain || router.isLocalDomain(name))
     const adminPassword = await ensureAdmin(accounts, dataDir)
     const tls = readTls(dataDir, domain, log)
+    const certificates = new ClientCertificates({
+      dir: certificateDir(dataDir),
+      domain,
+      mappings: config['external.mappings'],
+    })
     const https = createHttps({ tls, domain, publicUrl: config['https.publicUrl'], log: log.child('http') })
     closers.push(() => https.close())
 
@@ -107,6 +114,7 @@ export async function startServer({
       domain,
       isLocalDomain: (name) => name === domain,
       accounts,
+      certificates,
       tokens:
         config['login.tokenHours'] === 0
           ? undefined
@@ -259,6 +267,7 @@ export async function startServer({
     const reload = async (): Promise<void> => {
       const next = readTls(dataDir, domain, log)
       c2s.reload(next)
+      certificates.reload()
       https.reload(next)
       log.info({ what: 'certificates_reloaded' })
     }
@@ -275,6 +284,8 @@ export async function startServer({
       connections: components,
       sessionsOf: (bareJid) => sessions.of(bareJid).length,
       endSessions,
+      certificateDir: certificateDir(dataDir),
+      onRevoked: () => certificates.reload(),
       reload,
     })
     const control = await listenControl(dataDir, administer, log.child('control'))
@@ -360,5 +371,5 @@ function readTls(dataDir: string, domain: string, log: Logger): TlsMaterial {
   const { cert, key, isNew, warnings } = ensureServerCertificate(certificateDir(dataDir), domain)
   if (isNew) log.info({ what: 'certificate_issued', domain })
   for (const warning of warnings) log.warn({ what: 'certificate_warning', warning })
-  return { cert, key }
+  return { cert, key, clientCa: ensureCa(certificateDir(dataDir)).certPem }
 }

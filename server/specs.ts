@@ -3,7 +3,7 @@
 import type { SpecRef } from './module/api.ts'
 
 export const coreSpecs: readonly SpecRef[] = [
-  { doc: 'RFC 6120', version: '2011-03', status: 'partial', omits: 'server-to-server streams (§10.4), SASL EXTERNAL' },
+  { doc: 'RFC 6120', version: '2011-03', status: 'partial', omits: 'server-to-server streams (§10.4)' },
   {
     doc: 'RFC 6121',
     version: '2011-03',
@@ -11,7 +11,7 @@ export const coreSpecs: readonly SpecRef[] = [
     omits: 'contacts at other servers (§8.3), accounts that have moved (§4.3.2)',
   },
   { doc: 'RFC 7395', version: '2014-10', status: 'complete' },
-  { doc: 'RFC 7590', version: '2015-06', status: 'partial', omits: 'client certificates' },
+  { doc: 'RFC 7590', version: '2015-06', status: 'complete' },
   { doc: 'RFC 7622', version: '2015-09', status: 'complete' },
   { doc: 'RFC 4616', version: '2006-08', status: 'complete' },
   { doc: 'RFC 5802', version: '2010-07', status: 'complete' },
@@ -38,6 +38,7 @@ export const coreSpecs: readonly SpecRef[] = [
     status: 'partial',
     omits: 'jabber:component:connect: the server listens for components, it does not connect to them',
   },
+  { doc: 'XEP-0178', version: '1.2', status: 'partial', omits: 'server-to-server (§3)' },
   {
     doc: 'XEP-0386',
     version: '1.1.0',

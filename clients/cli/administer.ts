@@ -7,7 +7,7 @@ import { openComponents } from '../../server/auth/components.ts'
 import type { Config } from '../../server/config.ts'
 import { AdministrationError, callControl } from '../../server/control.ts'
 import { createLogger } from '../../server/log.ts'
-import { databaseFile } from '../../server/server.ts'
+import { certificateDir, databaseFile } from '../../server/server.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { FolderLocked } from '../../server/storage/sqlite.ts'
 import { tellAdminPassword } from './admin-password.ts'
@@ -59,6 +59,7 @@ async function administerFolder(config: Config, verb: string, args: unknown): Pr
       components,
       sessionsOf: () => 0,
       endSessions: () => {},
+      certificateDir: certificateDir(dataDir),
     })(verb, args)
   } finally {
     await storage.close()

@@ -2,8 +2,15 @@
 
 import { X509Certificate } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { ensureCa } from '../../certs/ca.ts'
+import {
+  type ClientCertificate,
+  issueClientCertificate,
+  type ListedCertificate,
+  listClientCertificates,
+} from '../../certs/client.ts'
 import { srvRecords } from '../../certs/dns.ts'
 import { CertificateError } from '../../certs/errors.ts'
 import { importServerCertificate, removeImportedCertificate } from '../../certs/import.ts'
@@ -11,8 +18,10 @@ import { ensureServerCertificate } from '../../certs/issue.ts'
 import type { Config } from '../../server/config.ts'
 import { AdministrationError, callControl } from '../../server/control.ts'
 import { certificateDir } from '../../server/server.ts'
+import { type Jid, JidError, parseJid } from '../../server/stanza/jid.ts'
+import { administer } from './administer.ts'
 import { CliError, EXIT } from './exit.ts'
-import { print, printJson } from './output.ts'
+import { print, printJson, printTable } from './output.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
 export function certCommand(program: Command): void {
@@ -71,6 +80,48 @@ export function certCommand(program: Command): void {
         print(isTaken ? 'the running server has taken it' : 'the next start of the server takes it')
     })
 
+  withSharedFlags(cert.command('issue').argument('<user>', 'user@domain, or the user alone'))
+    .description("Issue a certificate to log in with (SASL EXTERNAL) for a user's client.")
+    .option('--days <n>', 'how long it is good', wholeDays, 365)
+    .option('--out <dir>', 'where USER.crt and USER.key are written', '.')
+    .option('--json', 'print one JSON object')
+    .action((user: string, flags: SharedFlags & { days: number; out: string; json?: true }) => {
+      const config = readConfig(flags)
+      const { local, bare } = accountOf(user, config.domain)
+      const issued = readable(() => issueClientCertificate(certificateDir(config['data.dir']), bare, flags.days))
+      const files = { cert: join(flags.out, `${fileName(local)}.crt`), key: join(flags.out, `${fileName(local)}.key`) }
+      readable(() => {
+        writeFileSync(files.key, issued.key, { mode: 0o600, flag: 'wx' })
+        writeFileSync(files.cert, issued.cert)
+      })
+      const { serial, jid, notAfter } = issued
+      if (flags.json) printJson({ serial, jid, notAfter: new Date(notAfter).toISOString(), ...files })
+      else print(`wrote ${files.cert} and ${files.key} for ${jid}; serial number ${serial}`)
+    })
+
+  withSharedFlags(cert.command('revoke').argument('<what>', 'a serial number, or a user for all its certificates'))
+    .description("Revoke certificates of clients; the accounts' sessions and tokens end.")
+    .option('--json', 'print one JSON array')
+    .action(async (what: string, flags: SharedFlags & { json?: true }) => {
+      // The verb's own result, see administration.ts.
+      const revoked = (await administer(readConfig(flags), 'cert.revoke', { what })) as readonly ClientCertificate[]
+      if (flags.json) printJson(revoked)
+      else for (const { serial, jid } of revoked) print(`revoked ${serial} of ${jid}`)
+    })
+
+  withSharedFlags(cert.command('list'))
+    .description('List the certificates issued to clients.')
+    .option('--json', 'print one JSON array')
+    .action((flags: SharedFlags & { json?: true }) => {
+      const listed = listClientCertificates(certificateDir(readConfig(flags)['data.dir']))
+      if (flags.json) printJson(listed)
+      else
+        printTable(
+          ['serial', 'account', 'good until', 'state'],
+          listed.map((each) => [each.serial, each.jid, new Date(each.notAfter).toISOString(), stateOf(each)]),
+        )
+    })
+
   withSharedFlags(cert.command('srv'))
     .description("Print the SRV records for the domain's zone file (RFC 6120 §3.2.1, XEP-0368).")
     .option('--target <host>', 'the host that the server runs on (default: the domain)')
@@ -78,6 +129,32 @@ export function certCommand(program: Command): void {
       const config = readConfig(flags)
       print(srvRecords(config.domain, { c2s: config['c2s.port'], tls: config['tls.port'] }, flags.target))
     })
+}
+
+function accountOf(user: string, domain: string): Jid {
+  try {
+    const jid = parseJid(user.includes('@') ? user : `${user}@${domain}`)
+    if (jid.local !== '' && jid.resource === '' && jid.domain === parseJid(domain).domain) return jid
+  } catch (error) {
+    if (!(error instanceof JidError)) throw error
+  }
+  throw new CliError(EXIT.misuse, `${user} is not the address of an account: user@${domain}`)
+}
+
+/** A local part may hold what a file's name must not. */
+function fileName(local: string): string {
+  return encodeURIComponent(local).replace(/^\.+/, (dots) => '%2E'.repeat(dots.length))
+}
+
+function wholeDays(text: string): number {
+  const days = Number(text)
+  if (!/^\d{1,5}$/.test(text) || days < 1) throw new CliError(EXIT.misuse, `${text} is not a number of days`)
+  return days
+}
+
+function stateOf({ notAfter, revokedAt }: ListedCertificate): string {
+  if (revokedAt !== undefined) return `revoked ${new Date(revokedAt).toISOString()}`
+  return notAfter < Date.now() ? 'expired' : 'good'
 }
 
 /** Tells the running server; false when none runs. */

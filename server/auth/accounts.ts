@@ -22,6 +22,7 @@ import {
   setDisabled,
   setKeys,
 } from './store.ts'
+import { removeTokens } from './token-store.ts'
 
 export type { AccountRecord } from './store.ts'
 
@@ -88,6 +89,10 @@ export interface Accounts {
   scram(hash: ScramHash, channel?: ScramChannel): ScramServer
   /** False for a wrong password and for no such account alike, in the same time. */
   verifyPassword(local: string, password: string): Promise<boolean>
+  /** There is such an account, and it is not disabled. */
+  mayLogIn(local: string): boolean
+  /** Ends the tokens that its clients log in with. */
+  endTokens(local: string): Promise<void>
   /** Called at commit, in commit order. Returns what stops it. */
   onChange(listener: (change: AccountChange) => void): () => void
 }
@@ -227,6 +232,15 @@ class AccountBook implements Accounts {
     const isRight = isEqual(Buffer.from(derived.storedKey, 'base64'), Buffer.from(kept.storedKey, 'base64'))
     if (isRight) this.#checked.add(kept, prepared)
     return isRight
+  }
+
+  mayLogIn(local: string): boolean {
+    const entry = this.#byJid.get(this.#jid(local))
+    return entry !== undefined && !entry.record.isDisabled
+  }
+
+  async endTokens(local: string): Promise<void> {
+    await this.#storage.run(removeTokens, local)
   }
 
   onChange(listener: (change: AccountChange) => void): () => void {

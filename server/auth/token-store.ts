@@ -49,6 +49,10 @@ const queries = (db: Db) => ({
     .where(and(ofClient(), eq(fastTokens.slot, sql.placeholder('slot'))))
     .prepare(),
   removeClient: db.delete(fastTokens).where(ofClient()).prepare(),
+  removeAccount: db
+    .delete(fastTokens)
+    .where(eq(fastTokens.local, sql.placeholder('local')))
+    .prepare(),
   removeExpired: db
     .delete(fastTokens)
     .where(and(eq(fastTokens.local, sql.placeholder('local')), lte(fastTokens.expiresAt, sql.placeholder('now'))))
@@ -123,4 +127,13 @@ export const useToken: Operation<
   },
 }
 
-export const tokenOperations = [findTokens, issueToken, useToken] as const
+/** Ends all tokens of an account. */
+export const removeTokens: Operation<string, void> = {
+  name: 'tokens.remove',
+  kind: 'write',
+  run(tx, local) {
+    tx.use(queries).removeAccount.run({ local })
+  },
+}
+
+export const tokenOperations = [findTokens, issueToken, useToken, removeTokens] as const

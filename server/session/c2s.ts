@@ -1,6 +1,7 @@
 /** Client connections as a whole: listeners, streams, sessions, put together and taken down. */
 
 import type { Server } from 'node:http'
+import type { ClientCertificates } from '../auth/certificates.ts'
 import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
 import { FlushTurn } from '../net/flush.ts'
@@ -114,6 +115,8 @@ export interface C2sOptions extends SessionEvents {
   readonly accounts: Authenticator
   /** Left out: who fails to log in is not slowed down. */
   readonly throttle?: Throttle
+  /** Left out: no EXTERNAL. */
+  readonly certificates?: ClientCertificates | undefined
   /** Left out: no FAST. */
   readonly tokens?: TokenBook | undefined
   readonly tls: TlsMaterial
@@ -282,6 +285,7 @@ export class C2s {
         ),
       inline: inlineFeatures(this.#management, this.#clientStates),
       tokens: this.#options.tokens,
+      certificates: this.#options.certificates,
       nonzas: this.#nonzas,
       seeOther,
       limits: {

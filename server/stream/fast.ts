@@ -1,13 +1,12 @@
 /** Logging in with a token in one message: XEP-0484 with the mechanisms of draft-schmaus-kitten-sasl-ht-09. */
 
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { ChannelBinding } from '../auth/channel-binding.ts'
 import type { IssuedToken, TokenBook } from '../auth/tokens.ts'
 import { SaslError } from '../stanza/errors.ts'
 import { type Jid, JidError, makeJid } from '../stanza/jid.ts'
 import { attr, type Element } from '../xml/element.ts'
 import { NS_FAST } from '../xml/namespaces.ts'
-import { decodeBase64, type LoginOptions } from './mechanisms.ts'
+import { decodeBase64, type LoginOptions, type Offer } from './mechanisms.ts'
 
 export type { IssuedToken } from '../auth/tokens.ts'
 
@@ -20,8 +19,9 @@ const BINDING_OF = {
 type TokenMechanism = keyof typeof BINDING_OF
 const NO_DATA = Buffer.alloc(0)
 
-export function fastMechanisms(bindings: readonly ChannelBinding[]): readonly TokenMechanism[] {
-  const types: readonly (string | undefined)[] = [undefined, ...bindings.map(({ type }) => type)]
+/** Those that bind to what is advertised, and the one that binds to nothing. */
+export function fastMechanisms({ bindingTypes }: Offer): readonly TokenMechanism[] {
+  const types: readonly (string | undefined)[] = [undefined, ...bindingTypes]
   // The keys of the table above and no others.
   return (Object.keys(BINDING_OF) as TokenMechanism[]).filter((name) => types.includes(BINDING_OF[name]))
 }
@@ -51,7 +51,7 @@ export class FastLogin {
   }
 
   isOffered(mechanism: string): mechanism is TokenMechanism {
-    const offered: readonly string[] = fastMechanisms(this.#options.offer.bindings)
+    const offered: readonly string[] = fastMechanisms(this.#options.offer)
     return offered.includes(mechanism)
   }
 

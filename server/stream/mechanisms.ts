@@ -32,6 +32,8 @@ export interface Authenticator {
   scram(hash: ScramHash, channel: ScramChannel): ScramExchange
   /** @param local  a prepared localpart; false for a wrong password and for no such account alike */
   verifyPassword(local: string, password: string): Promise<boolean>
+  /** There is such an account, and it is not disabled. For who has proved otherwise to be its owner. */
+  mayLogIn(local: string): boolean
 }
 
 /** Slows down who fails. See auth/throttle.ts. */
@@ -55,10 +57,11 @@ type ScramName = keyof typeof SCRAM
 const isScram = (name: Mechanism): name is ScramName => name in SCRAM
 const isPlus = (name: Mechanism): boolean => isScram(name) && SCRAM[name].isPlus
 
-export type Mechanism = ScramName | 'PLAIN'
+export type Mechanism = ScramName | 'PLAIN' | 'EXTERNAL'
 
 /** Strongest first. RFC 6120 §6.3.3. */
 export const DEFAULT_MECHANISMS: readonly Mechanism[] = [
+  'EXTERNAL',
   'SCRAM-SHA-512-PLUS',
   'SCRAM-SHA-256-PLUS',
   'SCRAM-SHA-1-PLUS',
@@ -81,15 +84,20 @@ export interface Offer {
 
 /**
  * What may be offered out of what the listener allows: PLAIN under TLS alone (RFC 6120 §13.8.3), -PLUS where the
- * connection has something to bind to.
+ * connection has something to bind to, EXTERNAL once a certificate has been found good (RFC 6120 §6.3.4).
  */
 export function makeOffer(
   allowed: readonly Mechanism[],
   isSecure: boolean,
   bindings: readonly ChannelBinding[],
+  hasIdentity = false,
 ): Offer {
   const types = advertisedTypes(bindings)
-  const mechanisms = allowed.filter((name) => (name === 'PLAIN' ? isSecure : !isPlus(name) || types.length > 0))
+  const mechanisms = allowed.filter((name) => {
+    if (name === 'PLAIN') return isSecure
+    if (name === 'EXTERNAL') return hasIdentity
+    return !isPlus(name) || types.length > 0
+  })
   return { mechanisms, bindings, bindingTypes: mechanisms.some(isPlus) ? types : [], isSecure }
 }
 
@@ -112,6 +120,8 @@ export interface LoginOptions {
   readonly domain: string
   /** Where the client connects from. */
   readonly address: string
+  /** Whom the client's certificate stands for, at this moment. */
+  readonly identities?: () => readonly Jid[]
 }
 
 /** The attempts of one stream, one at a time; holds the exchange that is under way. Its methods throw SaslError. */
@@ -135,7 +145,7 @@ export class Login {
     const mechanism = mechanisms.find((each) => each === name)
     this.mechanism = mechanism ?? '' // the peer's text stays out of the log
     if (!mechanism) throw new SaslError(name === 'PLAIN' && !isSecure ? 'encryption-required' : 'invalid-mechanism')
-    const step = isScram(mechanism) ? this.#scram(mechanism) : (message: string) => this.#plain(message)
+    const step = this.#firstStep(mechanism)
     // All mechanisms here begin with the client.
     if (initial === undefined) {
       this.#next = step
@@ -154,6 +164,23 @@ export class Login {
 
   abort(): void {
     this.#next = undefined
+  }
+
+  #firstStep(mechanism: Mechanism): Step {
+    if (isScram(mechanism)) return this.#scram(mechanism)
+    return mechanism === 'EXTERNAL' ? (message) => this.#external(message) : (message) => this.#plain(message)
+  }
+
+  /** The message is the authorization identity, or empty. RFC 4422 §A, XEP-0178 §2. */
+  #external(authzid: string): SaslStep {
+    const identities = this.#options.identities?.() ?? []
+    const asked = authzid === '' ? undefined : tryParseJid(authzid)
+    // Of several the client must name one, and none but those.
+    const account = authzid === '' ? identities[0] : identities.find((each) => each.bare === asked?.full)
+    if (identities.length === 0) throw new SaslError('not-authorized', 'the certificate is not good any more')
+    if (!account || (authzid === '' && identities.length > 1)) throw new SaslError('invalid-authzid')
+    if (!this.#options.authenticator.mayLogIn(account.local)) throw new SaslError('not-authorized')
+    return { kind: 'success', data: undefined, account }
   }
 
   #scram(name: ScramName): Step {

@@ -29,7 +29,7 @@ export function authenticationFeature(offer: Offer, inline: InlineFeatures, hasT
       'inline',
       {},
       el('bind', { xmlns: NS_BIND2 }, bind.length > 0 ? el('inline', {}, ...bind) : undefined),
-      hasTokens ? el('fast', { xmlns: NS_FAST }, ...mechanisms(fastMechanisms(offer.bindings))) : undefined,
+      hasTokens ? el('fast', { xmlns: NS_FAST }, ...mechanisms(fastMechanisms(offer))) : undefined,
       ...inline.login,
     ),
   )

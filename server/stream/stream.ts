@@ -271,9 +271,20 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
     this.#transport.write(this.#framing.features(features(stage, { offer, authentication, extraFeatures })))
   }
 
+  #identities(): readonly Jid[] {
+    return this.#context.certificates?.identities(this.#transport.tls) ?? []
+  }
+
   #prepareLogin(offer: Offer): void {
     const { authenticator, throttle, domain, tokens } = this.#context
-    const options = { authenticator, throttle, offer, domain, address: this.remoteAddress }
+    const options = {
+      authenticator,
+      throttle,
+      offer,
+      domain,
+      address: this.remoteAddress,
+      identities: () => this.#identities(),
+    }
     this.#login = new Login(options)
     // XEP-0388 §4: under TLS alone.
     this.#sasl2 = offer.isSecure ? new Sasl2(this.#login, tokens && new FastLogin(tokens, options)) : undefined
@@ -281,7 +292,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
 
   #loginOffer(): Offer {
     const { tls } = this.#transport
-    return makeOffer(this.#context.mechanisms, tls !== undefined, channelBindings(tls))
+    return makeOffer(this.#context.mechanisms, tls !== undefined, channelBindings(tls), this.#identities().length > 0)
   }
 
   #redirect(to: string): void {

@@ -37,6 +37,7 @@ export const authenticator: Authenticator = {
       keysOf: (name) => deriveKeys(hash, passwordOf(name), saltOf(name), ITERATIONS),
     }),
   verifyPassword: async (local, password) => password === passwordOf(local),
+  mayLogIn: (local) => local === 'alice' || local === 'bob',
 }
 
 function passwordOf(name: string): string {
