@@ -32,7 +32,6 @@ const shared: BuildOptions = {
   platform: 'node',
   target: 'node24',
   minify: false,
-  keepNames: true,
   sourcemap: false,
   legalComments: 'external',
   logLevel: 'warning',
