@@ -65,6 +65,11 @@ const OPTIONS = {
     z.coerce.number().int().min(-1).max(65535).default(-1),
     'port without TLS for labs, on the loopback interface only, whatever host is; 0 takes a free one; -1: none',
   ),
+  'https.hstsSeconds': option(
+    integer(0, 0, 63_072_000),
+    'how long browsers are to reach this host by HTTPS only (RFC 6797); 0: they are not told. It holds for every port of the host, so it is for hosts without other pages in the clear',
+    'seconds',
+  ),
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
     list(MECHANISMS, MECHANISMS),

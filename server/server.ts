@@ -103,7 +103,13 @@ export async function startServer({
       domain,
       mappings: config['external.mappings'],
     })
-    const https = createHttps({ tls, domain, publicUrl: config['https.publicUrl'], log: log.child('http') })
+    const https = createHttps({
+      tls,
+      domain,
+      publicUrl: config['https.publicUrl'],
+      hstsSeconds: config['https.hstsSeconds'],
+      log: log.child('http'),
+    })
     closers.push(() => https.close())
 
     // Sessions hand stanzas up to the router, which is made after them: the road is connected before anyone listens.

@@ -20,6 +20,8 @@ export interface HttpsOptions {
   readonly domain: string
   /** Under which clients reach this server, when it is not `https://<domain>:<port>`. */
   readonly publicUrl: string
+  /** RFC 6797; 0, the default, sends none. */
+  readonly hstsSeconds?: number
   readonly log: Logger
 }
 
@@ -33,7 +35,7 @@ export interface HttpsServer {
   close(): Promise<void>
 }
 
-export function createHttps({ tls, domain, publicUrl, log }: HttpsOptions): HttpsServer {
+export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: HttpsOptions): HttpsServer {
   const app: FastifyInstance<Server> = fastify({
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAMETER },
@@ -50,7 +52,10 @@ export function createHttps({ tls, domain, publicUrl, log }: HttpsOptions): Http
           headersTimeout: HEADERS_TIMEOUT_MS,
           requestTimeout: REQUEST_TIMEOUT_MS,
         },
-        handler,
+        (request, response) => {
+          if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
+          handler(request, response)
+        },
       ),
   })
   const { server } = app

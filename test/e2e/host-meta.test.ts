@@ -39,7 +39,9 @@ describe('host-meta', () => {
     expect(json.headers['content-type']).toBe('application/json; charset=utf-8')
     expect(json.headers['access-control-allow-origin']).toBe('*')
     expect(JSON.parse(json.body)).toEqual({ links: [{ rel: 'urn:xmpp:alt-connections:websocket', href }] })
-    expect((await ask('/')).headers['access-control-allow-origin']).toBeUndefined()
+    const { headers } = await ask('/')
+    expect(headers['access-control-allow-origin']).toBeUndefined()
+    expect(headers['strict-transport-security']).toBeUndefined()
   })
 
   test('XEP-0487 §3  names addresses and direct TLS where the operator gave them', async () => {
@@ -63,6 +65,13 @@ describe('host-meta', () => {
         { rel: 'urn:xmpp:alt-connections:tls', port: 443, sni: 'localhost', ...target },
       ],
     })
+  })
+
+  test('RFC 6797 §6.1  tells browsers to keep to HTTPS where the operator says so, on every answer', async () => {
+    server = await startServer({ set: { 'https.hstsSeconds': '31536000' } })
+    for (const path of ['/.well-known/host-meta.json', '/xmpp-websocket', '/nothing', '/%zz']) {
+      expect((await ask(path)).headers['strict-transport-security']).toBe('max-age=31536000')
+    }
   })
 
   test('options that are no addresses are refused', async () => {
