@@ -16,7 +16,7 @@ const config = z.object({
     100,
     1,
     1_000_000,
-    'of these, from one sender, a pubsub service among them; more: service-unavailable, notifications are dropped',
+    'of these, from one sender, or from one pubsub node; more: service-unavailable, notifications are dropped',
   ),
   maxChars: whole(4_194_304, 10_000, 1_073_741_824, 'their size in characters; more: service-unavailable'),
 })

@@ -9,7 +9,7 @@ export const offlineMessages = sqliteTable(
     id: integer().primaryKey({ autoIncrement: true }),
     /** Bare JID of the account. */
     owner: text().notNull(),
-    /** Bare JID. */
+    /** Bare JID, with the group where there is one. */
     sender: text().notNull(),
     type: text(),
     /** UTC milliseconds. */

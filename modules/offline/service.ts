@@ -45,7 +45,9 @@ export class OfflineService {
   /** @returns undefined when it is not kept; rejects with service-unavailable when the box is full. XEP-0160 §2, step 3 */
   keep(message: Element | RawStanza, from: Jid, to: Jid): Promise<void> | undefined {
     if (!(message instanceof Element)) {
-      this.#collect({ owner: to.bare, sender: from.bare, type: message.type, xml: message.xml })
+      // No address holds a space, so a group cannot pass for another sender.
+      const sender = message.group === undefined ? from.bare : `${from.bare} ${message.group}`
+      this.#collect({ owner: to.bare, sender, type: message.type, xml: message.xml })
       return Promise.resolve()
     }
     if (!isStorable(message)) return undefined

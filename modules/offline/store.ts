@@ -4,8 +4,9 @@ import type { Operation } from '../../server/module/api.ts'
 import type { BoxLimits } from './rules.ts'
 
 export interface Letter {
-  /** Bare JIDs. */
+  /** Bare JID. */
   readonly owner: string
+  /** Bare JID, with the group of what is bounded by more than its sender. */
   readonly sender: string
   readonly type: string | undefined
   readonly xml: string

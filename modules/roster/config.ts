@@ -20,7 +20,7 @@ export const rosterConfig = z.object({
   ),
   nameMaxChars: whole(1_023, 32, 65_536, "characters of an item's name and of a group's; more: not-acceptable"),
   groupsMax: whole(50, 1, 10_000, 'groups of one item; more: not-acceptable'),
-  idleMax: whole(1_000, 0, 1_000_000, 'rosters kept in memory for accounts without a session'),
+  idleMax: whole(1_000, 1, 1_000_000, 'rosters kept in memory for accounts without a session'),
   strangerIqs: z
     .enum(['refuse', 'deliver'])
     .default('refuse')

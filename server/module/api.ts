@@ -117,6 +117,8 @@ export interface RawStanza {
   readonly to: Jid
   readonly type: string | undefined
   readonly xml: string
+  /** What is bounded together when it is kept for an absent account: the node of a notification. Default: the sender. */
+  readonly group?: string | undefined
 }
 
 export interface AccountView {

@@ -91,7 +91,10 @@ function keep(
 }
 
 /** E where the sender learns nothing new from it, else S. §8.1. */
-function refuseWhereKnown({ accounts, presence }: MessageParts, { to, from, session }: RoutedMessage): void | Promise<void> {
+function refuseWhereKnown(
+  { accounts, presence }: MessageParts,
+  { to, from, session }: RoutedMessage,
+): void | Promise<void> {
   if (!accounts.exists(to.bare)) return
   const refuse = (): void => {
     if (!session || presence.mayKnow(to.bare, from)) throw unavailable()

@@ -269,15 +269,21 @@ export class Router {
     const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', qnameOf(payload))
     const isOwn = from.bare === to.bare
     // RFC 6120 §8.3.3.19: the same answer for no such account, no such service and not for you
-    const mayAsk =
-      registration &&
-      (isOwn ||
-        registration.from === 'anyone' ||
-        (registration.from === 'subscribed' && this.#parts.accounts.maySeePresence(to.bare, from.bare)))
-    if (!registration || !mayAsk || (!isOwn && !this.#parts.accounts.exists(to.bare))) {
+    if (!registration || (!isOwn && (registration.from === 'self' || !this.#parts.accounts.exists(to.bare)))) {
       throw new StanzaError('cancel', 'service-unavailable')
     }
-    this.#answer(registration.handler, routed, payload)
+    if (isOwn || registration.from === 'anyone') {
+      this.#answer(registration.handler, routed, payload)
+      return
+    }
+    const answer = (): void => {
+      if (!this.#parts.presence.maySee(to.bare, from.bare)) throw new StanzaError('cancel', 'service-unavailable')
+      this.#answer(registration.handler, routed, payload)
+    }
+    // The roster of an account without a session may have to be read.
+    const ready = this.#parts.presence.ready(to.bare)
+    if (ready) this.#later(ready.then(answer), stanza)
+    else answer()
   }
 
   #iqToEndpoint(endpoint: ServerEndpoint, routed: Routed): void {

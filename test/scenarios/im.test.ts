@@ -8,6 +8,8 @@ runScenarios('im', {
     'roster.requestsMax': '2',
     'roster.nameMaxChars': '40',
     'roster.groupsMax': '3',
+    // Whoever leaves drives out the roster of whoever left before.
+    'roster.idleMax': '1',
     'roster.requestMaxChars': '500',
     'offline.messagesMax': '4',
     'offline.perSenderMax': '3',
