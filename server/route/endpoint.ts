@@ -18,6 +18,7 @@ import type { DataForm } from '../stanza/forms.ts'
 import type { Jid } from '../stanza/jid.ts'
 import type { Page } from '../stanza/rsm.ts'
 import type { Element, QName } from '../xml/element.ts'
+import { PayloadTable } from './payload-table.ts'
 
 export interface IqRegistration {
   readonly handler: IqHandler
@@ -39,8 +40,8 @@ export class ServerEndpoint implements EndpointView {
   readonly #forms: (() => DataForm)[] = []
   readonly #items: DiscoItemsHandler[] = []
   readonly #info: DiscoInfoHandler[] = []
-  readonly #iqs = new Map<string, IqRegistration>()
-  readonly #messages = new Map<string, MessageHandler>()
+  readonly #iqs = { get: new PayloadTable<IqRegistration>(), set: new PayloadTable<IqRegistration>() }
+  readonly #messages = new PayloadTable<MessageHandler>()
   readonly #presences: PresenceHandler[] = []
   readonly #routes: EndpointRoutes
 
@@ -96,14 +97,15 @@ export class ServerEndpoint implements EndpointView {
     handler: IqHandler,
     who: { readonly from?: 'self' | 'subscribed' | 'anyone' } = {},
   ): void {
-    const key = `${type} ${payload}`
-    if (this.#iqs.has(key)) throw new Error(`two handlers for ${key} at ${this.at}`)
-    this.#iqs.set(key, { handler, from: who.from ?? (this.at === 'account' ? 'self' : 'anyone') })
+    const registration = { handler, from: who.from ?? (this.at === 'account' ? 'self' : 'anyone') }
+    if (!this.#iqs[type].add(payload, registration))
+      throw new Error(`two handlers for ${type} ${payload} at ${this.at}`)
   }
 
   onMessage(payload: QName, handler: MessageHandler): void {
-    if (this.#messages.has(payload)) throw new Error(`two message handlers for ${payload} at ${this.at}`)
-    this.#messages.set(payload, handler)
+    if (!this.#messages.add(payload, handler)) {
+      throw new Error(`two message handlers for ${payload} at ${this.at}`)
+    }
   }
 
   onPresence(handler: PresenceHandler): void {
@@ -116,12 +118,12 @@ export class ServerEndpoint implements EndpointView {
     this.commands.push(command)
   }
 
-  iqHandler(type: 'get' | 'set', payload: QName): IqRegistration | undefined {
-    return this.#iqs.get(`${type} ${payload}`)
+  iqHandler(type: 'get' | 'set', payload: Element): IqRegistration | undefined {
+    return this.#iqs[type].of(payload)
   }
 
-  messageHandler(payload: QName): MessageHandler | undefined {
-    return this.#messages.get(payload)
+  messageHandler(payload: Element): MessageHandler | undefined {
+    return this.#messages.of(payload)
   }
 
   get presenceHandlers(): readonly PresenceHandler[] {

@@ -6,7 +6,7 @@ import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
 import { errorReply, resultReply } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { attr, childElements, type Element, qnameOf } from '../xml/element.ts'
+import { attr, childElements, type Element } from '../xml/element.ts'
 import { NS_STANZAS } from '../xml/namespaces.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
@@ -240,7 +240,7 @@ export class Router {
 
   #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: Routed): void {
     for (const payload of childElements(stanza)) {
-      const handler = endpoint.messageHandler(qnameOf(payload))
+      const handler = endpoint.messageHandler(payload)
       if (!handler) continue
       this.#later(handler({ from, to, stanza, session, payload }), stanza)
       return
@@ -266,7 +266,7 @@ export class Router {
       return
     }
     const payload = childElements(stanza)[0]
-    const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', qnameOf(payload))
+    const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', payload)
     const isOwn = from.bare === to.bare
     // RFC 6120 §8.3.3.19: the same answer for no such account, no such service and not for you
     if (!registration || (!isOwn && (registration.from === 'self' || !this.#parts.accounts.exists(to.bare)))) {
@@ -294,7 +294,7 @@ export class Router {
       return
     }
     const payload = childElements(stanza)[0]
-    const registration = payload && endpoint.iqHandler(type === 'set' ? 'set' : 'get', qnameOf(payload))
+    const registration = payload && endpoint.iqHandler(type === 'set' ? 'set' : 'get', payload)
     if (!registration) throw new StanzaError('cancel', 'service-unavailable', 'nothing here answers that') // RFC 6120 §8.4
     this.#answer(registration.handler, routed, payload)
   }
@@ -440,11 +440,10 @@ function checkIq(stanza: Element): void {
   if (attr(stanza, 'id') === undefined) throw new StanzaError('modify', 'bad-request', 'an IQ needs an id')
   if (type === undefined || !IQ_TYPES.has(type))
     throw new StanzaError('modify', 'bad-request', 'an IQ is get, set, result or error')
-  const children = childElements(stanza)
-  if ((type === 'get' || type === 'set') && children.length !== 1) {
+  if ((type === 'get' || type === 'set') && childElements(stanza).length !== 1) {
     throw new StanzaError('modify', 'bad-request', 'an IQ of type get or set has exactly one child element')
   }
-  if (type === 'error' && !children.some((child) => child.is('error'))) {
+  if (type === 'error' && !childElements(stanza).some((child) => child.is('error'))) {
     throw new StanzaError(
       'modify',
       'bad-request',

@@ -77,10 +77,9 @@ export function childrenOf(parent: Element, name: string, ns: string): Element[]
   return childElements(parent).filter((child) => isElement(child, name, ns))
 }
 
-/** An attribute's value, or undefined; never a property of Object.prototype. */
+/** An attribute's value, or undefined; never a property of Object.prototype, none of which is a text. */
 export function attr(element: Element, name: string): string | undefined {
-  const attributes: Record<string, unknown> = element.attrs
-  const value = Object.hasOwn(attributes, name) ? attributes[name] : undefined
+  const value: unknown = element.attrs[name]
   return typeof value === 'string' ? value : undefined
 }
 
