@@ -333,3 +333,11 @@ test('secrets outlive the server; components are told of its end', async () => {
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('XEP-0077 §3.2, RFC 6120 §8.3.3.15  who has no account here cannot remove it', async () => {
+  const weather = await component()
+  weather.send(
+    `<iq type='set' id='gone' from='x@${NAME}' to='test'><query xmlns='jabber:iq:register'><remove/></query></iq>`,
+  )
+  await weather.expect(/<iq type="error" id="gone"[^>]*><error type="auth"><registration-required /)
+})
