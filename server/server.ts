@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { ensureCa } from '../certs/ca.ts'
+import { readHostCertificates } from '../certs/hosts.ts'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { type Accounts, openAccounts } from './auth/accounts.ts'
@@ -377,5 +378,8 @@ function readTls(dataDir: string, domain: string, log: Logger): TlsMaterial {
   const { cert, key, isNew, warnings } = ensureServerCertificate(certificateDir(dataDir), domain)
   if (isNew) log.info({ what: 'certificate_issued', domain })
   for (const warning of warnings) log.warn({ what: 'certificate_warning', warning })
-  return { cert, key, clientCa: ensureCa(certificateDir(dataDir)).certPem }
+  const warn = (warning: string): void => log.warn({ what: 'certificate_warning', warning })
+  const others = readHostCertificates(certificateDir(dataDir), warn)
+  for (const { name, warnings: lacks } of others) for (const lack of lacks) warn(`${name}: ${lack}`)
+  return { cert, key, clientCa: ensureCa(certificateDir(dataDir)).certPem, others }
 }

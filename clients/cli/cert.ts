@@ -13,6 +13,7 @@ import {
 } from '../../certs/client.ts'
 import { srvRecords } from '../../certs/dns.ts'
 import { CertificateError } from '../../certs/errors.ts'
+import { importHostCertificate, removeHostCertificate } from '../../certs/hosts.ts'
 import { importServerCertificate, removeImportedCertificate } from '../../certs/import.ts'
 import { ensureServerCertificate } from '../../certs/issue.ts'
 import type { Config } from '../../server/config.ts'
@@ -78,6 +79,27 @@ export function certCommand(program: Command): void {
       for (const warning of current.warnings) print(`  warning   ${warning}`)
       if (isTaken !== undefined)
         print(isTaken ? 'the running server has taken it' : 'the next start of the server takes it')
+    })
+
+  withSharedFlags(cert.command('host').argument('<name>', 'a further name that clients connect to'))
+    .description('Serve a certificate of its own to clients that ask for this name (SNI).')
+    .option('--import <files...>', 'CHAIN.pem KEY.pem: use this certificate (first, then its issuers) with this key')
+    .option('--remove', "serve this name with the server's certificate again")
+    .action(async (name: string, flags: SharedFlags & { import?: string[]; remove?: true }) => {
+      const config = readConfig(flags)
+      const dir = certificateDir(config['data.dir'])
+      const [chainFile, keyFile, ...rest] = flags.import ?? []
+      if (flags.remove) {
+        if (!readable(() => removeHostCertificate(dir, name))) throw new CliError(EXIT.bad, `${name} has none`)
+      } else {
+        if (chainFile === undefined || keyFile === undefined || rest.length > 0)
+          throw new CliError(EXIT.misuse, '--import takes two files: the certificate chain and its key')
+        const { warnings } = readable(() =>
+          importHostCertificate(dir, name, readFileSync(chainFile, 'utf8'), readFileSync(keyFile, 'utf8')),
+        )
+        for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+      }
+      print((await reload(config)) ? 'the running server has taken it' : 'the next start of the server takes it')
     })
 
   withSharedFlags(cert.command('issue').argument('<user>', 'user@domain, or the user alone'))

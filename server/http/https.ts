@@ -3,6 +3,7 @@
 import { createServer, type Server } from 'node:https'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from '../log.ts'
+import { SniContexts } from '../net/sni.ts'
 import { type TlsMaterial, tlsContextOptions } from '../net/tls.ts'
 import { type HttpRoutes, RouteTable } from './routes.ts'
 
@@ -36,6 +37,8 @@ export interface HttpsServer {
 }
 
 export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: HttpsOptions): HttpsServer {
+  const contexts = new SniContexts()
+  contexts.reload(tls.others ?? [], tlsContextOptions)
   const app: FastifyInstance<Server> = fastify({
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAMETER },
@@ -48,6 +51,7 @@ export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: Ht
       createServer(
         {
           ...tlsContextOptions(tls),
+          SNICallback: contexts.choose,
           ALPNProtocols: ['http/1.1'],
           headersTimeout: HEADERS_TIMEOUT_MS,
           requestTimeout: REQUEST_TIMEOUT_MS,
@@ -82,7 +86,10 @@ export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: Ht
       port = await listen(server, host, wanted)
       return port
     },
-    reload: (next) => server.setSecureContext(tlsContextOptions(next)),
+    reload: (next) => {
+      contexts.reload(next.others ?? [], tlsContextOptions)
+      server.setSecureContext(tlsContextOptions(next))
+    },
     close: async () => {
       const closed = Promise.withResolvers<void>()
       server.close(() => closed.resolve())

@@ -8,6 +8,7 @@ import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Logger } from '../log.ts'
+import { SniContexts, type TlsPair } from './sni.ts'
 
 /** PEM texts. */
 export interface TlsMaterial {
@@ -16,6 +17,8 @@ export interface TlsMaterial {
   readonly cert: string
   /** Who issues client certificates; none is trusted when absent. */
   readonly clientCa?: string
+  /** For further names; the client's SNI chooses. */
+  readonly others?: readonly TlsPair[]
 }
 
 /** AES-GCM first: preferred over ChaCha20 it was worth 20 to 35 %. Forward secrecy only. RFC 7590 §3.3, RFC 9325 §4.2. */
@@ -32,7 +35,7 @@ const CIPHERS = [
 ].join(':')
 
 /** What any TLS server of ours is made with, HTTPS too: versions, ciphers, certificate. */
-export function tlsContextOptions(material: TlsMaterial): TlsOptions {
+export function tlsContextOptions(material: TlsPair): TlsOptions {
   return {
     key: material.key,
     cert: material.cert,
@@ -48,13 +51,16 @@ type Secured = (socket: TLSSocket) => void
 
 export class TlsAcceptor {
   readonly #server: Server
+  readonly #contexts = new SniContexts()
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
   readonly #waiting = new Map<string, Secured>()
 
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
+    this.#readOthers(material)
     this.#server = createServer({
       ...tlsContextOptions(material),
       ...clientCertificates(material),
+      SNICallback: this.#contexts.choose,
       ALPNProtocols: ['xmpp-client'], // XEP-0368 §3
       handshakeTimeout: handshakeTimeoutMs,
       sessionIdContext: 'xmpp-client',
@@ -85,7 +91,15 @@ export class TlsAcceptor {
 
   /** New connections get this certificate; those that stand keep theirs. */
   reload(material: TlsMaterial): void {
+    this.#readOthers(material)
     this.#server.setSecureContext({ ...tlsContextOptions(material), ...clientCertificates(material) })
+  }
+
+  #readOthers(material: TlsMaterial): void {
+    this.#contexts.reload(material.others ?? [], (pair) => ({
+      ...tlsContextOptions(pair),
+      ...clientCertificates(material),
+    }))
   }
 }
 
