@@ -1,7 +1,7 @@
 /** The Integration Service at `sacm.<domain>`, and the server's own broadcast topics. SACM-XMPP §1 to §3. */
 
 import { z } from 'zod'
-import { type DiscoItem, defineModule, type ModuleContext } from '../../server/module/api.ts'
+import { type DiscoItem, defineModule, type ModuleContext, PRESENCE_AUTHORITY } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import { attr, childElements, type Element } from '../../server/xml/element.ts'
@@ -66,14 +66,14 @@ export const sacm = defineModule<z.output<typeof config>>({
       omits: 'periodic and event-based collection and evaluation',
     },
   ],
-  requires: ['pubsub', 'repository'],
+  requires: ['pubsub', 'repository', 'roster'],
   config,
   setup(ctx) {
     const pubsub = ctx.use(PUBSUB)
     const endpoint = ctx.endpoint('service:sacm')
     const roster = new Roster(ctx, pubsub)
     const handlers = new Handlers(() => ctx.config().maxHandledTopics)
-    const presence = { ctx, roster, handlers }
+    const presence = { ctx, roster, handlers, authority: ctx.use(PRESENCE_AUTHORITY) }
     const parts: TopicParts = {
       ctx,
       pubsub,

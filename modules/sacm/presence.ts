@@ -3,7 +3,7 @@
  * to the orchestrators, so that these learn of a new capability without asking. SACM-XMPP §1, §2.
  */
 
-import type { ModuleContext, SessionHandle } from '../../server/module/api.ts'
+import type { ModuleContext, PresenceAuthority, SessionHandle } from '../../server/module/api.ts'
 import { attr, childElements, type Element, el, RawXml } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
@@ -15,6 +15,7 @@ interface Parts {
   readonly ctx: Pick<ModuleContext, 'sessions'>
   readonly roster: Roster
   readonly handlers: Handlers
+  readonly authority: Pick<PresenceAuthority, 'isSubscribed'>
 }
 
 /** Notes that a component's account is online again. */
@@ -38,21 +39,30 @@ export function seesComponents({ roster, handlers }: Parts, of: string, by: stri
 }
 
 /** Copies one component's presence to the sessions that handle registrations. */
-export function copyPresence({ ctx, roster, handlers }: Parts, of: SessionHandle, presence: Element | undefined): void {
+export function copyPresence(parts: Parts, of: SessionHandle, presence: Element | undefined): void {
+  const { ctx, roster, handlers } = parts
   if (!roster.ofAccount(of.bareJid)) return
   for (const orchestrator of handlers.of('/orchestrator/registration', 'orchestrator')) {
-    if (orchestrator !== of) ctx.sessions.deliver(orchestrator, presenceFor(orchestrator, of, presence))
+    if (!isTold(parts, of, orchestrator)) ctx.sessions.deliver(orchestrator, presenceFor(orchestrator, of, presence))
   }
 }
 
 /** Sends the presence of every component that is online to an orchestrator that has just come. */
-export function sendPresences({ ctx, roster }: Parts, orchestrator: SessionHandle): void {
+export function sendPresences(parts: Parts, orchestrator: SessionHandle): void {
+  const { ctx, roster } = parts
   for (const { bareJid } of roster.all()) {
     for (const session of ctx.sessions.of(bareJid)) {
-      if (session === orchestrator || !session.presence) continue
+      if (!session.presence || isTold(parts, session, orchestrator)) continue
       ctx.sessions.deliver(orchestrator, presenceFor(orchestrator, session, session.presence))
     }
   }
+}
+
+/** Has the broadcast reached the orchestrator already? RFC 6121 §4.2 */
+function isTold({ authority }: Parts, of: SessionHandle, orchestrator: SessionHandle): boolean {
+  if (of === orchestrator) return true
+  if (!orchestrator.presence) return false
+  return of.bareJid === orchestrator.bareJid || authority.isSubscribed(of.bareJid, orchestrator.bareJid)
 }
 
 /** The children go as text, since the presence itself is still the session's. */
