@@ -12,6 +12,17 @@ export function login(user: string, password: string): string {
   return `<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>${data}</auth>`
 }
 
+/** Login, resource and stream management in one. XEP-0388 §2, XEP-0386 §3. */
+export function loginInline(user: string, password: string): string {
+  const data = Buffer.from(`\0${user}\0${password}`).toString('base64')
+  return (
+    `<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'><initial-response>${data}</initial-response>` +
+    "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'><software>fuzz</software></user-agent>" +
+    "<resume xmlns='urn:xmpp:sm:3' previd='x' h='0'/><request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>" +
+    "<bind xmlns='urn:xmpp:bind2:1'><tag>fuzz</tag><enable xmlns='urn:xmpp:sm:3' resume='true' max='1'/><inactive xmlns='urn:xmpp:csi:0'/></bind></authenticate>"
+  )
+}
+
 const STANZAS = [
   "<presence><priority>1</priority><show>away</show><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='v'/></presence>",
   "<presence to='alice@localhost/r1' type='unavailable'/>",

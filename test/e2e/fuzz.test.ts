@@ -11,7 +11,7 @@ import { WebSocket } from 'ws'
 import { type Random, random, rounds } from '../support/random.ts'
 import { Connection } from '../support/scenario/connection.ts'
 import { startServer, type TestServer } from '../support/server.ts'
-import { CORPUS, element, HEADER, login, mutated, noise, OPEN } from './fuzz-input.ts'
+import { CORPUS, element, HEADER, login, loginInline, mutated, noise, OPEN } from './fuzz-input.ts'
 
 const PASSWORD = 'pencil'
 const CONVERSATIONS = rounds(600)
@@ -91,7 +91,10 @@ function conversation(choice: Random): { readonly talk: Talk; readonly pieces: (
   const isWebSocket = choice.int(3) === 0
   const open = isWebSocket ? OPEN : HEADER
   const resource = `r${choice.int(4)}`
-  const beginning = [open, login('alice', PASSWORD), open, CORPUS.bind(resource, isWebSocket)]
+  const beginning =
+    choice.int(3) === 0
+      ? [open, loginInline('alice', PASSWORD)]
+      : [open, login('alice', PASSWORD), open, CORPUS.bind(resource, isWebSocket)]
   const known = choice.int(beginning.length + 3)
   const pieces: (string | Buffer)[] = beginning.slice(0, Math.min(known, beginning.length))
   const rest = known >= beginning.length ? 1 + choice.int(12) : 1 + choice.int(4)
