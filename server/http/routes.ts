@@ -151,6 +151,8 @@ function bounded(body: Readable, maxBytes: number): Readable {
       else done(null, chunk)
     },
   })
+  // Whoever reads it hears of it; while nobody does, it must not end the process.
+  counter.on('error', () => {})
   body.once('error', (error) => counter.destroy(error))
   body.once('aborted', () => counter.destroy(new HttpError(400, 'the body was cut off')))
   return body.pipe(counter)

@@ -11,6 +11,9 @@ import { newMaterial } from '../stream/harness.ts'
 
 const material = newMaterial()
 const OPEN = { auth: 'anyone', maxBytes: 1000, cors: true } as const
+/** A handler that looks at its body only when it is gone. */
+const asked = Promise.withResolvers<void>()
+const cutOff = Promise.withResolvers<string>()
 let https: HttpsServer
 let port: number
 
@@ -28,6 +31,12 @@ beforeAll(async () => {
   }))
   routes.route('GET', '/files/*', { ...OPEN, cors: false }, ({ params }) => ({ status: 200, body: params['*'] ?? '' }))
   routes.route('GET', '/empty', OPEN, () => ({ status: 204 }))
+  routes.route('PUT', '/slow', OPEN, async ({ body }) => {
+    asked.resolve()
+    await new Promise((resolve) => body.once('close', resolve))
+    await text(body).catch((error: Error) => cutOff.resolve(error.message))
+    return { status: 204 }
+  })
   routes.route('GET', '/broken', OPEN, () => {
     throw new Error('the secret of the cellar')
   })
@@ -70,6 +79,16 @@ describe('a route', () => {
     expect(announced).toMatchObject({ status: 413, headers: { connection: 'close' } })
     const grown = await ask('PUT', '/store/1/x', Readable.from(['x'.repeat(600), 'x'.repeat(600)]))
     expect(grown).toMatchObject({ status: 413, headers: { connection: 'close' } })
+  })
+
+  test('may be cut off while nobody reads its body', async () => {
+    const options = { host: '127.0.0.1', port, servername: 'test', ca: material.ca, method: 'PUT', agent: false }
+    const out = request({ ...options, path: '/slow', headers: { 'content-length': 100 } })
+    out.on('error', () => {})
+    out.write('half')
+    await asked.promise
+    out.destroy()
+    expect(await cutOff.promise).toBe('the body was cut off')
   })
 
   test('answers with text, a stream, or nothing; GET answers HEAD', async () => {
