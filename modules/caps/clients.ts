@@ -75,10 +75,11 @@ export class ClientCaps implements ClientCapabilities {
 
   /** Of several who show the same hash at once one is asked; when that one lies or is silent, each is. */
   async #learn(session: SessionHandle, hash: CapsHash, key: string): Promise<Capabilities | undefined> {
-    const shared = await this.#asking.get(key)
-    if (shared) return shared
-    const cached = this.#cached(key)
-    if (cached) return cached
+    const asking = this.#asking.get(key)
+    if (asking) {
+      const shared = (await asking) ?? this.#cached(key)
+      if (shared) return shared
+    }
     const { promise, resolve } = Promise.withResolvers<Capabilities | undefined>()
     if (!this.#asking.has(key)) this.#asking.set(key, promise)
     let verified: Capabilities | undefined
@@ -86,11 +87,11 @@ export class ClientCaps implements ClientCapabilities {
       const info = await this.#ask(session, hash)
       if (!info) return undefined
       const capabilities = { identities: info.identities, features: new Set(info.features) }
-      if (isOf(info, hash)) {
+      const isVerified = isOf(info, hash)
+      this.#parts.log.debug({ what: isVerified ? 'caps_verified' : 'caps_not_verified', session: session.id })
+      if (isVerified) {
         verified = capabilities
         this.#keep(key, info, capabilities)
-      } else {
-        this.#parts.log.debug({ what: 'caps_not_verified', session: session.id })
       }
       return capabilities
     } finally {
