@@ -17,6 +17,7 @@ import { repository } from './repository/index.ts'
 import { roster } from './roster/index.ts'
 import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
+import { upload } from './upload/index.ts'
 import { version } from './version.ts'
 
 export const modules: readonly Module[] = [
@@ -37,4 +38,5 @@ export const modules: readonly Module[] = [
   repository,
   sacm,
   bytestreams,
+  upload,
 ]

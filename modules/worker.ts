@@ -8,6 +8,7 @@ import { pubsubOperations } from './pubsub/store.sqlite.ts'
 import { repositoryOperations } from './repository/store.sqlite.ts'
 import { rosterOperations } from './roster/store.sqlite.ts'
 import { sacmOperations } from './sacm/store.sqlite.ts'
+import { uploadOperations } from './upload/store.sqlite.ts'
 
 runStorageWorker([
   ...accountOperations,
@@ -17,4 +18,5 @@ runStorageWorker([
   ...rosterOperations,
   ...offlineOperations,
   ...sacmOperations,
+  ...uploadOperations,
 ])

@@ -245,6 +245,7 @@ export async function startServer({
     host = new ModuleHost({
       domain,
       host: config.host,
+      dataDir,
       version: VERSION,
       router,
       hooks,

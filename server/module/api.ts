@@ -403,6 +403,8 @@ export interface ModuleContext<C = unknown> {
   readonly domain: string
   /** The address that the server listens on, for a module with a port of its own. */
   readonly host: string
+  /** A folder for the module's own files in the data folder, not made yet. */
+  readonly folder: string
   /** The program's version. */
   readonly version: string
   readonly log: Logger

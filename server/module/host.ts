@@ -1,5 +1,6 @@
 /** Loads modules in their order, gives each the context it may touch, and undoes what they registered. */
 
+import { join } from 'node:path'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
 import { describeError, type HookTable } from '../route/hooks.ts'
@@ -25,6 +26,7 @@ import {
 export interface HostParts {
   readonly domain: string
   readonly host: string
+  readonly dataDir: string
   readonly version: string
   readonly router: Router
   readonly hooks: HookTable
@@ -140,10 +142,20 @@ export class ModuleHost {
   }
 
   #contextFor(module: Module): ModuleContext {
-    const { router, hooks, administration: _administration, presence: _presence, config, log, ...shared } = this.#parts
+    const {
+      router,
+      hooks,
+      administration: _administration,
+      presence: _presence,
+      config,
+      log,
+      dataDir,
+      ...shared
+    } = this.#parts
     return {
       ...shared,
       log: log.child(module.name),
+      folder: join(dataDir, module.name),
       closing: this.#closing.signal,
       config: () => config[module.name],
       endpoint: (at) => router.endpoint(at),
