@@ -3,6 +3,7 @@
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { PUBSUB } from './api.ts'
+import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
@@ -16,7 +17,7 @@ import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
 import { sqliteStore } from './store.sqlite.ts'
 import { answerRequest, sendLastItems } from './subscriber.ts'
-import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
+import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
 export {
   type ClaimedNodes,
@@ -35,9 +36,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits:
-        'access models presence and roster, account nodes (§9), digests and bodies of notifications (§13.8), ' +
-        'bounced notifications (§13.4)',
+      omits: 'access models presence and roster, account nodes (§9), digests and bodies of notifications (§13.8)',
     },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
@@ -66,6 +65,7 @@ export const pubsub = defineModule<PubsubConfig>({
         answerRequest(parts, askerOf(parts.accounts, from, endpoint.address), payload),
       )
       endpoint.items((query) => listItems(parts, query))
+      endpoint.onMessage(`{${NS_PUBSUB_EVENT}}event`, (message) => bounced(parts, message, message.payload))
       for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER]) {
         for (const type of ['get', 'set'] as const) {
           endpoint.onIq(type, `{${ns}}pubsub`, ({ from, payload }) =>

@@ -1,0 +1,283 @@
+/** Random requests to the use cases and to a small model of XEP-0060: every answer and every notification must agree. */
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { Claims } from '../../../modules/pubsub/claims.ts'
+import { pubsubConfig } from '../../../modules/pubsub/config.ts'
+import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
+import { Notifier } from '../../../modules/pubsub/notify.ts'
+import { Replica } from '../../../modules/pubsub/replica.ts'
+import { perform } from '../../../modules/pubsub/service.ts'
+import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
+import { answerRequest } from '../../../modules/pubsub/subscriber.ts'
+import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
+import type { Role } from '../../../server/module/api.ts'
+import { StanzaError } from '../../../server/stanza/errors.ts'
+import { parseJid } from '../../../server/stanza/jid.ts'
+import type { Storage } from '../../../server/storage/storage.ts'
+import { parseFragment } from '../../../server/xml/parser.ts'
+import { serialize } from '../../../server/xml/serialize.ts'
+import { openDirectStorage } from '../../support/direct-storage.ts'
+import { type Random, random, rounds } from '../../support/random.ts'
+import { ACTORS, type Actor, AFFILIATIONS, type Config, Model, type Request } from './model.ts'
+
+const RUNS = rounds(12)
+const REQUESTS = 250
+const NODES = ['m', 'n']
+const IDS = ['1', '2', '3', '4']
+const ROLES: Readonly<Record<string, readonly Role[]>> = { 'root@test': ['admin'], 'alice@test': ['collector'] }
+const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
+
+test.each(Array.from({ length: RUNS }, (_, at) => at + 1))('requests of seed %i', async (seed) => {
+  const storage = openDirectStorage()
+  try {
+    await run(random(seed), storage)
+  } finally {
+    await storage.close()
+  }
+})
+
+async function run(from: Random, storage: Storage): Promise<void> {
+  const model = new Model()
+  const real = new Real(storage)
+  const log: string[] = []
+  for (let at = 0; at < REQUESTS; at++) {
+    const actor = from.pick(ACTORS)
+    const request = choose(from)
+    if (at % 40 === 39) await real.restart()
+    log.push(`${actor}: ${JSON.stringify(request)}`)
+    const said = { answer: await real.perform(actor, request), told: sorted(await real.takeTold()) }
+    const expected = { answer: model.perform(actor, request), told: sorted(model.takeTold()) }
+    expect(said, `\n${log.slice(-25).join('\n')}`).toEqual(expected)
+  }
+}
+
+/** By recipient: what one account is told has an order, and no other order is promised. */
+function sorted(told: ReadonlyMap<Actor, readonly string[]>): readonly (readonly [Actor, readonly string[]])[] {
+  return [...told].sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+const KINDS: readonly Request['kind'][] = [
+  ...(['create', 'delete', 'purge', 'subscriptions', 'affiliations', 'subscribers', 'affiliates', 'access'] as const),
+  ...(['subscribe', 'subscribe', 'unsubscribe', 'items', 'items', 'deliver', 'retract', 'answer', 'answer'] as const),
+  ...(['publish', 'publish', 'publish', 'publish', 'affiliate', 'affiliate'] as const),
+]
+
+function choose(from: Random): Request {
+  const kind = from.pick(KINDS)
+  const node = from.pick(NODES)
+  switch (kind) {
+    case 'create':
+      return { kind, node, config: chooseConfig(from) }
+    case 'deliver':
+      return { kind, node, isOn: from.int(3) > 0 }
+    case 'publish':
+      return { kind, node, id: from.pick(IDS) }
+    case 'retract':
+      return { kind, node, id: from.pick(IDS), notify: from.int(2) === 0 }
+    case 'affiliate':
+      return { kind, node, jid: from.pick(ACTORS), affiliation: from.pick(AFFILIATIONS) }
+    case 'access':
+      return { kind, node, model: from.pick(['open', 'authorize', 'whitelist']) }
+    case 'answer':
+      return { kind, node, jid: from.pick(ACTORS), isAllowed: from.int(3) > 0 }
+    case 'subscriptions':
+    case 'affiliations':
+      return { kind }
+    default:
+      return { kind, node }
+  }
+}
+
+function chooseConfig(from: Random): Config {
+  return {
+    access_model: from.pick(['open', 'authorize', 'whitelist']),
+    publish_model: from.pick(['publishers', 'subscribers', 'open']),
+    persist_items: from.int(4) > 0,
+    max_items: from.pick([1, 2, 3]),
+    publish_node_full: from.pick(['retract-oldest', 'discard-oldest', 'reject']),
+    notify_retract: from.int(2) === 0,
+    itemreply: from.pick(['publisher', 'none']),
+    send_last_published_item: from.pick(['never', 'on_sub']),
+  }
+}
+
+/** The module's use cases on a real database, with requests and answers as XML. */
+class Real {
+  #parts: PubsubParts
+  #told = new Map<Actor, string[]>()
+
+  constructor(storage: Storage) {
+    this.#parts = {
+      domain: 'test',
+      store: sqliteStore,
+      storage,
+      replica: new Replica(),
+      claims: new Claims(),
+      log: silent,
+      config: () => pubsubConfig.parse({}),
+      accounts: {
+        exists: () => true,
+        roles: (bareJid) => new Set(ROLES[bareJid] ?? []),
+        grants: () => [],
+        bindSelf: async () => [],
+        bareJids: () => [],
+        maySeePresence: () => false,
+      },
+      notifier: new Notifier({
+        send: (_address, { to, xml }) => this.#note(actorOf(to.bare), what(xml)),
+        maySee: () => true,
+        presenceOf: () => [],
+        now: () => 0,
+      }),
+    }
+  }
+
+  async perform(actor: Actor, request: Request): Promise<string> {
+    const asker = askerOf(this.#parts.accounts, parseJid(`${actor}@test/r`), 'pubsub.test')
+    try {
+      if (request.kind === 'answer') {
+        await answerRequest(this.#parts, asker, parseFragment(approval(request)))
+        return 'ok'
+      }
+      const { type, ns, content } = stanzaOf(actor, request)
+      const pubsub = parseFragment(`<pubsub xmlns="${ns}">${content}</pubsub>`)
+      const answer = await perform(this.#parts, asker, parsePubsub(type, pubsub, this.#parts.config()))
+      return read(request, answer ? serialize(answer) : '')
+    } catch (error) {
+      if (!(error instanceof StanzaError)) throw error
+      const application = error.application[0]?.getName()
+      return application === undefined ? error.condition : `${error.condition}/${application}`
+    }
+  }
+
+  /** What is in memory comes from the database again. */
+  async restart(): Promise<void> {
+    const replica = new Replica()
+    replica.load(await this.#parts.storage.run(sqliteStore.readSnapshot, undefined))
+    this.#parts = { ...this.#parts, replica }
+  }
+
+  async takeTold(): Promise<Map<Actor, string[]>> {
+    // What follows an answer is sent in the next turn; last items are read from the store first.
+    await turn()
+    await turn()
+    const told = this.#told
+    this.#told = new Map()
+    return told
+  }
+
+  #note(jid: Actor, text: string): void {
+    this.#told.set(jid, [...(this.#told.get(jid) ?? []), text])
+  }
+}
+
+function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: string; content: string } {
+  const set = (content: string) => ({ type: 'set', ns: NS_PUBSUB, content }) as const
+  const get = (content: string) => ({ type: 'get', ns: NS_PUBSUB, content }) as const
+  const own = (type: 'get' | 'set', content: string) => ({ type, ns: NS_PUBSUB_OWNER, content })
+  const jid = `jid="${actor}@test"`
+  switch (request.kind) {
+    case 'create':
+      return set(`<create node="${request.node}"/><configure>${form('node_config', request.config)}</configure>`)
+    case 'delete':
+    case 'purge':
+      return own('set', `<${request.kind} node="${request.node}"/>`)
+    case 'subscribe':
+    case 'unsubscribe':
+      return set(`<${request.kind} node="${request.node}" ${jid}/>`)
+    case 'deliver':
+      return set(
+        `<options node="${request.node}" ${jid}>${form('subscribe_options', { deliver: request.isOn })}</options>`,
+      )
+    case 'items':
+      return get(`<items node="${request.node}"/>`)
+    case 'publish':
+      return set(`<publish node="${request.node}"><item id="${request.id}"><p xmlns="urn:p"/></item></publish>`)
+    case 'retract':
+      return set(`<retract node="${request.node}" notify="${request.notify}"><item id="${request.id}"/></retract>`)
+    case 'subscriptions':
+    case 'affiliations':
+      return get(`<${request.kind}/>`)
+    case 'subscribers':
+      return own('get', `<subscriptions node="${request.node}"/>`)
+    case 'affiliates':
+      return own('get', `<affiliations node="${request.node}"/>`)
+    case 'affiliate': {
+      const entry = `<affiliation jid="${request.jid}@test" affiliation="${request.affiliation}"/>`
+      return own('set', `<affiliations node="${request.node}">${entry}</affiliations>`)
+    }
+    case 'access':
+      return own(
+        'set',
+        `<configure node="${request.node}">${form('node_config', { access_model: request.model })}</configure>`,
+      )
+    case 'answer':
+      throw new Error('an answer is a message')
+  }
+}
+
+function form(type: string, fields: Readonly<Record<string, string | number | boolean>> | Config): string {
+  const rows = Object.entries(fields).map(
+    ([name, value]) => `<field var="pubsub#${name}"><value>${value}</value></field>`,
+  )
+  return `<x xmlns="jabber:x:data" type="submit"><field var="FORM_TYPE"><value>${NS_PUBSUB}#${type}</value></field>${rows.join('')}</x>`
+}
+
+function approval({ node, jid, isAllowed }: Extract<Request, { kind: 'answer' }>): string {
+  return form('subscribe_authorization', { node, subscriber_jid: `${jid}@test`, allow: isAllowed })
+}
+
+/** The answer in the model's words. */
+function read({ kind }: Request, xml: string): string {
+  const all = (pattern: RegExp) => [...xml.matchAll(pattern)]
+  switch (kind) {
+    case 'subscribe':
+      return / subscription="(\w+)"/.exec(xml)?.[1] ?? xml
+    case 'items':
+      return all(/<item id="(\d)"(?: publisher="(\w+)@test")?/g)
+        .map(([, id, publisher]) => (publisher ? `${id} by ${publisher}` : `${id}`))
+        .join()
+    case 'subscriptions':
+      return all(/<subscription node="(\w)"[^>]* subscription="(\w+)"/g)
+        .map(([, node, state]) => `${node}=${state}`)
+        .join()
+    case 'affiliations':
+      return all(/<affiliation node="(\w)" affiliation="([\w-]+)"/g)
+        .map(([, node, affiliation]) => `${node}=${affiliation}`)
+        .join()
+    case 'subscribers':
+      return inOrder(all(/<subscription jid="(\w+)@test"/g).map(([, jid = '']) => [jid, jid]))
+    case 'affiliates':
+      return inOrder(
+        all(/jid="(\w+)@test" affiliation="([\w-]+)"/g).map(([, jid = '', kind]) => [jid, `${jid}=${kind}`]),
+      )
+    default:
+      return 'ok'
+  }
+}
+
+function inOrder(entries: readonly (readonly [jid: string, text: string])[]): string {
+  return ACTORS.flatMap((actor) => entries.filter(([jid]) => jid === actor).map(([, text]) => text)).join()
+}
+
+/** A notification in the model's words. */
+function what(xml: string): string {
+  const item = /<item id="(\d)"(?: publisher="(\w+)@test")?/.exec(xml)
+  if (item) return item[2] ? `item ${item[1]} by ${item[2]}` : `item ${item[1]}`
+  const retracted = /<retract id="(\d)"/.exec(xml)
+  if (retracted) return `retract ${retracted[1]}`
+  const asked = /subscriber_jid"[^>]*><value>(\w+)@test/.exec(xml)
+  if (asked) return `ask for ${asked[1]}`
+  const affiliation = /<affiliation [^>]*affiliation="([\w-]+)"/.exec(xml)
+  if (affiliation) return `affiliation ${affiliation[1]}`
+  const state = /<subscription [^>]* subscription="(\w+)"/.exec(xml)
+  if (state) return `${state[1]}`
+  return /<(purge|delete) /.exec(xml)?.[1] ?? xml
+}
+
+function actorOf(bareJid: string): Actor {
+  const actor = ACTORS.find((each) => bareJid === `${each}@test`)
+  if (!actor) throw new Error(`who is ${bareJid}?`)
+  return actor
+}

@@ -1,0 +1,314 @@
+/**
+ * XEP-0060 as far as the property test drives it, written down once more and as plainly as can be: nodes in a map,
+ * lists searched from end to end. It says what each request is answered with, and what each account is told.
+ */
+
+export const ACTORS = ['alice', 'bob', 'carol', 'root'] as const
+export type Actor = (typeof ACTORS)[number]
+export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'none', 'outcast'] as const
+export type Affiliation = (typeof AFFILIATIONS)[number]
+
+export interface Config {
+  access_model: 'open' | 'authorize' | 'whitelist'
+  publish_model: 'publishers' | 'subscribers' | 'open'
+  persist_items: boolean
+  max_items: number
+  publish_node_full: 'retract-oldest' | 'discard-oldest' | 'reject'
+  notify_retract: boolean
+  itemreply: 'publisher' | 'none'
+  send_last_published_item: 'never' | 'on_sub'
+}
+
+export type Request =
+  | { readonly kind: 'create'; readonly node: string; readonly config: Config }
+  | { readonly kind: 'delete' | 'purge' | 'subscribe' | 'unsubscribe' | 'items'; readonly node: string }
+  | { readonly kind: 'subscriptions' | 'affiliations' }
+  | { readonly kind: 'subscribers' | 'affiliates'; readonly node: string }
+  | { readonly kind: 'deliver'; readonly node: string; readonly isOn: boolean }
+  | { readonly kind: 'publish'; readonly node: string; readonly id: string }
+  | { readonly kind: 'retract'; readonly node: string; readonly id: string; readonly notify: boolean }
+  | { readonly kind: 'affiliate'; readonly node: string; readonly jid: Actor; readonly affiliation: Affiliation }
+  | { readonly kind: 'access'; readonly node: string; readonly model: Config['access_model'] }
+  | { readonly kind: 'answer'; readonly node: string; readonly jid: Actor; readonly isAllowed: boolean }
+
+interface Node {
+  readonly config: Config
+  readonly affiliations: Map<Actor, Affiliation>
+  readonly subscriptions: Map<Actor, { state: 'subscribed' | 'pending'; deliver: boolean }>
+  items: { readonly id: string; readonly publisher: Actor }[]
+}
+
+/** A request is refused with `condition` or `condition/application`. */
+class Refused extends Error {}
+const refuse = (error: string): never => {
+  throw new Refused(error)
+}
+
+export class Model {
+  readonly #nodes = new Map<string, Node>()
+  /** What was said since it was last taken. */
+  #told = new Map<Actor, string[]>()
+
+  /** @returns the answer: `ok`, what was asked for, or the error */
+  perform(actor: Actor, request: Request): string {
+    try {
+      return this.#perform(actor, request)
+    } catch (error) {
+      if (error instanceof Refused) return error.message
+      throw error
+    }
+  }
+
+  /** What each account was told by the last request, in order. */
+  takeTold(): Map<Actor, string[]> {
+    const told = this.#told
+    this.#told = new Map()
+    return told
+  }
+
+  #tell(jid: Actor, what: string): void {
+    this.#told.set(jid, [...(this.#told.get(jid) ?? []), what])
+  }
+
+  #tellAll(node: Node, what: string): void {
+    for (const [jid, { state, deliver }] of node.subscriptions)
+      if (state === 'subscribed' && deliver) this.#tell(jid, what)
+  }
+
+  #perform(actor: Actor, request: Request): string {
+    switch (request.kind) {
+      case 'create':
+        return this.#create(actor, request.node, request.config)
+      case 'subscriptions':
+        return this.#list((node) => node.subscriptions.get(actor)?.state)
+      case 'affiliations':
+        return this.#list((node) => node.affiliations.get(actor))
+      case 'publish':
+        return this.#publish(actor, request.node, request.id)
+      default:
+        return this.#atNode(actor, this.#nodes.get(request.node) ?? refuse('item-not-found'), request)
+    }
+  }
+
+  #list(of: (node: Node) => string | undefined): string {
+    const names = [...this.#nodes.keys()].sort()
+    return names
+      .flatMap((name) => {
+        const what = of(this.#nodes.get(name) as Node) // its own key
+        return what === undefined ? [] : [`${name}=${what}`]
+      })
+      .join()
+  }
+
+  #create(actor: Actor, name: string, config: Config): string {
+    if (!mayCreate(actor)) refuse('forbidden')
+    if (this.#nodes.has(name)) refuse('conflict')
+    const affiliations = new Map<Actor, Affiliation>([[actor, 'owner']])
+    this.#nodes.set(name, { config: { ...config }, affiliations, subscriptions: new Map(), items: [] })
+    return 'ok'
+  }
+
+  #publish(actor: Actor, name: string, id: string): string {
+    if (!this.#nodes.has(name)) {
+      if (!mayCreate(actor)) refuse('item-not-found')
+      this.#create(actor, name, DEFAULTS)
+    }
+    const node = this.#nodes.get(name) as Node // there by now
+    const { config } = node
+    if (!mayPublish(node, actor)) refuse('forbidden')
+    const others = node.items.filter((item) => item.id !== id)
+    const isFull = config.persist_items && others.length >= config.max_items
+    if (isFull && config.publish_node_full === 'reject') refuse('conflict/node-full')
+    this.#tellAll(node, `item ${id}${config.itemreply === 'publisher' ? ` by ${actor}` : ''}`)
+    if (!config.persist_items) return 'ok'
+    const gone = isFull ? others.shift() : undefined
+    node.items = [...others, { id, publisher: actor }]
+    if (gone && config.notify_retract && config.publish_node_full === 'retract-oldest')
+      this.#tellAll(node, `retract ${gone.id}`)
+    return 'ok'
+  }
+
+  #atNode(actor: Actor, node: Node, request: Exclude<Request, { kind: 'create' | 'publish' }>): string {
+    switch (request.kind) {
+      case 'subscribe':
+        return this.#subscribe(actor, node)
+      case 'unsubscribe':
+        if (!node.subscriptions.delete(actor)) refuse('unexpected-request/not-subscribed')
+        this.#tell(actor, 'none')
+        return 'ok'
+      case 'deliver':
+        ;(node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')).deliver = request.isOn
+        return 'ok'
+      case 'items':
+        return items(actor, node)
+      case 'retract':
+        return this.#retract(actor, node, request.id, request.notify)
+      case 'answer':
+        return this.#answer(actor, node, request.jid, request.isAllowed)
+      case 'affiliate':
+        return this.#affiliate(actor, node, request.jid, request.affiliation)
+      case 'access':
+        if (!isOwner(node, actor)) refuse('forbidden')
+        if (node.config.access_model === request.model) return 'ok'
+        node.config.access_model = request.model
+        this.#review(node, ACTORS)
+        return 'ok'
+      case 'subscribers': {
+        if (!isOwner(node, actor)) refuse('forbidden')
+        const subscribed = ACTORS.filter((jid) => node.subscriptions.get(jid)?.state === 'subscribed')
+        return subscribed.join()
+      }
+      case 'affiliates':
+        if (!isOwner(node, actor)) refuse('forbidden')
+        return ACTORS.flatMap((jid) =>
+          node.affiliations.has(jid) ? [`${jid}=${node.affiliations.get(jid)}`] : [],
+        ).join()
+      case 'purge':
+        if (!isOwner(node, actor)) refuse('forbidden')
+        if (!node.config.persist_items) refuse('feature-not-implemented/unsupported')
+        node.items = []
+        if (node.config.notify_retract) this.#tellAll(node, 'purge')
+        return 'ok'
+      case 'delete':
+        if (!isOwner(node, actor)) refuse('forbidden')
+        this.#tellAll(node, 'delete')
+        for (const [jid, { state }] of node.subscriptions) if (state === 'pending') this.#tell(jid, 'delete')
+        for (const [name, each] of this.#nodes) if (each === node) this.#nodes.delete(name)
+        return 'ok'
+      default:
+        return refuse('no such request')
+    }
+  }
+
+  #subscribe(actor: Actor, node: Node): string {
+    const refusal = whyNotRead(node, actor)
+    if (refusal) refuse(refusal)
+    const existing = node.subscriptions.get(actor)
+    if (existing?.state === 'pending') refuse('not-authorized/pending-subscription')
+    if (existing) return 'subscribed'
+    const needsApproval =
+      node.config.access_model === 'authorize' && !isOwner(node, actor) && standing(node, actor) === 'none'
+    node.subscriptions.set(actor, { state: needsApproval ? 'pending' : 'subscribed', deliver: true })
+    if (!needsApproval) this.#begin(node, actor)
+    else for (const [jid, kind] of node.affiliations) if (kind === 'owner') this.#tell(jid, `ask for ${actor}`)
+    return needsApproval ? 'pending' : 'subscribed'
+  }
+
+  /** XEP-0060 §6.1.7. */
+  #begin(node: Node, actor: Actor): void {
+    const { config, items } = node
+    const last = items.at(-1)
+    if (config.send_last_published_item === 'never' || !config.persist_items || !last) return
+    if (!node.subscriptions.get(actor)?.deliver) return
+    this.#tell(actor, `item ${last.id}${config.itemreply === 'publisher' ? ` by ${last.publisher}` : ''}`)
+  }
+
+  #retract(actor: Actor, node: Node, id: string, notify: boolean): string {
+    if (!node.config.persist_items) refuse('feature-not-implemented/unsupported')
+    const item = node.items.find((each) => each.id === id)
+    const isOwn = !item || item.publisher === actor
+    if (!isOwner(node, actor) && !(mayPublish(node, actor) && isOwn)) refuse('forbidden')
+    if (!item) refuse('item-not-found')
+    node.items = node.items.filter((each) => each.id !== id)
+    if (notify || node.config.notify_retract) this.#tellAll(node, `retract ${id}`)
+    return 'ok'
+  }
+
+  #answer(actor: Actor, node: Node, jid: Actor, isAllowed: boolean): string {
+    if (!isOwner(node, actor)) refuse('forbidden')
+    const request = node.subscriptions.get(jid)
+    if (request?.state !== 'pending') return refuse('item-not-found')
+    if (isAllowed) request.state = 'subscribed'
+    else node.subscriptions.delete(jid)
+    this.#tell(jid, isAllowed ? 'subscribed' : 'none')
+    if (isAllowed) this.#begin(node, jid)
+    return 'ok'
+  }
+
+  /** XEP-0060 §4.1, the state chart; §8.9. */
+  #affiliate(actor: Actor, node: Node, jid: Actor, to: Affiliation): string {
+    if (!isOwner(node, actor)) refuse('forbidden')
+    const from = standing(node, jid)
+    if (from === to) return 'ok'
+    const owners = [...node.affiliations.values()].filter((each) => each === 'owner').length
+    if (from === 'owner' && (to !== 'none' || owners === 1)) refuse('not-acceptable')
+    if ((from === 'publisher' || from === 'publish-only') && to === 'member') refuse('not-acceptable')
+    if (to === 'none') node.affiliations.delete(jid)
+    else node.affiliations.set(jid, to)
+    this.#tell(jid, `affiliation ${to}`)
+    this.#review(node, [jid])
+    return 'ok'
+  }
+
+  /** Who may no longer read is out, and whom nobody need approve any more is in. XEP-0060 §8.7.4, §13.14. */
+  #review(node: Node, jids: readonly Actor[]): void {
+    for (const jid of jids) {
+      const subscription = node.subscriptions.get(jid)
+      if (!subscription) continue
+      const kind = standing(node, jid)
+      const { access_model } = node.config
+      const mayRead =
+        kind !== 'outcast' && kind !== 'publish-only' && !(kind === 'none' && access_model === 'whitelist')
+      if (!mayRead) {
+        node.subscriptions.delete(jid)
+        this.#tell(jid, 'none')
+      } else if (subscription.state === 'pending' && (kind !== 'none' || access_model !== 'authorize')) {
+        subscription.state = 'subscribed'
+        this.#tell(jid, 'subscribed')
+        this.#begin(node, jid)
+      }
+    }
+  }
+}
+
+/** What the service gives a node that a publish makes, as far as the model knows. */
+const DEFAULTS: Config = {
+  access_model: 'open',
+  publish_model: 'publishers',
+  persist_items: true,
+  max_items: 1_000,
+  publish_node_full: 'retract-oldest',
+  notify_retract: false,
+  itemreply: 'none',
+  send_last_published_item: 'on_sub',
+}
+
+/** Accounts with a role, under the default options of the service. */
+function mayCreate(actor: Actor): boolean {
+  return actor === 'alice' || actor === 'root'
+}
+
+function standing(node: Node, actor: Actor): Affiliation {
+  return node.affiliations.get(actor) ?? 'none'
+}
+
+/** The administrator is everybody's owner. */
+function isOwner(node: Node, actor: Actor): boolean {
+  return actor === 'root' || standing(node, actor) === 'owner'
+}
+
+function mayPublish(node: Node, actor: Actor): boolean {
+  const kind = standing(node, actor)
+  if (isOwner(node, actor) || kind === 'publisher' || kind === 'publish-only') return true
+  if (kind === 'outcast' || node.config.publish_model === 'publishers') return false
+  return node.config.publish_model === 'open' || node.subscriptions.get(actor)?.state === 'subscribed'
+}
+
+function whyNotRead(node: Node, actor: Actor): string | undefined {
+  if (isOwner(node, actor)) return undefined
+  const kind = standing(node, actor)
+  if (kind === 'outcast' || kind === 'publish-only') return 'forbidden'
+  return kind === 'none' && node.config.access_model === 'whitelist' ? 'not-allowed/closed-node' : undefined
+}
+
+/** XEP-0060 §6.5. */
+function items(actor: Actor, node: Node): string {
+  const refusal = whyNotRead(node, actor)
+  if (refusal) refuse(refusal)
+  const mustSubscribe =
+    node.config.access_model !== 'open' && !isOwner(node, actor) && standing(node, actor) !== 'publisher'
+  if (mustSubscribe && node.subscriptions.get(actor)?.state !== 'subscribed') refuse('not-authorized/not-subscribed')
+  if (!node.config.persist_items) refuse('feature-not-implemented/unsupported')
+  const isNamed = node.config.itemreply === 'publisher'
+  return node.items.map(({ id, publisher }) => (isNamed ? `${id} by ${publisher}` : id)).join()
+}
