@@ -63,9 +63,10 @@ export class LoadSession {
     }
   }
 
+  /** What is sent in one turn, by whatever caused it, leaves in one write. */
   send(text: string): void {
+    if (this.#out === '' && !this.#isReading) queueMicrotask(() => this.flush())
     this.#out += text
-    if (!this.#isReading) this.flush()
   }
 
   flush(): void {
