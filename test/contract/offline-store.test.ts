@@ -6,7 +6,7 @@ import { type OpenedStorage, openModules } from './open-modules.ts'
 
 let opened: OpenedStorage
 beforeEach(async () => {
-  opened = await openModules()
+  opened = await openModules('direct')
 })
 afterEach(() => opened.close())
 

@@ -1,6 +1,9 @@
 /** The operations of rosters on a real SQLite file: both sides change together, versions and removals are remembered. */
 
+import { array, assert, asyncProperty, constantFrom, oneof, record } from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Replica } from '../../modules/roster/replica.ts'
+import { isFrom, isTo } from '../../modules/roster/rules.ts'
 import { REMEMBERED_REMOVALS, rosterStore as store } from '../../modules/roster/store.sqlite.ts'
 import type { Step } from '../../modules/roster/store.ts'
 import type { SubscriptionType } from '../../server/module/api.ts'
@@ -8,7 +11,7 @@ import { type OpenedStorage, openModules } from './open-modules.ts'
 
 let opened: OpenedStorage
 beforeEach(async () => {
-  opened = await openModules()
+  opened = await openModules('direct')
 })
 afterEach(() => opened.close())
 
@@ -213,3 +216,72 @@ test('when an account was last seen', async () => {
   await opened.storage.run(store.noteSeen, { bareJid, at: undefined })
   expect(await opened.storage.run(store.lastSeen, { bareJid })).toBeUndefined()
 })
+
+describe('whatever three accounts do', () => {
+  const person = constantFrom('a', 'b', 'c')
+  const act = oneof(
+    record({ who: person, whom: person, type: constantFrom('subscribe', 'subscribed', 'unsubscribe', 'unsubscribed') }),
+    record({ who: person, whom: person, type: constantFrom('set', 'remove') }),
+  )
+  let run = 0
+
+  test('both sides agree, versions only grow, and a replica fed by the steps is what is on disk', async () => {
+    await opened.close()
+    opened = await openModules('worker')
+    await assert(
+      asyncProperty(array(act, { maxLength: 40 }), async (acts) => {
+        run += 1
+        const jid = (name: string) => `${name}-${run}@test`
+        const replica = new Replica(opened.storage, store.load, 10)
+        const versions = new Map<string, number>()
+        for (const name of ['a', 'b', 'c']) await replica.ready(jid(name), true)
+        const applied = (steps: readonly Step[]): void => {
+          for (const step of steps) {
+            if (step.kind !== 'changed') continue
+            replica.apply(step)
+            expect(step.sequence).toBeGreaterThan(versions.get(step.owner) ?? 0)
+            versions.set(step.owner, step.sequence)
+          }
+        }
+        const pending = acts
+          .filter(({ who, whom }) => who !== whom)
+          .map(async ({ who, whom, type }) => {
+            const [owner, contact] = [jid(who), jid(whom)]
+            if (type === 'set') {
+              await opened.storage.run(store.setItem, { owner, contact, name: 'n', groups: [], limits }, applied)
+            } else if (type === 'remove') {
+              const removal = { owner, contact, contactIs: 'account', limits } as const
+              await opened.storage.run(store.removeItem, removal, applied).catch(isRefused)
+            } else {
+              await opened.storage.run(store.negotiate, { ...account, from: owner, to: contact, type }, applied)
+            }
+          })
+        await Promise.all(pending)
+        for (const [one, other] of [
+          ['a', 'b'],
+          ['b', 'a'],
+          ['a', 'c'],
+          ['c', 'a'],
+          ['b', 'c'],
+          ['c', 'b'],
+        ] as const) {
+          const mine = replica.item(jid(one), jid(other))
+          const theirs = replica.item(jid(other), jid(one))
+          expect(mine !== undefined && isTo(mine)).toBe(theirs !== undefined && isFrom(theirs))
+          expect(mine?.isAsking ?? false).toBe(theirs?.isAsked ?? false)
+        }
+        for (const name of ['a', 'b', 'c']) {
+          const { items, ...head } = await load(jid(name))
+          const roster = replica.get(jid(name))
+          expect({ epoch: roster?.epoch, sequence: roster?.sequence }).toEqual(head)
+          expect(new Map(items.map((item) => [item.contact, item]))).toEqual(roster?.items)
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
+function isRefused(error: unknown): void {
+  expect(error).toMatchObject({ key: 'itemUnknown' })
+}
