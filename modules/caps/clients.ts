@@ -30,6 +30,12 @@ export interface ClientCapsParts {
   readonly onKnown: (session: SessionHandle, capabilities: Capabilities) => void
 }
 
+interface Shown {
+  readonly hash: CapsHash
+  readonly key: string
+  known: Capabilities | undefined
+}
+
 /** Larger answers are used for the one who gave them alone. */
 const MAX_CACHED_PARTS = 1000
 
@@ -39,7 +45,8 @@ export class ClientCaps implements ClientCapabilities {
   readonly #verified = new Map<string, Capabilities>()
   readonly #asking = new Map<string, Promise<Capabilities | undefined>>()
   /** What each session shows now; gone with the session. */
-  readonly #sessions = new WeakMap<SessionHandle, { readonly key: string; known: Capabilities | undefined }>()
+  readonly #sessions = new WeakMap<SessionHandle, Shown>()
+  readonly #learning = new WeakSet<SessionHandle>()
 
   constructor(parts: ClientCapsParts) {
     this.#parts = parts
@@ -58,11 +65,29 @@ export class ClientCaps implements ClientCapabilities {
     const hash = parseCaps(presence)
     const key = hash && JSON.stringify([hash.kind, hash.algorithm, hash.value])
     if (!hash || !key || this.#sessions.get(session)?.key === key) return
-    const shown = { key, known: this.#cached(key) }
+    const shown = { hash, key, known: this.#cached(key) }
     this.#sessions.set(session, shown)
-    shown.known ??= await this.#learn(session, hash, key)
-    // It may show something else by now, or have gone.
-    if (shown.known && this.#sessions.get(session) === shown) this.#parts.onKnown(session, shown.known)
+    if (shown.known) this.#parts.onKnown(session, shown.known)
+    // One question at a time, however often it changes; what it shows by then comes next.
+    else if (!this.#learning.has(session)) await this.#learnAll(session, shown)
+  }
+
+  async #learnAll(session: SessionHandle, first: Shown): Promise<void> {
+    this.#learning.add(session)
+    try {
+      for (let shown: Shown | undefined = first; shown; ) {
+        const known: Capabilities | undefined = await this.#learn(session, shown.hash, shown.key)
+        const now = this.#sessions.get(session)
+        if (now === shown) {
+          shown.known = known
+          if (known) this.#parts.onKnown(session, known)
+          return
+        }
+        shown = now?.known ? undefined : now
+      }
+    } finally {
+      this.#learning.delete(session)
+    }
   }
 
   #cached(key: string): Capabilities | undefined {
