@@ -82,7 +82,7 @@ export class OfflineService {
       this.#serving.delete(owner)
     }
     // Whoever came while this one left.
-    if (state.isDirty && !isWilling(session)) this.#lookAgain(owner)
+    if (!isWilling(session)) this.#lookAgain(owner)
   }
 
   async forgetAccount(owner: string): Promise<void> {
