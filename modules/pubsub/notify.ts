@@ -79,7 +79,7 @@ export class Notifier {
 
   /** What concerns one account, in a message of its own kind. §8.6, §8.9.4 */
   toAccount(address: string, to: Jid, content: Element): string {
-    return this.#deliver(address, to, { type: undefined, text: `>${serialize(content, NS_CLIENT)}` })
+    return this.#deliver(address, to, { type: undefined, group: undefined, text: `>${serialize(content, NS_CLIENT)}` })
   }
 
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
@@ -115,11 +115,11 @@ export class Notifier {
   }
 
   /** @returns the message's id */
-  #deliver(address: string, to: Jid, { type, text }: Envelope, extension = ''): string {
+  #deliver(address: string, to: Jid, { type, group, text }: Envelope, extension = ''): string {
     const id = `${this.#idPrefix}-${(++this.#count).toString(36)}`
     const from = escapeAttribute(address)
     const xml = `<message from="${from}" to="${escapeAttribute(to.full)}" id="${id}"${text}${extension}</message>`
-    this.#parts.send(address, { name: 'message', to, type, xml })
+    this.#parts.send(address, { name: 'message', to, type, group, xml })
     return id
   }
 }
@@ -127,12 +127,15 @@ export class Notifier {
 /** All of a message that its recipients share, from the end of the ids on. */
 interface Envelope {
   readonly type: string | undefined
+  /** The node: so many of its notifications are kept for one who is absent. */
+  readonly group: string | undefined
   text: string
 }
 
 function envelope(node: NodeView, event: PubsubEvent): Envelope {
   const type = node.record.config.notificationType === 'headline' ? 'headline' : undefined
-  return { type, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+  const group = node.record.nodeId
+  return { type, group, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
 }
 
 /** XEP-0131 §3. */
