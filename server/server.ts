@@ -109,6 +109,7 @@ export async function startServer({
       domain,
       publicUrl: config['https.publicUrl'],
       hstsSeconds: config['https.hstsSeconds'],
+      maxConnections: config['limits.connections'],
       log: log.child('http'),
     })
     closers.push(() => https.close())

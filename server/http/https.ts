@@ -23,6 +23,8 @@ export interface HttpsOptions {
   readonly publicUrl: string
   /** RFC 6797; 0, the default, sends none. */
   readonly hstsSeconds?: number
+  /** Connections at a time, WebSockets too; more are dropped. Left out: as many as come. */
+  readonly maxConnections?: number
   readonly log: Logger
 }
 
@@ -36,7 +38,14 @@ export interface HttpsServer {
   close(): Promise<void>
 }
 
-export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: HttpsOptions): HttpsServer {
+export function createHttps({
+  tls,
+  domain,
+  publicUrl,
+  hstsSeconds = 0,
+  maxConnections,
+  log,
+}: HttpsOptions): HttpsServer {
   const contexts = new SniContexts()
   contexts.reload(tls.others ?? [], tlsContextOptions)
   const app: FastifyInstance<Server> = fastify({
@@ -63,6 +72,7 @@ export function createHttps({ tls, domain, publicUrl, hstsSeconds = 0, log }: Ht
       ),
   })
   const { server } = app
+  if (maxConnections !== undefined) server.maxConnections = maxConnections
   // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   server.on('clientError', (_error, socket) => socket.destroy())

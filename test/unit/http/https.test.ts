@@ -1,9 +1,11 @@
 /** Routes on the HTTPS port, asked by Node's own client over TLS that trusts our CA alone. */
 
+import { once } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { connect as tlsConnect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createHttps, type HttpsServer } from '../../../server/http/https.ts'
 import { createLogger } from '../../../server/log.ts'
@@ -141,4 +143,17 @@ test('addresses for clients: by domain and port, or as the operator says', async
   const behind = createHttps({ tls: material, domain: 'test', publicUrl: 'https://web.example', log })
   expect(behind.routes.url('/a').href).toBe('https://web.example/a')
   await behind.close()
+})
+
+test('more connections than there may be are dropped', async () => {
+  const log = createLogger('silent')
+  const narrow = createHttps({ tls: material, domain: 'test', publicUrl: '', maxConnections: 1, log })
+  const port = await narrow.listen('127.0.0.1', 0)
+  const connect = () => tlsConnect({ host: '127.0.0.1', port, servername: 'test', ca: material.ca })
+  const first = connect()
+  await once(first, 'secureConnect')
+  const second = connect()
+  await expect(once(second, 'secureConnect')).rejects.toThrow(/ECONNRESET|disconnected before/)
+  first.destroy()
+  await narrow.close()
 })
