@@ -36,7 +36,10 @@ export const MECHANISMS = [
   'SCRAM-SHA-256',
   'SCRAM-SHA-1',
   'PLAIN',
+  'ANONYMOUS',
 ] as const
+/** What is offered unless the configuration says otherwise; ANONYMOUS is for labs. */
+const OFFERED = MECHANISMS.filter((name) => name !== 'ANONYMOUS')
 
 /** Every option of the server itself; a module's own stand beside them under the module's name. */
 const OPTIONS = {
@@ -72,8 +75,8 @@ const OPTIONS = {
   ),
   profile: option(list(PROFILES, ['arch']), 'profiles in force'),
   'c2s.mechanisms': option(
-    list(MECHANISMS, MECHANISMS),
-    'SASL mechanisms on the STARTTLS port, preferred first. PLAIN lets an attacker who has the certificate strip all others: leaving it out is its switch. -PLUS is offered where the connection can be bound to',
+    list(MECHANISMS, OFFERED),
+    'SASL mechanisms on the STARTTLS port, preferred first. PLAIN lets an attacker who has the certificate strip all others: leaving it out is its switch. -PLUS is offered where the connection can be bound to, EXTERNAL to who brings a good certificate; ANONYMOUS, off by default and for labs only, gives anyone an account for one session',
   ),
   'c2s.seeOtherHost': option(
     z
@@ -86,11 +89,11 @@ const OPTIONS = {
     z.union([z.literal(''), z.url({ protocol: /^wss$/ })]).default(''),
     'where new streams on the WebSocket are sent (see-other-uri), to drain this server; empty: nowhere',
   ),
-  'tls.mechanisms': option(list(MECHANISMS, MECHANISMS), 'SASL mechanisms on the direct TLS port'),
+  'tls.mechanisms': option(list(MECHANISMS, OFFERED), 'SASL mechanisms on the direct TLS port'),
   'https.mechanisms': option(
     list(
       MECHANISMS,
-      MECHANISMS.filter((name) => name !== 'EXTERNAL' && !name.endsWith('-PLUS')),
+      OFFERED.filter((name) => name !== 'EXTERNAL' && !name.endsWith('-PLUS')),
     ),
     'SASL mechanisms on the WebSocket; no -PLUS by default: a page in a browser cannot bind to its connection, and libraries made for it stumble over the offer',
   ),

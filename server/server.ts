@@ -6,6 +6,7 @@ import { readHostCertificates } from '../certs/hosts.ts'
 import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { type Accounts, openAccounts } from './auth/accounts.ts'
+import { AnonymousAccounts } from './auth/anonymous.ts'
 import { ClientCertificates } from './auth/certificates.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
@@ -98,6 +99,8 @@ export async function startServer({
     const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
     const secrets = await openComponents(storage, (name) => name === domain || router.isLocalDomain(name))
     const adminPassword = await ensureAdmin(accounts, dataDir)
+    const anonymous = new AnonymousAccounts(accounts, domain, log.child('anonymous'))
+    await anonymous.sweep()
     const tls = readTls(dataDir, domain, log)
     const certificates = new ClientCertificates({
       dir: certificateDir(dataDir),
@@ -123,6 +126,7 @@ export async function startServer({
       isLocalDomain: (name) => name === domain,
       accounts,
       certificates,
+      anonymous,
       tokens:
         config['login.tokenHours'] === 0
           ? undefined
@@ -201,6 +205,7 @@ export async function startServer({
       onClosed: (session) => {
         presence.ended(session)
         hooks.emit('session.closed', { session })
+        anonymous.sessionEnded(session.bareJid)
       },
       log: log.child('c2s'),
     })

@@ -13,6 +13,7 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'RFC 7395', version: '2014-10', status: 'complete' },
   { doc: 'RFC 7590', version: '2015-06', status: 'complete' },
   { doc: 'RFC 7622', version: '2015-09', status: 'complete' },
+  { doc: 'RFC 4505', version: '2006-06', status: 'complete' },
   { doc: 'RFC 4616', version: '2006-08', status: 'complete' },
   { doc: 'RFC 5802', version: '2010-07', status: 'complete' },
   {

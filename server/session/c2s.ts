@@ -1,6 +1,7 @@
 /** Client connections as a whole: listeners, streams, sessions, put together and taken down. */
 
 import type { Server } from 'node:http'
+import type { AnonymousAccounts } from '../auth/anonymous.ts'
 import type { ClientCertificates } from '../auth/certificates.ts'
 import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
@@ -115,6 +116,8 @@ export interface C2sOptions extends SessionEvents {
   readonly accounts: Authenticator
   /** Left out: who fails to log in is not slowed down. */
   readonly throttle?: Throttle
+  /** Left out: no ANONYMOUS. */
+  readonly anonymous?: AnonymousAccounts | undefined
   /** Left out: no EXTERNAL. */
   readonly certificates?: ClientCertificates | undefined
   /** Left out: no FAST. */
@@ -286,6 +289,7 @@ export class C2s {
       inline: inlineFeatures(this.#management, this.#clientStates),
       tokens: this.#options.tokens,
       certificates: this.#options.certificates,
+      anonymous: this.#options.anonymous,
       nonzas: this.#nonzas,
       seeOther,
       limits: {

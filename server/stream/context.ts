@@ -1,5 +1,6 @@
 /** What a stream is given, what it gives its session, and what it asks of it. */
 
+import type { AnonymousAccounts } from '../auth/anonymous.ts'
 import type { ClientCertificates } from '../auth/certificates.ts'
 import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
@@ -24,6 +25,8 @@ export interface StreamContext {
   readonly extraFeatures: FeatureOptions['extraFeatures']
   /** Where new clients are sent instead: a host and port, or a WebSocket's URI. RFC 6120 §4.9.3.19, RFC 7395 §3.6.1. */
   readonly seeOther?: string | undefined
+  /** Left out: no ANONYMOUS. */
+  readonly anonymous?: AnonymousAccounts | undefined
   /** Left out: no EXTERNAL. */
   readonly certificates?: ClientCertificates | undefined
   /** What can be negotiated inside a SASL2 login. */

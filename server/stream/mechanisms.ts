@@ -57,7 +57,7 @@ type ScramName = keyof typeof SCRAM
 const isScram = (name: Mechanism): name is ScramName => name in SCRAM
 const isPlus = (name: Mechanism): boolean => isScram(name) && SCRAM[name].isPlus
 
-export type Mechanism = ScramName | 'PLAIN' | 'EXTERNAL'
+export type Mechanism = ScramName | 'PLAIN' | 'EXTERNAL' | 'ANONYMOUS'
 
 /** Strongest first. RFC 6120 §6.3.3. */
 export const DEFAULT_MECHANISMS: readonly Mechanism[] = [
@@ -107,6 +107,8 @@ function advertisedText({ mechanisms, bindingTypes }: Offer): string {
   return lists.map((list) => [...list].sort().join('\x1e')).join('\x1f')
 }
 
+const MAX_TRACE_CHARS = 255
+
 export type SaslStep =
   | { readonly kind: 'challenge'; readonly data: string }
   | { readonly kind: 'success'; readonly data: string | undefined; readonly account: Jid }
@@ -122,6 +124,8 @@ export interface LoginOptions {
   readonly address: string
   /** Whom the client's certificate stands for, at this moment. */
   readonly identities?: () => readonly Jid[]
+  /** Makes an account that goes with the stream. */
+  readonly anonymous?: (() => Promise<Jid>) | undefined
 }
 
 /** The attempts of one stream, one at a time; holds the exchange that is under way. Its methods throw SaslError. */
@@ -168,7 +172,16 @@ export class Login {
 
   #firstStep(mechanism: Mechanism): Step {
     if (isScram(mechanism)) return this.#scram(mechanism)
+    if (mechanism === 'ANONYMOUS') return (message) => this.#anonymous(message)
     return mechanism === 'EXTERNAL' ? (message) => this.#external(message) : (message) => this.#plain(message)
+  }
+
+  /** The message is a trace of up to 255 characters, which nobody here follows. RFC 4505 §2. */
+  async #anonymous(trace: string): Promise<SaslStep> {
+    if (Array.from(trace).length > MAX_TRACE_CHARS) throw new SaslError('malformed-request')
+    const account = await this.#options.anonymous?.()
+    if (!account) throw new SaslError('invalid-mechanism')
+    return { kind: 'success', data: undefined, account }
   }
 
   /** The message is the authorization identity, or empty. RFC 4422 §A, XEP-0178 §2. */

@@ -165,6 +165,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   }
 
   adopt(user: StreamUser): void {
+    this.#context.anonymous?.bound(this)
     this.#user = user
     this.#state = 'bound'
     clearTimeout(this.#timer)
@@ -205,6 +206,7 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
       clearTimeout(this.#timer)
       this.#endUser('lost')
     }
+    this.#context.anonymous?.streamEnded(this)
     this.#context.onClosed(this)
   }
 
@@ -276,8 +278,9 @@ export class Stream implements NonzaStream, TransportHandler, ReaderEvents {
   }
 
   #prepareLogin(offer: Offer): void {
-    const { authenticator, throttle, domain, tokens } = this.#context
+    const { authenticator, throttle, domain, tokens, anonymous } = this.#context
     const options = {
+      anonymous: anonymous && (() => anonymous.begin(this)),
       authenticator,
       throttle,
       offer,

@@ -17,7 +17,7 @@ import { createLogger } from '../../../server/log.ts'
 import { type TlsMaterial, tlsContextOptions } from '../../../server/net/tls.ts'
 import { type C2s, type C2sOptions, type C2sPorts, createC2s } from '../../../server/session/c2s.ts'
 import type { Session } from '../../../server/session/session.ts'
-import type { Authenticator } from '../../../server/stream/mechanisms.ts'
+import type { Authenticator, Mechanism } from '../../../server/stream/mechanisms.ts'
 import type { Element } from '../../../server/xml/element.ts'
 
 export const DOMAIN = 'test'
@@ -87,7 +87,7 @@ export interface TestC2s {
 }
 
 type Overrides = Partial<Omit<C2sOptions, 'listeners' | 'log'>> & {
-  readonly mechanisms?: readonly ('PLAIN' | 'SCRAM-SHA-1')[]
+  readonly mechanisms?: readonly Mechanism[]
 }
 
 export async function startC2s(overrides: Overrides = {}): Promise<TestC2s> {
