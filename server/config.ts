@@ -197,12 +197,12 @@ const OPTIONS = {
     'stanzas',
   ),
   'limits.unackedStanzas': option(
-    integer(5_000, 10, 1_000_000),
+    integer(50_000, 10, 1_000_000),
     'stanzas that a client with stream management (XEP-0198) may leave unacknowledged; more: policy-violation',
     'stanzas',
   ),
   'limits.unackedBytes': option(
-    integer(8_388_608, 65_536, 1_073_741_824),
+    integer(16_777_216, 65_536, 1_073_741_824),
     'their size; more: policy-violation',
     'bytes',
   ),
