@@ -1,5 +1,6 @@
 /** Whom a client's certificate stands for, once its chain and its revocation have been checked. XEP-0178 §2. */
 
+import type { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { revokedSerials } from '../../certs/client.ts'
 import { type OwnerNames, ownerNames } from '../../certs/names.ts'
@@ -47,6 +48,11 @@ export class ClientCertificates {
     const now = this.#options.now?.() ?? Date.now()
     if (now < certificate.validFromDate.getTime() || now > certificate.validToDate.getTime()) return []
     if (certificate.keyUsage && !certificate.keyUsage.includes(CLIENT_AUTH)) return []
+    return this.identitiesOf(certificate)
+  }
+
+  /** The same for a certificate that is known to be good. */
+  identitiesOf(certificate: X509Certificate): readonly Jid[] {
     const names = ownerNames(certificate.raw)
     for (const mapping of this.#options.mappings) {
       const found = this.#accounts(candidates(names, mapping, this.#options.domain))
