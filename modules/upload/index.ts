@@ -7,7 +7,7 @@ import { type UploadConfig, uploadConfig } from './config.ts'
 import { FileStore } from './files.ts'
 import { receiver, sender } from './http.ts'
 import { percentEncoded } from './media.ts'
-import { forgetAccount, keptFiles, reserveSlot, sweep } from './store.sqlite.ts'
+import { forgetAccount, keptFiles, owners, reserveSlot, sweep } from './store.sqlite.ts'
 import { fileTooLarge, NS_PURPOSE, NS_UPLOAD, noRoom, notForYou, parseRequest, refuse, renderSlot } from './xml.ts'
 
 /** Nobody guesses one. §9.3 */
@@ -37,7 +37,13 @@ export const upload = defineModule<UploadConfig>({
     ctx.http.route('PUT', '/upload/:id/:name', { ...open, maxBytes: config.fileMaxBytes }, receiver(parts))
     ctx.http.route('GET', '/upload/:id/:name', { ...open, maxBytes: 0 }, sender(parts))
 
-    ctx.starting(async () => files.open(await storage.run(keptFiles, undefined)))
+    ctx.starting(async () => {
+      // Accounts that were removed while no server ran.
+      for (const bareJid of await storage.run(owners, undefined)) {
+        if (!ctx.accounts.exists(bareJid)) await storage.run(forgetAccount, bareJid)
+      }
+      await files.open(await storage.run(keptFiles, undefined))
+    })
     ctx.every(config.sweepSeconds * 1000, async (signal) => {
       let ids: readonly string[]
       do {

@@ -59,6 +59,7 @@ const queries = (db: Db) => ({
     .limit(placeholder('max'))
     .prepare(),
   kept: db.select({ id: uploads.id }).from(uploads).where(isNotNull(uploads.sha256)).prepare(),
+  owners: db.selectDistinct({ bareJid: uploads.bareJid }).from(uploads).prepare(),
   ofAccount: db
     .select({ id: uploads.id })
     .from(uploads)
@@ -134,6 +135,17 @@ export const forgetAccount: Operation<string, readonly string[]> = {
     removeAccount.run({ bareJid })
     return ids
   },
+}
+
+/** Bare JIDs of all accounts that have uploaded something. */
+export const owners: Operation<void, readonly string[]> = {
+  name: 'upload.owners',
+  kind: 'read',
+  run: (tx) =>
+    tx
+      .use(queries)
+      .owners.all()
+      .map(({ bareJid }) => bareJid),
 }
 
 /** Ids of all files that are kept. */

@@ -10,7 +10,7 @@ import { buffer } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { callControl } from '../../server/control.ts'
 import { Connection, show } from '../support/scenario/connection.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { runSacm, startServer, type TestServer } from '../support/server.ts'
 import { connectTcp } from '../unit/stream/harness.ts'
 
 const PASSWORD = 'correct horse'
@@ -331,7 +331,7 @@ describe('the end of a file', () => {
     expect((await http('GET', url)).status).toBe(404)
   })
 
-  test('does not come with a restart; what a crash left over goes', async () => {
+  test('does not come with a restart; what a crash left over goes, and what accounts did that were removed meanwhile', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sacm-upload-'))
     mkdirSync(join(folder, 'upload'))
     try {
@@ -340,7 +340,10 @@ describe('the end of a file', () => {
       const client = await login(first)
       const [kept, late] = [await slot(client, "filename='x' size='5'"), await slot(client, "filename='y' size='1'")]
       expect((await http('PUT', kept, 'whole', {}, first)).status).toBe(201)
+      const gone = await slot(await login(first), "filename='z' size='1'")
+      expect((await http('PUT', gone, 'z', {}, first)).status).toBe(201)
       await first.kill()
+      await runSacm(['user', 'remove', `u${users}`, '--data-dir', folder, '--domain', 'test'])
       for (const name of ['left-over', 'half.part']) writeFileSync(join(folder, 'upload', name), 'x')
       const second = await startServer(options)
       try {
