@@ -24,6 +24,8 @@ interface Outcome {
   readonly event: string
   readonly retrieved: string
   readonly errors: readonly string[]
+  /** Name, groups and subscription of who was put into the roster. */
+  readonly contact?: readonly unknown[]
   /** A chat message to itself, from those that have it in their trade. */
   readonly heard?: string
   /** Its session can be resumed (XEP-0198). */
@@ -83,10 +85,10 @@ describe('slixmpp', () => {
     const jid = `slixmpp@${server.domain}`
     await server.addUser(jid, PASSWORD, ['publisher'])
     const script = join(CLIENTS, 'slixmpp_client.py')
-    expectTrade(
-      await run('/usr/bin/python3', [script, server.host, String(server.ports.c2s), jid, PASSWORD, server.caFile]),
-      'slixmpp',
-    )
+    const place = [server.host, String(server.ports.c2s)]
+    const outcome = await run('/usr/bin/python3', [script, ...place, jid, PASSWORD, server.caFile])
+    expectTrade(outcome, 'slixmpp')
+    expect(outcome.contact).toEqual(['Freundin', ['work'], 'none'])
     // It binds to the connection where it is offered a -PLUS mechanism.
     expect(server.log()).toMatch(/"sasl_succeeded".*"SCRAM-SHA-512-PLUS","account":"slixmpp@/)
   })
@@ -116,6 +118,6 @@ describe('stanza', () => {
       PASSWORD,
     ])
     expectTrade(outcome, 'stanza')
-    expect(outcome).toMatchObject({ heard: 'to myself', resumable: true })
+    expect(outcome).toMatchObject({ heard: 'to myself', resumable: true, contact: ['Freundin', ['work'], 'none'] })
   })
 })

@@ -1,4 +1,5 @@
-"""slixmpp over STARTTLS doing its own trade: logs in by its default path, discovers, publishes, is notified."""
+"""slixmpp over STARTTLS doing its own trade: logs in by its default path, discovers, publishes, is notified, keeps a
+contact in its roster."""
 
 import asyncio
 import json
@@ -62,11 +63,16 @@ class Client(slixmpp.ClientXMPP):
         retrieved = items["pubsub"]["items"]["substanzas"][0]["payload"].text
         rtt = await self["xep_0199"].ping(pubsub)
         await plugin.delete_node(pubsub, node)
+        friend = f"friend@{domain}"
+        await self.update_roster(friend, name="Freundin", groups=["work"])
+        query = (await self.get_roster())["roster"]["items"]
+        contact = next(item for jid, item in query.items() if str(jid) == friend)
         return {
             "jid": str(self.boundjid),
             "services": services,
             "event": event.replace(pubsub, "PUBSUB"),
             "retrieved": retrieved,
+            "contact": [contact["name"], contact["groups"], contact["subscription"]],
             "pinged": rtt >= 0,
             "errors": [],
         }

@@ -1,4 +1,4 @@
-/** stanza over WebSocket doing its own trade: logs in by its default path, discovers, publishes, is notified, chats. */
+/** stanza over WebSocket doing its own trade: logs in by its default path, discovers, publishes, is notified, chats, keeps a contact. */
 
 import { randomUUID } from 'node:crypto'
 import { createClient, type Stanzas } from 'stanza'
@@ -56,6 +56,9 @@ const heard = new Promise<string | undefined>((resolve) => client.once('chat', (
 client.sendMessage({ to: client.jid, type: 'chat', body: 'to myself' })
 const body = await heard
 await client.ping(domain)
+const friend = `friend@${domain}`
+await client.updateRosterItem({ jid: friend, name: 'Freundin', groups: ['work'], subscription: 'none' })
+const contact = (await client.getRoster()).items.find(({ jid }) => jid === friend)
 const version = await client.getSoftwareVersion(domain)
 
 clearTimeout(timer)
@@ -66,6 +69,7 @@ process.stdout.write(
     event: notified.replace(pubsub, 'PUBSUB'),
     retrieved: fetched.items?.[0]?.content?.json,
     heard: body,
+    contact: [contact?.name, contact?.groups, contact?.subscription],
     resumable: client.sm.started && client.sm.allowResume,
     software: version.name,
     errors,
