@@ -131,6 +131,7 @@ function asCliError(error: unknown, config: ReturnType<typeof readConfig>): unkn
           : 'Ports below 1024 need CAP_NET_BIND_SERVICE, or choose others.',
         { cause: error },
       )
+    case 'EAFNOSUPPORT':
     case 'EADDRNOTAVAIL':
       return new CliError(EXIT.unreachable, `this machine has no address ${address}`, 'Set another with --host.', {
         cause: error,
