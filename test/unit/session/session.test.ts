@@ -105,7 +105,7 @@ describe('one client’s stanzas stay in order', () => {
     await expect.poll(() => order.slice(2), { interval: 5 }).toEqual(['alice1 ends', 'alice2 begins', 'alice3 begins'])
     expect(alice.socket.writableLength).toBeGreaterThan(0)
     gates.get('alice3')?.()
-    await expect.poll(() => order.length, { interval: 5 }).toBe(5 + 1 + 200)
+    await expect.poll(() => order.length, { interval: 5, timeout: 20_000 }).toBe(5 + 1 + 200)
     expect(alice.socket.writableLength).toBe(0)
     alice.destroy()
     bob.destroy()
