@@ -75,13 +75,13 @@ describe('stanzas and bytes per second', () => {
   })
 
   test('and closed when it presses on, over TCP and WebSocket', async () => {
-    await withServer({ 'limits.bytesPerSecond': '2000', 'timeouts.overRateSeconds': '1' }, async (server) => {
+    await withServer({ 'limits.stanzasPerSecond': '20', 'timeouts.overRateSeconds': '1' }, async (server) => {
       for (const kind of ['tcp', 'websocket'] as const) {
         const connection = await Connection.open(server, kind)
         await connection.login('alice', PASSWORD, kind)
         const xmlns = kind === 'tcp' ? '' : " xmlns='jabber:client'"
-        for (let n = 0; n < 20; n++)
-          connection.send(`<message${xmlns} to='alice@test/x'><body>${'x'.repeat(1000)}</body></message>`)
+        for (let n = 0; n < 100; n++)
+          connection.send(`<message${xmlns} to='alice@test/x'><body>${'x'.repeat(10)}</body></message>`)
         let last = await connection.next()
         while (last.kind === 'element' && last.tree.local === 'message') last = await connection.next()
         expect(last).toMatchObject(isError('policy-violation'))
