@@ -27,6 +27,7 @@ declare module '@xmpp/client' {
     on(event: 'online', listener: (address: XmppJid) => void): void
     on(event: 'stanza', listener: (stanza: XmlElement) => void): void
     start(): Promise<XmppJid>
+    write(text: string): Promise<void>
     stop(): Promise<void>
     send(stanza: XmlElement): Promise<void>
   }

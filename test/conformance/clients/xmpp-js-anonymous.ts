@@ -1,6 +1,7 @@
 /** @xmpp/client without a name or a password: it takes ANONYMOUS where it is offered. */
 
-import { client, xml } from '@xmpp/client'
+import { xml } from '@xmpp/client'
+import { client } from '../../support/xmpp-js.ts'
 
 const [service = '', domain = ''] = process.argv.slice(2)
 const xmpp = client({ service, domain })

@@ -1,6 +1,7 @@
 /** @xmpp/client with its own stream management and reconnection: echoes each message, until one says that it is the last. */
 
-import { client, xml } from '@xmpp/client'
+import { xml } from '@xmpp/client'
+import { client } from '../../support/xmpp-js.ts'
 
 const [service = '', domain = '', username = '', password = ''] = process.argv.slice(2)
 const xmpp = client({ service, domain, username, password, resource: 'echo' })

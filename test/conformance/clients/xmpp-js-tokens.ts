@@ -1,7 +1,8 @@
 /** @xmpp/client by its default path: SASL2 with Bind 2, and a token (FAST) that stands in for the password next time. */
 
 import { randomUUID } from 'node:crypto'
-import { client, xml } from '@xmpp/client'
+import { xml } from '@xmpp/client'
+import { client } from '../../support/xmpp-js.ts'
 
 const [service = '', domain = '', username = '', password = ''] = process.argv.slice(2)
 

@@ -1,7 +1,8 @@
 /** @xmpp/client doing its own trade: logs in by its default path, discovers, publishes, subscribes, is notified. */
 
 import { randomUUID } from 'node:crypto'
-import { client, xml } from '@xmpp/client'
+import { xml } from '@xmpp/client'
+import { client } from '../../support/xmpp-js.ts'
 
 const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
 const [service = '', domain = '', username = '', password = ''] = process.argv.slice(2)
