@@ -11,7 +11,9 @@ import {
   itemLimit,
   type NodeRow,
   nodeOf,
+  type PublishRow,
   plus,
+  publishNodeOf,
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
@@ -108,8 +110,10 @@ function adjustCounts(tx: Tx, node: number, added: readonly ItemKey[], removed: 
   if (total !== 0 || scoped !== 0) q.addCounts.run({ node, items: total, scoped })
 }
 
+type CountedNode = Pick<NodeRow, 'id' | 'itemCount'>
+
 /** Removes the oldest items beyond `limit`, at most PRUNE_BATCH. XEP-0060 §7.1.2.5 (retract-oldest). */
-export function pruneItems(tx: Tx, node: NodeRow, limit: number): ItemKey[] {
+export function pruneItems(tx: Tx, node: CountedNode, limit: number): ItemKey[] {
   const over = Math.min(node.itemCount - limit, PRUNE_BATCH)
   if (over <= 0) return []
   const q = tx.use(writing)
@@ -118,7 +122,7 @@ export function pruneItems(tx: Tx, node: NodeRow, limit: number): ItemKey[] {
 
 function remove(
   tx: Tx,
-  node: NodeRow,
+  node: Pick<NodeRow, 'id'>,
   rows: readonly { readonly seq: number; readonly itemId: string; readonly scope: string | null }[],
 ): ItemKey[] {
   for (const { seq } of rows) tx.use(writing).deleteAt.run({ seq })
@@ -128,7 +132,7 @@ function remove(
 }
 
 /** Removes what is older than the node keeps, at most PRUNE_BATCH: the oldest are the first of their node. */
-function removeExpired(tx: Tx, node: NodeRow): ItemKey[] {
+function removeExpired(tx: Tx, node: Pick<NodeRow, 'id' | 'itemExpireSeconds'>): ItemKey[] {
   if (node.itemExpireSeconds === null) return []
   const cutoff = tx.now - node.itemExpireSeconds * 1000
   const rows = tx.use(writing).oldest.all({ node: node.id, max: PRUNE_BATCH })
@@ -149,21 +153,19 @@ export const publishItem: PubsubStore['publishItem'] = {
   name: 'pubsub.publishItem',
   kind: 'write',
   run(tx, request) {
-    const node = nodeOf(tx, request.nodeId)
-    const config = configOf(node)
-    if (!request.isAuthorized) enforce(mayPublish(config, standingOf(tx, node.id, request.actor)))
-    const unmet = unmetPrecondition(config, request.preconditions)
-    if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
+    const node = publishNodeOf(tx, request.nodeId)
+    if (!request.isAuthorized) enforce(mayPublish(node, standingOf(tx, node.id, request.actor)))
+    checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
     const payloadBytes = payload === undefined ? 0 : Buffer.byteLength(payload)
     // At a claimed node the claimer knows the payloads, and their namespaces are its own matter.
-    const checked = request.isAuthorized ? { ...config, type: '' } : config
+    const checked = request.isAuthorized ? { ...node, type: '' } : node
     enforce(fitsNode(checked, { hasItem: itemId !== undefined, payloadNs, payloadBytes }, payloadMaxBytes))
     const shared: unknown = tx.shared.get(SHARED_SCOPE)
     const scope = request.scope ?? (typeof shared === 'string' ? shared : undefined)
     const seenType = node.seenType === null ? payloadNs : undefined
     if (seenType !== undefined) tx.use(writing).setSeenType.run({ node: node.id, seenType })
-    const isKept = config.persistItems && itemId !== undefined
+    const isKept = node.persistItems && itemId !== undefined
     const expired = isKept ? removeExpired(tx, node) : []
     const left = { ...node, itemCount: node.itemCount - expired.length }
     const pruned = isKept ? storeItem(tx, left, { ...request, itemId, scope }) : []
@@ -172,8 +174,16 @@ export const publishItem: PubsubStore['publishItem'] = {
   },
 } satisfies { run(tx: Tx, request: PublishItem): ItemPublished; name: string; kind: 'write' }
 
+/** §7.1.5. */
+function checkPreconditions(tx: Tx, { nodeId, preconditions }: PublishItem): void {
+  // Most publishes have none, and then the whole configuration need not be read.
+  if (Object.keys(preconditions).length === 0) return
+  const unmet = unmetPrecondition(configOf(nodeOf(tx, nodeId)), preconditions)
+  if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
+}
+
 /** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §13.1. */
-function storeItem(tx: Tx, node: NodeRow, item: PublishItem & { readonly itemId: string }): ItemKey[] {
+function storeItem(tx: Tx, node: PublishRow, item: PublishItem & { readonly itemId: string }): ItemKey[] {
   const q = tx.use(writing)
   const { itemId, scope, payload, actor } = item
   const replaced = q.delete.all({ node: node.id, itemId }).map((row) => ({ itemId, scope: row.scope ?? undefined }))
@@ -187,7 +197,7 @@ function storeItem(tx: Tx, node: NodeRow, item: PublishItem & { readonly itemId:
   })
   adjustCounts(tx, node.id, [{ itemId, scope }], replaced)
   const itemCount = node.itemCount + 1 - replaced.length
-  const limit = itemLimit(configOf(node), item.itemsMax)
+  const limit = itemLimit(node.maxItems, item.itemsMax)
   if (itemCount > limit && node.publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
   return pruneItems(tx, { ...node, itemCount }, limit)
 }

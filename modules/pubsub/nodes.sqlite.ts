@@ -122,7 +122,7 @@ export const configureNode: PubsubStore['configureNode'] = {
     return {
       node: recordOf(row),
       ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
-      pruned: pruneItems(tx, row, itemLimit(config, itemsMax)),
+      pruned: pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
     }
   },
 }

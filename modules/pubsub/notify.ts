@@ -52,8 +52,7 @@ export class Notifier {
 
   /** The last item, to a new subscriber. §6.1.7. */
   lastItem(node: NodeView, subscriber: Subscriber, item: ItemRecord): void {
-    const from = subscriber.subscriptions[0].address
-    const delay = el('delay', { xmlns: NS_DELAY, from, stamp: formatDateTime(item.publishedAt) })
+    const delay = el('delay', { xmlns: NS_DELAY, from: subscriber.address, stamp: formatDateTime(item.publishedAt) })
     this.#send(node, [subscriber], itemEvent(node, node.record.nodeId, item), serialize(delay, NS_CLIENT))
   }
 
@@ -97,7 +96,7 @@ export class Notifier {
       // §13.6
       if (presenceBasedDelivery && this.#parts.presenceOf(subscriber.to).length === 0) continue
       if (subscriber.isPlain) {
-        this.#deliver(subscriber.subscriptions[0].address, subscriber.to, message)
+        this.#deliver(subscriber.address, subscriber.to, message)
         continue
       }
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))

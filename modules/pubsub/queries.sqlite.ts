@@ -10,12 +10,33 @@ import type { Actor, NodeRecord } from './store.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
 
+/** What a publish needs to know of its node: the road that is taken most reads no more than that. */
+const forPublish = {
+  id: nodes.id,
+  seenType: nodes.seenType,
+  itemCount: nodes.itemCount,
+  type: nodes.type,
+  publishModel: nodes.publishModel,
+  persistItems: nodes.persistItems,
+  maxItems: nodes.maxItems,
+  maxPayloadBytes: nodes.maxPayloadBytes,
+  deliverPayloads: nodes.deliverPayloads,
+  itemExpireSeconds: nodes.itemExpireSeconds,
+  publishNodeFull: nodes.publishNodeFull,
+}
+export type PublishRow = Pick<NodeRow, keyof typeof forPublish>
+
 const ph = sql.placeholder
 
 /** Prepared once per connection. */
 const queries = (db: Db) => ({
   node: db
     .select()
+    .from(nodes)
+    .where(eq(nodes.nodeId, ph('nodeId')))
+    .prepare(),
+  publishNode: db
+    .select(forPublish)
     .from(nodes)
     .where(eq(nodes.nodeId, ph('nodeId')))
     .prepare(),
@@ -66,6 +87,11 @@ export function enforce(verdict: Verdict): void {
 /** @throws Refusal nodeNotFound */
 export function nodeOf(tx: Tx, nodeId: string): NodeRow {
   return tx.use(queries).node.get({ nodeId }) ?? refuse('nodeNotFound')
+}
+
+/** @throws Refusal nodeNotFound */
+export function publishNodeOf(tx: Tx, nodeId: string): PublishRow {
+  return tx.use(queries).publishNode.get({ nodeId }) ?? refuse('nodeNotFound')
 }
 
 export function findNode(tx: Tx, nodeId: string): NodeRow | undefined {
@@ -145,6 +171,6 @@ export function recordOf(row: NodeRow): NodeRecord {
 }
 
 /** How many items a node may keep. XEP-0060 §7.1.2.5. */
-export function itemLimit(config: NodeConfig, itemsMax: number): number {
-  return config.maxItems === 'max' ? itemsMax : Math.min(config.maxItems, itemsMax)
+export function itemLimit(maxItems: NodeConfig['maxItems'] | null, itemsMax: number): number {
+  return maxItems === 'max' || maxItems === null ? itemsMax : Math.min(maxItems, itemsMax)
 }

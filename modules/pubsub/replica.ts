@@ -23,6 +23,8 @@ export interface Subscriber {
   readonly jid: string
   readonly bareJid: string
   readonly to: Jid
+  /** Where its oldest subscription was made. */
+  readonly address: string
   /** Oldest first, none of them pending. */
   readonly subscriptions: readonly [SubscriptionRecord, ...SubscriptionRecord[]]
   /** Its one subscription takes every event at any time: nothing to ask at delivery. */
@@ -283,8 +285,8 @@ function setSubscriber(node: Node, jid: string, subscriptions: readonly Subscrip
 
 /** A JID with its subscriptions, oldest first. */
 export function subscriberOf(first: SubscriptionRecord, others: readonly SubscriptionRecord[] = []): Subscriber {
-  const { jid, bareJid, options } = first
+  const { jid, bareJid, address, options } = first
   const isPlain =
     others.length === 0 && options.deliver && options.showValues.length === 0 && endOf(options) === undefined
-  return { jid, bareJid, to: parseJid(jid), subscriptions: [first, ...others], isPlain }
+  return { jid, bareJid, to: parseJid(jid), address, subscriptions: [first, ...others], isPlain }
 }

@@ -77,7 +77,7 @@ function mayRead(config: NodeConfig, standing: Standing): Verdict {
 }
 
 /** XEP-0060 §4.1, §7.1.3.1. */
-export function mayPublish(config: NodeConfig, standing: Standing): Verdict {
+export function mayPublish(config: Pick<NodeConfig, 'publishModel'>, standing: Standing): Verdict {
   if (isOwner(standing)) return undefined
   switch (standing.affiliation) {
     case 'outcast':
@@ -107,6 +107,9 @@ export function maySee(config: NodeConfig, standing: Standing): boolean {
   return config.accessModel !== 'whitelist' || standing.affiliation !== 'none'
 }
 
+/** What a node says of its events. */
+export type EventConfig = Pick<NodeConfig, 'persistItems' | 'deliverPayloads' | 'type' | 'maxPayloadBytes'>
+
 /** What a publish request carries. */
 export interface Publication {
   readonly hasItem: boolean
@@ -120,7 +123,7 @@ export interface Publication {
  * @param maxPayloadBytes  the service's own limit; the node's may be lower
  * XEP-0060 §4.3, §7.1.3.5 to §7.1.3.7.
  */
-export function fitsNode(config: NodeConfig, publication: Publication, maxPayloadBytes: number): Verdict {
+export function fitsNode(config: EventConfig, publication: Publication, maxPayloadBytes: number): Verdict {
   const { hasItem, payloadNs, payloadBytes } = publication
   if (!hasItem && config.persistItems) return 'itemRequired'
   if (hasItem && !config.persistItems && !config.deliverPayloads) return 'itemForbidden'
