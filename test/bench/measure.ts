@@ -69,11 +69,11 @@ function common({ server, accounts, run }: Place, work: string): Omit<Assignment
   }
 }
 
-/** What the resident memory grows by, after a first batch of sessions has come and gone. */
+/** What the resident memory grows by, once logins that came and went have brought heap and code to their working size. */
 async function memoryPerSession(place: Place, task: Extract<WorkKind['task'], { kind: 'idle' }>): Promise<number> {
-  const { fleet, server } = place
-  await fleet.prepare({ kind: 'idle', sessions: Math.min(100, task.sessions) }, common(place, 'warm-up'))
-  await fleet.go(0)
+  const { fleet, server, options } = place
+  await fleet.prepare({ kind: 'logins', inFlight: 8 }, common(place, 'warm-up'))
+  await fleet.go(0, options.seconds * 1000)
   await wait(SETTLE_MS)
   const before = residentBytes(server.pid)
   await fleet.prepare(task, common(place, 'idle'))
