@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { SaslError } from '../stanza/errors.ts'
-import { JidError, makeJid, tryParseJid } from '../stanza/jid.ts'
+import { JidError, makeJid } from '../stanza/jid.ts'
 import { opaqueString } from '../stanza/precis.ts'
 import type { Storage } from '../storage/storage.ts'
 import { deriveKeys, hmac, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
@@ -48,8 +48,9 @@ export class PasswordError extends Error {
 }
 
 /**
- * Satisfies the modules' AccountView and the stream's Authenticator. `local` is a prepared local part. What changes an
- * account resolves when it is on disk, and rejects with Refusal `noSuchAccount` or `accountExists`.
+ * Satisfies the stream's Authenticator, and the modules' AccountView but for who sees whose presence: that is the
+ * rosters'. `local` is a prepared local part. What changes an account resolves when it is on disk, and rejects with
+ * Refusal `noSuchAccount` or `accountExists`.
  */
 export interface Accounts {
   exists(bareJid: string): boolean
@@ -57,7 +58,6 @@ export interface Accounts {
   roles(bareJid: string): ReadonlySet<Role>
   grants(bareJid: string): readonly Grant[]
   bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]>
-  maySeePresence(of: string, by: string): boolean
 
   /**
    * Makes an account. One that exists gets the password (unless undefined) and the grants in place of its own, or is
@@ -149,12 +149,6 @@ class AccountBook implements Accounts {
 
   grants(bareJid: string): readonly Grant[] {
     return this.#byJid.get(bareJid)?.record.grants ?? NO_GRANTS
-  }
-
-  maySeePresence(of: string, by: string): boolean {
-    if (of === by) return true
-    const [ofJid, byJid] = [tryParseJid(of), tryParseJid(by)]
-    return ofJid !== undefined && ofJid.bare === byJid?.bare
   }
 
   async bindSelf(bareJid: string, endpointId: string): Promise<readonly Grant[]> {

@@ -57,7 +57,7 @@ const evaluator = parseGrant('evaluator')
 const bound = (endpointId: string) => ({ role: 'collector', scope: 'self', endpointId })
 
 test('fit what modules and streams ask of them', () => {
-  const view: AccountView = accounts
+  const view: Omit<AccountView, 'maySeePresence'> = accounts
   const authenticator: Authenticator = accounts
   expect(view.exists('nobody@test')).toBe(false)
   expect(authenticator.scram('sha256', { isPlusOffered: false, advertised: 'PLAIN' })).toBeDefined()
@@ -152,13 +152,6 @@ describe('accounts', () => {
     ]
     for (const change of await Promise.allSettled(changes))
       expect(change).toMatchObject({ status: 'rejected', reason: { key: 'noSuchAccount' } })
-  })
-
-  test('show their presence to their own resources', () => {
-    expect(accounts.maySeePresence('alice@test', 'alice@test')).toBe(true)
-    expect(accounts.maySeePresence('alice@test/a', 'alice@test/b')).toBe(true)
-    expect(accounts.maySeePresence('alice@test', 'bob@test')).toBe(false)
-    expect(accounts.maySeePresence('@', '@test')).toBe(false)
   })
 })
 
