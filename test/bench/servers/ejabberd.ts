@@ -10,7 +10,7 @@ const GET = 'apt-get install --no-install-recommends ejabberd erlang-p1-sqlite3 
 /** Debian's. */
 const SCHEMA = '/usr/share/ejabberd/sql/lite.sql'
 const LIBRARIES = '/usr/lib/x86_64-linux-gnu:/usr/lib/aarch64-linux-gnu'
-const PREPARE_TIMEOUT_MS = 120_000
+const PREPARE_TIMEOUT_MS = 600_000
 
 export function ejabberd(storage: 'mnesia' | 'sqlite'): ServerKind {
   return {
