@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type Durability, traceSyncs } from './durability.ts'
 import { Fleet } from './fleet.ts'
 import { describeMachine, shareCores } from './machine.ts'
-import { measure, type Place, publishOneByOne } from './measure.ts'
+import { measure, type Place, publishOneByOne, within } from './measure.ts'
 import { readOptions } from './options.ts'
 import type { ServerKind } from './servers/server.ts'
 import { type Measurement, type Results, renderTable } from './table.ts'
@@ -18,6 +18,10 @@ import { accountsFor, FULL, QUICK, worksOf } from './works.ts'
 const PASSWORD = 'bench-password'
 
 const options = readOptions()
+/** For one work on one server, whatever happens. */
+const LONGEST_MS = (options.fillSeconds + 3 * options.seconds + 60) * 1000
+// Whoever stops the bench stops its servers too: see `launch`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 const scale = options.quick ? QUICK : FULL
 const works = worksOf(scale).filter(
   (work) =>
@@ -34,6 +38,7 @@ const accounts = { count: accountsFor(scale), password: PASSWORD }
 const cores = shareCores(options.serverCores)
 const processes = options.processes ?? Math.min(3, cores.loadCount)
 const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'sacm-bench-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const measurements: Measurement[] = []
 const durability: Record<string, Durability | undefined> = {}
 const failures: string[] = []
@@ -90,7 +95,9 @@ async function runOn(kind: ServerKind, run: number): Promise<void> {
   try {
     for (const work of works) {
       if (work.needsPages && kind.hasNoPages) continue
-      const measured = await attempt(`${kind.name}, ${work.name}, run ${run}`, () => measure(place, work))
+      const measured = await attempt(`${kind.name}, ${work.name}, run ${run}`, () =>
+        within(LONGEST_MS, measure(place, work), 'it never ended'),
+      )
       if (!measured) {
         place.fleet.close()
         place.fleet = new Fleet(processes, cores.load)

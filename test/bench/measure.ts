@@ -138,7 +138,8 @@ function watchCpu(pid: number): {
   return { during: (from, to) => resolve({ from, to }), used: pending }
 }
 
-async function within<T>(ms: number, act: Promise<T>, otherwise: string): Promise<T> {
+/** The act's result. @throws Error with this text when it takes longer */
+export async function within<T>(ms: number, act: Promise<T>, otherwise: string): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(() => reject(new Error(otherwise)), ms)
   try {
