@@ -3,7 +3,7 @@
  * what each costs in resident memory. `--help` lists the options.
  */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -103,7 +103,7 @@ async function holdOn(kind: ServerKind): Promise<Outcome> {
     note(`${kind.name}: ${sessions} sessions after ${loginSeconds.toFixed(1)} s`)
     await wait(SETTLE_MS + hold * 1000)
     const outcome = {
-      held: connectionsTo(server.target.port),
+      held: connectionsOf(server),
       loginSeconds,
       before,
       after: residentBytes(server.pid),
@@ -123,14 +123,18 @@ async function prepare(fleet: Fleet, server: RunningServer, count: number): Prom
   await fleet.prepare(task, { target, pubsub, users: sessions, password: PASSWORD, run: 'idle' })
 }
 
-/** Established connections on the server's side, as the kernel tells: `/proc/net/tcp`, proc(5). */
-function connectionsTo(port: number): number {
-  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+/** The server's own established connections at its port, as the kernel tells: `/proc/net/tcp` and the process's files, proc(5). */
+function connectionsOf({ pid, target }: RunningServer): number {
+  const local = `:${target.port.toString(16).toUpperCase().padStart(4, '0')}`
   const ESTABLISHED = '01'
+  const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)))
   return ['/proc/net/tcp', '/proc/net/tcp6']
     .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
     .map((row) => row.trim().split(/\s+/))
-    .filter(([, address, , state]) => address?.endsWith(local) && state === ESTABLISHED).length
+    .filter(
+      ([, address, , state, , , , , , inode]) =>
+        address?.endsWith(local) && state === ESTABLISHED && own.has(`socket:[${inode}]`),
+    ).length
 }
 
 function whole(text: string): number {
