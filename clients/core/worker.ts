@@ -103,8 +103,13 @@ export async function startWorker(options: WorkerOptions, kind: WorkerKind): Pro
 
   function take(requester: string, payload: Element): JobState {
     const order = kind.order(payload, requester)
-    const accepted = jobs.start({ ...order, requester }, (control) => order.run(control, component))
-    void save()
+    let saved: Promise<void> | undefined
+    const accepted = jobs.start({ ...order, requester }, async (control) => {
+      // Killed from here on, the next run knows of the job and says that it failed: work begins when that is on disk.
+      await saved
+      return order.run(control, component)
+    })
+    saved = save()
     return accepted
   }
 
