@@ -18,6 +18,7 @@ import { roster } from './roster/index.ts'
 import { sacm } from './sacm/index.ts'
 import { time } from './time.ts'
 import { upload } from './upload/index.ts'
+import { vcard } from './vcard/index.ts'
 import { version } from './version.ts'
 
 export const modules: readonly Module[] = [
@@ -39,4 +40,5 @@ export const modules: readonly Module[] = [
   sacm,
   bytestreams,
   upload,
+  vcard,
 ]

@@ -9,6 +9,7 @@ import { repositoryOperations } from './repository/store.sqlite.ts'
 import { rosterOperations } from './roster/store.sqlite.ts'
 import { sacmOperations } from './sacm/store.sqlite.ts'
 import { uploadOperations } from './upload/store.sqlite.ts'
+import { vcardOperations } from './vcard/store.sqlite.ts'
 
 runStorageWorker([
   ...accountOperations,
@@ -19,4 +20,5 @@ runStorageWorker([
   ...offlineOperations,
   ...sacmOperations,
   ...uploadOperations,
+  ...vcardOperations,
 ])

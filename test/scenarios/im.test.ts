@@ -1,4 +1,4 @@
-/** Rosters, subscriptions, presence, messages and those kept for later. RFC 6121; XEP-0160, XEP-0203, XEP-0237. */
+/** Rosters, subscriptions, presence, messages and those kept for later. RFC 6121; XEP-0054, XEP-0160, XEP-0203, XEP-0237. */
 
 import { runScenarios } from '../support/scenario.ts'
 
@@ -13,5 +13,6 @@ runScenarios('im', {
     'roster.requestMaxChars': '500',
     'offline.messagesMax': '4',
     'offline.perSenderMax': '3',
+    'vcard.maxBytes': '2000',
   },
 })

@@ -1,0 +1,4 @@
+CREATE TABLE `vcards` (
+	`bare_jid` text PRIMARY KEY NOT NULL,
+	`xml` text NOT NULL
+);
