@@ -5,6 +5,7 @@ import { modules } from '../../modules/index.ts'
 import type { SpecRef } from '../../server/module/api.ts'
 import { coreSpecs } from '../../server/specs.ts'
 import { VERSION } from '../../server/version.ts'
+import { COMPLIANCE_HEADER, compliance, complianceRows } from './compliance.ts'
 import { print, printJson, printTable } from './output.ts'
 
 export interface ListedSpec extends SpecRef {
@@ -26,24 +27,34 @@ export function versionCommand(program: Command): void {
     .command('version')
     .description('Print the version, and with --specs the specifications implemented.')
     .option('--specs', 'list the specifications, their version, status and what is left out')
-    .option('--markdown', 'with --specs: as a Markdown table')
+    .option(
+      '--compliance',
+      'list the requirements of the XMPP Compliance Suites 2023 (XEP-0479) and whether they are met',
+    )
+    .option('--markdown', 'with --specs or --compliance: as a Markdown table')
     .option('--json', 'print one JSON object')
-    .action((flags: { specs?: true; markdown?: true; json?: true }) => {
+    .action((flags: { specs?: true; compliance?: true; markdown?: true; json?: true }) => {
       const specs = listSpecs()
+      const standings = compliance(specs)
       if (flags.json) {
         printJson({
           version: VERSION,
           node: process.versions.node,
           platform: `${process.platform}-${process.arch}`,
           ...(flags.specs ? { specs } : {}),
+          ...(flags.compliance ? { compliance: standings } : {}),
         })
         return
       }
       if (flags.markdown) {
-        print(specsMarkdown(specs))
+        print(flags.compliance ? complianceMarkdown(specs) : specsMarkdown(specs))
         return
       }
       print(`sacm ${VERSION} (Node ${process.versions.node}, ${process.platform}-${process.arch})`)
+      if (flags.compliance) {
+        print()
+        printTable(COMPLIANCE_HEADER, complianceRows(standings))
+      }
       if (!flags.specs) return
       print()
       printTable(
@@ -55,9 +66,17 @@ export function versionCommand(program: Command): void {
 
 /** The README's table. */
 export function specsMarkdown(specs: readonly ListedSpec[]): string {
-  return [
-    '| specification | version | by | status | left out |',
-    '| --- | --- | --- | --- | --- |',
-    ...specs.map((spec) => `| ${spec.doc} | ${spec.version} | ${spec.by} | ${spec.status} | ${spec.omits ?? ''} |`),
-  ].join('\n')
+  return markdown(
+    ['specification', 'version', 'by', 'status', 'left out'],
+    specs.map(({ doc, version, by, status, omits = '' }) => [doc, version, by, status, omits]),
+  )
+}
+
+/** The README's table of XEP-0479. */
+export function complianceMarkdown(specs: readonly ListedSpec[]): string {
+  return markdown(COMPLIANCE_HEADER, complianceRows(compliance(specs)))
+}
+
+function markdown(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [heading, heading.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }

@@ -282,10 +282,19 @@ describe('version', () => {
     }
   })
 
-  test('the table in the README is that list', async () => {
-    const { stdout } = await sacm(['version', '--specs', '--markdown'])
+  test.each(['specs', 'compliance'])('the table of %s in the README is that list', async (name) => {
+    const { stdout } = await sacm(['version', `--${name}`, '--markdown'])
     const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
-    expect(readme.split('<!-- specs:begin -->')[1]?.split('<!-- specs:end -->')[0]?.trim()).toBe(stdout.trim())
+    expect(readme.split(`<!-- ${name}:begin -->`)[1]?.split(`<!-- ${name}:end -->`)[0]?.trim()).toBe(stdout.trim())
+  })
+
+  test('says which requirements of the compliance suites are met', async () => {
+    const { stdout } = await sacm(['version', '--compliance', '--json'])
+    const { compliance } = JSON.parse(stdout) as { compliance: { suite: string; level: string; isMet: boolean }[] }
+    const unmet = compliance.filter(({ isMet }) => !isMet).map(({ suite, level }) => `${suite} ${level}`)
+    expect(unmet).not.toContain('Core server')
+    expect(unmet).not.toContain('Mobile server')
+    expect(unmet).toContain('A/V Calling server')
   })
 })
 

@@ -1,14 +1,19 @@
-/** Writes the table of specifications, as the modules declare it, into the README: `npm run readme`. */
+/** Writes the tables that come from the code into the README: `npm run readme`. */
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { listSpecs, specsMarkdown } from '../../clients/cli/version.ts'
+import { complianceMarkdown, listSpecs, specsMarkdown } from '../../clients/cli/version.ts'
 
 const README = join(import.meta.dirname, '../../README.md')
-const [BEGIN, END] = ['<!-- specs:begin -->', '<!-- specs:end -->']
+const specs = listSpecs()
+const tables = { specs: specsMarkdown(specs), compliance: complianceMarkdown(specs) }
 
-const text = readFileSync(README, 'utf8')
-const [before, rest] = text.split(BEGIN)
-const after = rest?.split(END)[1]
-if (before === undefined || after === undefined) throw new Error(`README.md has lost its marks ${BEGIN} and ${END}`)
-writeFileSync(README, `${before}${BEGIN}\n${specsMarkdown(listSpecs())}\n${END}${after}`)
+let text = readFileSync(README, 'utf8')
+for (const [name, table] of Object.entries(tables)) {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`]
+  const [before, rest] = text.split(begin)
+  const after = rest?.split(end)[1]
+  if (before === undefined || after === undefined) throw new Error(`README.md has lost its marks ${begin} and ${end}`)
+  text = `${before}${begin}\n${table}\n${end}${after}`
+}
+writeFileSync(README, text)
