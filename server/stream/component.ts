@@ -22,7 +22,8 @@ import { escapeAttribute, serialize } from '../xml/serialize.ts'
 import type { StreamHandle } from './context.ts'
 import { tcpFraming } from './framing.ts'
 import { checkStreamName, headerAttributes, languageOf } from './header.ts'
-import { createReader, type Reader, type ReaderEvents } from './reader.ts'
+import { Input } from './input.ts'
+import type { ReaderEvents } from './reader.ts'
 import { streamError } from './refusal.ts'
 
 type State = 'wait-open' | 'handshake' | 'open' | 'closing' | 'closed'
@@ -70,21 +71,20 @@ export class ComponentStream
 {
   readonly #context: ComponentContext
   readonly #transport: Transport
-  readonly #reader: Reader
+  readonly #input: Input
   readonly #id = randomUUID()
   #state: State = 'wait-open'
   #isHeaderSent = false
   #name = ''
   #lang: string | undefined
   #user: ComponentUser | undefined
-  #held = 0
   /** The handshake's deadline, then the closing one's. */
   #timer: NodeJS.Timeout
 
   constructor(transport: Transport, context: ComponentContext) {
     this.#context = context
     this.#transport = transport
-    this.#reader = createReader('tcp', this, context.limits.anonymous)
+    this.#input = new Input(transport, this, context.limits.anonymous, (error) => this.#onError(error))
     this.#timer = setTimeout(
       () => this.fail(new StreamError('connection-timeout', 'no handshake in time')),
       context.timeouts.authMs,
@@ -106,20 +106,11 @@ export class ComponentStream
   }
 
   hold(reason: number): void {
-    if (this.#held === 0) {
-      this.#reader.pause()
-      this.#transport.pause()
-    }
-    this.#held |= reason
+    this.#input.hold(reason)
   }
 
   release(reason: number): void {
-    if ((this.#held & reason) === 0) return
-    this.#held &= ~reason
-    if (this.#held !== 0 || this.#state === 'closed') return
-    this.#read(() => this.#reader.resume())
-    // What the reader had kept may have brought a new reason.
-    if (this.#held === 0) this.#transport.resume()
+    this.#input.release(reason)
   }
 
   /** Closes the stream with an error; the first one only. RFC 6120 §4.9.1.1. */
@@ -140,7 +131,7 @@ export class ComponentStream
   // --- transport ---
 
   onData(chunk: Buffer): void {
-    this.#read(() => this.#reader.write(chunk))
+    this.#input.write(chunk)
   }
 
   onSecure(): void {} // XEP-0114 has no TLS
@@ -152,6 +143,7 @@ export class ComponentStream
   onClosed(cause: Error | undefined): void {
     this.#context.log.debug({ what: 'connection_closed', stream: this.#id, cause: cause?.message })
     this.#state = 'closed'
+    this.#input.close()
     clearTimeout(this.#timer)
     this.#endUser()
     this.#context.onClosed(this)
@@ -201,7 +193,7 @@ export class ComponentStream
     clearTimeout(this.#timer)
     this.#user = user
     this.#state = 'open'
-    this.#reader.setLimits(this.#context.limits.authenticated)
+    this.#input.setLimits(this.#context.limits.authenticated)
     this.#transport.write(serialize(el('handshake', { xmlns: NS_COMPONENT }), NS_COMPONENT))
   }
 
@@ -221,9 +213,7 @@ export class ComponentStream
     const pending = this.#user?.receive(element)
     if (!pending) return
     this.hold(HOLD_BUSY)
-    void pending
-      .catch((error: unknown) => this.fail(streamError(error, this.#context.log)))
-      .finally(() => this.release(HOLD_BUSY))
+    void pending.catch((error: unknown) => this.#onError(error)).finally(() => this.release(HOLD_BUSY))
   }
 
   #sendHeader(): void {
@@ -249,17 +239,16 @@ export class ComponentStream
     user?.onEnded()
   }
 
-  /** Runs the reader; input that is not XMPP ends the stream. */
-  #read(run: () => void): void {
-    this.#guard(run)
-  }
-
   #guard(run: () => void): void {
     try {
       run()
     } catch (error) {
-      this.fail(streamError(error, this.#context.log))
+      this.#onError(error)
     }
+  }
+
+  #onError(error: unknown): void {
+    this.fail(streamError(error, this.#context.log))
   }
 }
 
