@@ -37,8 +37,8 @@ const queries = (db: Db) => ({
 export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
   name: 'pubsub.modifyAffiliations',
   kind: 'write',
-  run(tx, { nodeId, actor, changes, perNodeMax }) {
-    const node = nodeOf(tx, nodeId)
+  run(tx, { service, nodeId, actor, changes, perNodeMax }) {
+    const node = nodeOf(tx, { service, nodeId })
     enforce(mayManage(standingOf(tx, node.id, actor)))
     const q = tx.use(queries)
     const changed: AffiliationRecord[] = []
@@ -51,19 +51,19 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
       const isMore = before === 'none' && affiliation !== 'none'
       const mayChange = mayChangeAffiliation(before, affiliation, isLastOwner(tx, node.id, before))
       if (!mayChange || (isMore && entities >= perNodeMax)) {
-        refused.push({ nodeId, bareJid, affiliation: before })
+        refused.push({ service, nodeId, bareJid, affiliation: before })
         continue
       }
       if (before === affiliation) continue
       if (affiliation === 'none') q.unaffiliate.run({ node: node.id, bareJid })
       else q.affiliate.run({ node: node.id, bareJid, affiliation })
       entities += isMore ? 1 : affiliation === 'none' ? -1 : 0
-      changed.push({ nodeId, bareJid, affiliation })
+      changed.push({ service, nodeId, bareJid, affiliation })
       const reviewed = reviewSubscriptions(tx, node, bareJid)
       ended.push(...reviewed.ended)
       approved.push(...reviewed.approved)
     }
-    return { nodeId, changed, refused, ended, approved }
+    return { service, nodeId, changed, refused, ended, approved }
   },
 }
 

@@ -1,9 +1,9 @@
-/** The NodeIDs that other modules own, and what each account sees there. api.ts says what a claim means. */
+/** The NodeIDs that other modules own at the shared service, and what each account sees there. api.ts says what a claim means. */
 
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClaimedNodes } from './api.ts'
 import { pubsubError } from './errors.ts'
-import type { Visible } from './store.ts'
+import { type NodeRef, SHARED_SERVICE, type Visible } from './store.ts'
 
 export class Claims {
   readonly #claims: ClaimedNodes[] = []
@@ -12,32 +12,34 @@ export class Claims {
     this.#claims.push(nodes)
   }
 
-  /** Who owns the NodeID; undefined: pubsub's own rules hold there. */
-  of(nodeId: string): ClaimedNodes | undefined {
+  /** Who owns the node; undefined: pubsub's own rules hold there. */
+  of({ service, nodeId }: NodeRef): ClaimedNodes | undefined {
+    if (service !== SHARED_SERVICE) return undefined
     return this.#claims.find((claim) => claim.owns(nodeId))
   }
 
   /** @throws StanzaError not-allowed, for everyone: a claimed node has no owner. SACM-XMPP §2 */
-  refuseOwner(nodeId: string): void {
-    if (this.of(nodeId)) throw pubsubError('claimedNode', `${nodeId} belongs to the server`)
+  refuseOwner(node: NodeRef): void {
+    if (this.of(node)) throw pubsubError('claimedNode', `${node.nodeId} belongs to the server`)
   }
 
   /** The items that an account sees at a node; an empty list: none at all. */
-  visible(bareJid: string, nodeId: string): Visible {
-    const scopes = this.of(nodeId)?.visibleScopes(bareJid, nodeId) ?? 'all'
+  visible(bareJid: string, node: NodeRef): Visible {
+    const scopes = this.of(node)?.visibleScopes(bareJid, node.nodeId) ?? 'all'
     return scopes === 'all' ? 'all' : [...scopes]
   }
 
   /** May the account see an item of this scope? Asked for each recipient of an event. */
-  maySee(bareJid: string, nodeId: string, scope: string | undefined): boolean {
-    const scopes = this.of(nodeId)?.visibleScopes(bareJid, nodeId) ?? 'all'
+  maySee(bareJid: string, node: NodeRef, scope: string | undefined): boolean {
+    const scopes = this.of(node)?.visibleScopes(bareJid, node.nodeId) ?? 'all'
     return scopes === 'all' || (scopes.size > 0 && (scope === undefined || scopes.has(scope)))
   }
 
   /** May the entity do anything at a claimed node? Such nodes are listed for it. */
-  mayUse(actor: Jid, nodeId: string): boolean {
-    const claim = this.of(nodeId)
+  mayUse(actor: Jid, node: NodeRef): boolean {
+    const claim = this.of(node)
     if (!claim) return false
+    const { nodeId } = node
     return (
       isAllowed(() => claim.authorizeSubscribe(actor, nodeId)) || isAllowed(() => claim.authorizePublish(actor, nodeId))
     )

@@ -8,7 +8,15 @@ import type { PubsubConfig } from './config.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Notifier } from './notify.ts'
 import type { NodeView, Replica } from './replica.ts'
-import { type Actor, type ItemKey, PRUNE_BATCH, type PubsubStore, type SubscriptionRecord } from './store.ts'
+import {
+  type Actor,
+  type ItemKey,
+  type NodeRef,
+  PRUNE_BATCH,
+  type PubsubStore,
+  SHARED_SERVICE,
+  type SubscriptionRecord,
+} from './store.ts'
 
 export interface PubsubParts {
   readonly domain: string
@@ -22,15 +30,17 @@ export interface PubsubParts {
   config(): Readonly<PubsubConfig>
 }
 
-/** Who asks, and at which of the service's addresses. */
+/** Who asks, which service, and at which of its addresses. */
 export interface Asker {
   readonly jid: Jid
+  /** As in NodeRef. */
+  readonly service: string
   readonly address: string
   readonly actor: Actor
 }
 
-export function askerOf(accounts: AccountView, jid: Jid, address: string): Asker {
-  return { jid, address, actor: { bareJid: jid.bare, isAdmin: accounts.roles(jid.bare).has('admin') } }
+export function askerOf(accounts: AccountView, jid: Jid, address: string, service = SHARED_SERVICE): Asker {
+  return { jid, service, address, actor: { bareJid: jid.bare, isAdmin: accounts.roles(jid.bare).has('admin') } }
 }
 
 /**
@@ -57,8 +67,8 @@ export function mayCreate(parts: PubsubParts, { actor }: Asker): boolean {
 }
 
 /** The node, from memory. @throws StanzaError item-not-found */
-export function nodeView(parts: PubsubParts, nodeId: string): NodeView {
-  const node = parts.replica.get(nodeId)
+export function nodeView(parts: PubsubParts, { service, nodeId }: NodeRef): NodeView {
+  const node = parts.replica.get({ service, nodeId })
   if (!node) throw pubsubError('nodeNotFound', `no node ${nodeId}`)
   return node
 }
@@ -104,8 +114,9 @@ export async function freshen(parts: PubsubParts, { record }: NodeView): Promise
   if (record.config.itemExpireSeconds === 'max') return
   let expired = PRUNE_BATCH
   while (expired === PRUNE_BATCH) {
-    const result = await run(parts, parts.store.expireItems, { nodeId: record.nodeId }, (each) => {
-      const node = parts.replica.get(each.nodeId)
+    const { service, nodeId } = record
+    const result = await run(parts, parts.store.expireItems, { service, nodeId }, (each) => {
+      const node = parts.replica.get(each)
       if (node) notifyExpired(parts, node, each.expired)
     })
     expired = result.expired.length

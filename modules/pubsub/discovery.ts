@@ -8,6 +8,7 @@ import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
+import { SHARED_SERVICE } from './store.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
@@ -61,10 +62,10 @@ export const FEATURES: readonly string[] = [
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#SubID`] }
 
 /** §5.3, §5.4. Who may not see a node is told its kind and no more. */
-export function nodeInfo(parts: PubsubParts, query: DiscoQuery): DiscoInfo | undefined {
-  const node = parts.replica.get(query.node)
+export function nodeInfo(parts: PubsubParts, query: DiscoQuery, service = SHARED_SERVICE): DiscoInfo | undefined {
+  const node = parts.replica.get({ service, nodeId: query.node })
   if (!node) return undefined
-  const asker = askerOf(parts.accounts, query.asker, query.to.bare)
+  const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
   return {
     identities: [identityOf(node)],
     features: [NS_PUBSUB],
@@ -109,19 +110,20 @@ function textValue(text: string | undefined): readonly string[] {
 
 /** §5.2, §15.1. */
 function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
-  const { nodeId, config } = node.record
-  if (parts.claims.of(nodeId)) return parts.claims.mayUse(asker.jid, nodeId)
-  return maySee(config, parts.replica.standing(node, asker.actor))
+  const { record } = node
+  if (parts.claims.of(record)) return parts.claims.mayUse(asker.jid, record)
+  return maySee(record.config, parts.replica.standing(node, asker.actor))
 }
 
 /** §5.2 without a node, §5.5 with one. */
 export async function listItems(
   parts: PubsubParts,
   query: Parameters<DiscoItemsHandler>[0],
+  service = SHARED_SERVICE,
 ): Promise<Page<DiscoItem> | undefined> {
-  const asker = askerOf(parts.accounts, query.asker, query.to.bare)
+  const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
   if (query.node === undefined) return listNodes(parts, asker, query.page)
-  const node = parts.replica.get(query.node)
+  const node = parts.replica.get({ service, nodeId: query.node })
   return node && listItemIds(parts, asker, node, query.page)
 }
 
@@ -132,14 +134,14 @@ async function listItemIds(
   node: NodeView,
   request: RsmRequest | undefined,
 ): Promise<Page<DiscoItem>> {
-  const { nodeId, config } = node.record
+  const { config } = node.record
   const nothing = { items: [], count: 0, first: undefined, last: undefined }
   // A node that keeps nothing has no items to list, which is no error here.
   if (!config.persistItems) return nothing
   const visible = authorizeRetrieve(parts, asker, node)
   if (visible.length === 0) return nothing
   await freshen(parts, node)
-  const page = await readPage(parts, nodeId, visible, request, { maxItems: undefined, withPayloads: false })
+  const page = await readPage(parts, node.record, visible, request, { maxItems: undefined, withPayloads: false })
   const items = page.items.map(({ itemId }): DiscoItem => ({ jid: asker.address, name: itemId }))
   return { ...pageOf(page), items }
 }
@@ -149,9 +151,10 @@ async function listItemIds(
  * more, so there is no item-not-found here. XEP-0059 §2.4.
  */
 function listNodes(parts: PubsubParts, asker: Asker, request: RsmRequest | undefined): Page<DiscoItem> {
+  const { service } = asker
   const listed = parts.replica
-    .sortedNodeIds()
-    .map((nodeId) => parts.replica.get(nodeId))
+    .sortedNodeIds(service)
+    .map((nodeId) => parts.replica.get({ service, nodeId }))
     .filter((node) => node !== undefined)
     .filter((node) => isListed(parts, asker, node))
   const { from, to } = span(

@@ -96,7 +96,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
   const service = ctx.endpoint('service:pubsub')
   const notifier = new Notifier({
     send: (_address, stanza) => service.send(stanza),
-    maySee: (bareJid, nodeId, scope) => claims.maySee(bareJid, nodeId, scope),
+    maySee: (bareJid, node, scope) => claims.maySee(bareJid, node, scope),
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
   })

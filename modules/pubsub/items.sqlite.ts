@@ -143,9 +143,9 @@ function removeExpired(tx: Tx, node: Pick<NodeRow, 'id' | 'itemExpireSeconds'>):
 export const expireItems: PubsubStore['expireItems'] = {
   name: 'pubsub.expireItems',
   kind: 'write',
-  run(tx, { nodeId }) {
-    const node = findNode(tx, nodeId)
-    return { nodeId, expired: node ? removeExpired(tx, node) : [] }
+  run(tx, { service, nodeId }) {
+    const node = findNode(tx, { service, nodeId })
+    return { service, nodeId, expired: node ? removeExpired(tx, node) : [] }
   },
 }
 
@@ -153,7 +153,7 @@ export const publishItem: PubsubStore['publishItem'] = {
   name: 'pubsub.publishItem',
   kind: 'write',
   run(tx, request) {
-    const node = publishNodeOf(tx, request.nodeId)
+    const node = publishNodeOf(tx, request)
     if (!request.isAuthorized) enforce(mayPublish(node, standingOf(tx, node.id, request.actor)))
     checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
@@ -169,16 +169,17 @@ export const publishItem: PubsubStore['publishItem'] = {
     const expired = isKept ? removeExpired(tx, node) : []
     const left = { ...node, itemCount: node.itemCount - expired.length }
     const pruned = isKept ? storeItem(tx, left, { ...request, itemId, scope }) : []
-    const { nodeId, actor } = request
-    return { nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned, expired }
+    const { service, nodeId, actor } = request
+    return { service, nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned, expired }
   },
 } satisfies { run(tx: Tx, request: PublishItem): ItemPublished; name: string; kind: 'write' }
 
 /** §7.1.5. */
-function checkPreconditions(tx: Tx, { nodeId, preconditions }: PublishItem): void {
+function checkPreconditions(tx: Tx, request: PublishItem): void {
+  const { preconditions } = request
   // Most publishes have none, and then the whole configuration need not be read.
   if (Object.keys(preconditions).length === 0) return
-  const unmet = unmetPrecondition(configOf(nodeOf(tx, nodeId)), preconditions)
+  const unmet = unmetPrecondition(configOf(nodeOf(tx, request)), preconditions)
   if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
 }
 
@@ -205,8 +206,8 @@ function storeItem(tx: Tx, node: PublishRow, item: PublishItem & { readonly item
 export const retractItem: PubsubStore['retractItem'] = {
   name: 'pubsub.retractItem',
   kind: 'write',
-  run(tx, { nodeId, actor, itemId, authorized }) {
-    const node = nodeOf(tx, nodeId)
+  run(tx, { service, nodeId, actor, itemId, authorized }) {
+    const node = nodeOf(tx, { service, nodeId })
     const config = configOf(node)
     if (!config.persistItems) refuse('notPersistent')
     const q = tx.use(writing)
@@ -219,7 +220,7 @@ export const retractItem: PubsubStore['retractItem'] = {
     const removed = q.delete.all({ node: node.id, itemId }).map((row) => ({ itemId, scope: row.scope ?? undefined }))
     const gone = removed[0] ?? refuse('itemNotFound')
     adjustCounts(tx, node.id, [], removed)
-    return { nodeId, ...gone }
+    return { service, nodeId, ...gone }
   },
 }
 
@@ -227,7 +228,7 @@ export const purgeNode: PubsubStore['purgeNode'] = {
   name: 'pubsub.purgeNode',
   kind: 'write',
   run(tx, request) {
-    const node = nodeOf(tx, request.nodeId)
+    const node = nodeOf(tx, request)
     enforce(mayManage(standingOf(tx, node.id, request.actor)))
     if (!node.persistItems) refuse('notPersistent')
     const q = tx.use(writing)

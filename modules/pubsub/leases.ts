@@ -7,8 +7,8 @@ import { type SubscriptionRecord, type SubscriptionsEnded, SWEEP_BATCH } from '.
 /** Looks for what is over: leases, and the items of nodes where they expire. */
 export async function sweep(parts: PubsubParts, signal: AbortSignal): Promise<void> {
   await endLeases(parts, signal)
-  for (const nodeId of parts.replica.expiring()) {
-    const node = parts.replica.get(nodeId)
+  for (const ref of parts.replica.expiring()) {
+    const node = parts.replica.get(ref)
     if (node && !signal.aborted) await freshen(parts, node)
   }
 }
@@ -24,7 +24,7 @@ async function endLeases(parts: PubsubParts, signal: AbortSignal): Promise<void>
 
 /** A resource went offline; `isLast`: and no other of the account is online. */
 export async function endTemporaryOf(parts: PubsubParts, bareJid: string, fullJid: string, isLast: boolean) {
-  const own = parts.replica.subscriptionsOf(bareJid, undefined)
+  const own = parts.replica.subscriptionsOf(bareJid, 'everywhere')
   await endTemporary(
     parts,
     own.filter(({ jid }) => jid === fullJid || (isLast && jid === bareJid)),
@@ -39,16 +39,16 @@ export async function endAllTemporary(parts: PubsubParts): Promise<void> {
 async function endTemporary(parts: PubsubParts, candidates: readonly SubscriptionRecord[]): Promise<void> {
   const keys = candidates
     .filter((subscription) => {
-      const node = parts.replica.get(subscription.nodeId)
+      const node = parts.replica.get(subscription)
       return node && isTemporary(node, subscription)
     })
-    .map(({ nodeId, jid, subid }) => ({ nodeId, jid, subid }))
+    .map(({ service, nodeId, jid, subid }) => ({ service, nodeId, jid, subid }))
   if (keys.length > 0) await run(parts, parts.store.endTemporary, keys, (result) => applyEnded(parts, result))
 }
 
 function applyEnded(parts: PubsubParts, { ended }: SubscriptionsEnded): void {
   for (const subscription of ended) {
-    const node = parts.replica.get(subscription.nodeId)
+    const node = parts.replica.get(subscription)
     parts.replica.unsubscribed(subscription)
     if (!node) continue
     notifyEnded(parts, node, [subscription])

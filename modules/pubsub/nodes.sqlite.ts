@@ -50,10 +50,20 @@ const config = {
 }
 
 const queries = (db: Db) => ({
-  count: db.select({ nodes: count() }).from(nodes).prepare(),
+  count: db
+    .select({ nodes: count() })
+    .from(nodes)
+    .where(eq(nodes.service, ph('service')))
+    .prepare(),
   insert: db
     .insert(nodes)
-    .values({ nodeId: ph('nodeId'), creator: ph('creator'), createdAt: ph('createdAt'), ...config })
+    .values({
+      service: ph('service'),
+      nodeId: ph('nodeId'),
+      creator: ph('creator'),
+      createdAt: ph('createdAt'),
+      ...config,
+    })
     .returning()
     .prepare(),
   // drizzle types a placeholder in set() as no value of the column, although it fills it in like any other.
@@ -76,15 +86,20 @@ const queries = (db: Db) => ({
 const snapshot = (db: Db) => ({
   nodes: db.select().from(nodes).orderBy(nodes.id).prepare(),
   affiliations: db
-    .select({ nodeId: nodes.nodeId, bareJid: affiliations.bareJid, affiliation: affiliations.affiliation })
+    .select({
+      service: nodes.service,
+      nodeId: nodes.nodeId,
+      bareJid: affiliations.bareJid,
+      affiliation: affiliations.affiliation,
+    })
     .from(affiliations)
     .innerJoin(nodes, eq(nodes.id, affiliations.node))
     .prepare(),
 })
 
 function insertNode(tx: Tx, node: Omit<CreateNode, 'nodesMax'>): NodeRow {
-  const { nodeId, creator } = node
-  return tx.use(queries).insert.get({ nodeId, creator, createdAt: tx.now, ...configColumns(node.config) })
+  const { service, nodeId, creator } = node
+  return tx.use(queries).insert.get({ service, nodeId, creator, createdAt: tx.now, ...configColumns(node.config) })
 }
 
 export const createNode: PubsubStore['createNode'] = {
@@ -92,8 +107,8 @@ export const createNode: PubsubStore['createNode'] = {
   kind: 'write',
   run(tx, node) {
     const q = tx.use(queries)
-    if (findNode(tx, node.nodeId)) refuse('nodeExists')
-    if ((q.count.get()?.nodes ?? 0) >= node.nodesMax) refuse('tooManyNodes')
+    if (findNode(tx, node)) refuse('nodeExists')
+    if ((q.count.get({ service: node.service })?.nodes ?? 0) >= node.nodesMax) refuse('tooManyNodes')
     const row = insertNode(tx, node)
     q.addOwner.run({ node: row.id, bareJid: node.creator })
     return recordOf(row)
@@ -104,7 +119,7 @@ export const ensureNode: PubsubStore['ensureNode'] = {
   name: 'pubsub.ensureNode',
   kind: 'write',
   run(tx, node) {
-    const existing = findNode(tx, node.nodeId)
+    const existing = findNode(tx, node)
     if (!existing) return recordOf(insertNode(tx, node))
     return recordOf(tx.use(queries).configure.get({ id: existing.id, ...configColumns(node.config) }) ?? existing)
   },
@@ -113,8 +128,8 @@ export const ensureNode: PubsubStore['ensureNode'] = {
 export const configureNode: PubsubStore['configureNode'] = {
   name: 'pubsub.configureNode',
   kind: 'write',
-  run(tx, { nodeId, actor, changes, itemsMax }) {
-    const before = nodeOf(tx, nodeId)
+  run(tx, { actor, changes, itemsMax, ...ref }) {
+    const before = nodeOf(tx, ref)
     enforce(mayManage(standingOf(tx, before.id, actor)))
     const config = { ...configOf(before), ...changes }
     const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
@@ -131,7 +146,7 @@ export const deleteNode: PubsubStore['deleteNode'] = {
   name: 'pubsub.deleteNode',
   kind: 'write',
   run(tx, request) {
-    const node = nodeOf(tx, request.nodeId)
+    const node = nodeOf(tx, request)
     enforce(mayManage(standingOf(tx, node.id, request.actor)))
     // Items, subscriptions and affiliations go with their node.
     tx.use(queries).delete.run({ id: node.id })

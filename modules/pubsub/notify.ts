@@ -12,12 +12,12 @@ import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import { type NodeView, publisherShown, type Subscriber } from './replica.ts'
-import type { ItemKey, ItemRecord, SubscriptionRecord } from './store.ts'
+import { type ItemKey, type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
 
 /** May this account see an item of this scope at the node now? */
-export type MaySee = (bareJid: string, nodeId: string, scope: string | undefined) => boolean
+export type MaySee = (bareJid: string, node: NodeRef, scope: string | undefined) => boolean
 
 export interface NotifyParts {
   /** Puts a stanza on the road; dropped when nobody is there to take it. */
@@ -82,8 +82,7 @@ export class Notifier {
   }
 
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
-    const { nodeId } = node.record
-    return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, nodeId, scope))
+    return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node.record, scope))
   }
 
   #send(node: NodeView, recipients: readonly Subscriber[], event: PubsubEvent, extension = ''): void {
@@ -133,7 +132,8 @@ interface Envelope {
 
 function envelope(node: NodeView, event: PubsubEvent): Envelope {
   const type = node.record.config.notificationType === 'headline' ? 'headline' : undefined
-  const group = node.record.nodeId
+  const { service, nodeId } = node.record
+  const group = service === SHARED_SERVICE ? nodeId : `${service}/${nodeId}`
   return { type, group, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
 }
 

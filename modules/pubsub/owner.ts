@@ -37,13 +37,14 @@ export async function create(
   asker: Asker,
   request: Extract<EntityRequest, { kind: 'create' }>,
 ): Promise<Element> {
+  const { service } = asker
   const nodeId = request.nodeId ?? randomUUID()
-  parts.claims.refuseOwner(nodeId)
+  parts.claims.refuseOwner({ service, nodeId })
   const { nodesMax, ...bounds } = parts.config()
   const { bareJid } = asker.actor
   if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
   const config = { ...defaultConfig(bounds), ...request.config }
-  await run(parts, parts.store.createNode, { nodeId, creator: bareJid, config, nodesMax }, (node) =>
+  await run(parts, parts.store.createNode, { service, nodeId, creator: bareJid, config, nodesMax }, (node) =>
     parts.replica.created(node),
   )
   return renderCreated(nodeId)
@@ -51,8 +52,9 @@ export async function create(
 
 /** The node, for its owners. @throws StanzaError not-allowed, item-not-found, forbidden */
 function ownNode(parts: PubsubParts, asker: Asker, nodeId: string): NodeView {
-  parts.claims.refuseOwner(nodeId)
-  const node = nodeView(parts, nodeId)
+  const ref = { service: asker.service, nodeId }
+  parts.claims.refuseOwner(ref)
+  const node = nodeView(parts, ref)
   const refusal = mayManage(parts.replica.standing(node, asker.actor))
   if (refusal) throw pubsubError(refusal)
   return node
@@ -71,9 +73,10 @@ export function getDefault(parts: PubsubParts): Element {
 /** §8.2.4. */
 export async function configure(parts: PubsubParts, asker: Asker, request: Request<'configure'>): Promise<undefined> {
   const { nodeId, changes = {} } = request
-  parts.claims.refuseOwner(nodeId)
+  const { service, actor } = asker
+  parts.claims.refuseOwner({ service, nodeId })
   const { itemsMax } = parts.config()
-  await run(parts, parts.store.configureNode, { nodeId, actor: asker.actor, changes, itemsMax }, (result) =>
+  await run(parts, parts.store.configureNode, { service, nodeId, actor, changes, itemsMax }, (result) =>
     applyConfigured(parts, result, request.changes !== undefined),
   )
 }
@@ -81,7 +84,7 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
 function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
   parts.replica.configured(result)
   const { nodeId, config } = result.node
-  const node = parts.replica.get(nodeId)
+  const node = parts.replica.get(result.node)
   if (!node) return
   notifyEnded(parts, node, result.ended)
   applyApproved(parts, node, result.approved)
@@ -102,9 +105,10 @@ function applyApproved(parts: PubsubParts, node: NodeView, made: readonly Subscr
 /** §8.4. */
 export async function deleteNode(parts: PubsubParts, asker: Asker, request: Request<'delete'>): Promise<undefined> {
   const { nodeId, redirect } = request
-  parts.claims.refuseOwner(nodeId)
-  await run(parts, parts.store.deleteNode, { nodeId, actor: asker.actor }, () => {
-    const node = parts.replica.deleted(nodeId)
+  const { service, actor } = asker
+  parts.claims.refuseOwner({ service, nodeId })
+  await run(parts, parts.store.deleteNode, { service, nodeId, actor }, (gone) => {
+    const node = parts.replica.deleted(gone)
     if (!node?.record.config.notifyDelete) return
     const event = { kind: 'delete', nodeId, redirect } as const
     parts.notifier.toAll(node, event)
@@ -114,9 +118,10 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
 
 /** §8.5: one notification, not one per item. */
 export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Request<'purge'>): Promise<undefined> {
-  parts.claims.refuseOwner(nodeId)
-  await run(parts, parts.store.purgeNode, { nodeId, actor: asker.actor }, () => {
-    const node = parts.replica.get(nodeId)
+  const { service, actor } = asker
+  parts.claims.refuseOwner({ service, nodeId })
+  await run(parts, parts.store.purgeNode, { service, nodeId, actor }, (purged) => {
+    const node = parts.replica.get(purged)
     if (node?.record.config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   })
 }
@@ -133,17 +138,17 @@ export async function setSubscriptions(
   request: Request<'setSubscriptions'>,
 ): Promise<undefined> {
   const { nodeId } = request
-  parts.claims.refuseOwner(nodeId)
+  const { service, actor, address } = asker
+  parts.claims.refuseOwner({ service, nodeId })
   const { subscriptionsPerNodeMax: perNodeMax } = parts.config()
-  const { actor, address } = asker
   const changes = request.changes.map(({ jid, subid, state }): SubscriptionChange => {
     const known = state === 'subscribed' || state === 'none' ? state : undefined
     return { jid: jid.full, bareJid: jid.bare, address, subid, newSubid: newSubid(), state: known }
   })
-  const args = { nodeId, actor, changes, perNodeMax }
+  const args = { service, nodeId, actor, changes, perNodeMax }
   const { refused } = await run(parts, parts.store.modifySubscriptions, args, (result) => {
     parts.replica.subscriptionsModified(result)
-    const node = parts.replica.get(nodeId)
+    const node = parts.replica.get(result)
     if (!node) return
     applyApproved(parts, node, result.made)
     notifyEnded(parts, node, result.ended)
@@ -154,8 +159,9 @@ export async function setSubscriptions(
 
 /** §8.9.1. */
 export function getAffiliations(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getAffiliations'>): Element {
+  const { service } = asker
   const { affiliations } = ownNode(parts, asker, nodeId)
-  const list = [...affiliations].map(([bareJid, affiliation]) => ({ nodeId, bareJid, affiliation }))
+  const list = [...affiliations].map(([bareJid, affiliation]) => ({ service, nodeId, bareJid, affiliation }))
   return renderOwnerAffiliations(nodeId, list)
 }
 
@@ -166,15 +172,16 @@ export async function setAffiliations(
   request: Request<'setAffiliations'>,
 ): Promise<undefined> {
   const { nodeId, changes } = request
-  parts.claims.refuseOwner(nodeId)
+  const { service, actor, address } = asker
+  parts.claims.refuseOwner({ service, nodeId })
   const { affiliationsPerNodeMax: perNodeMax } = parts.config()
-  const args = { nodeId, actor: asker.actor, changes, perNodeMax }
+  const args = { service, nodeId, actor, changes, perNodeMax }
   const { refused } = await run(parts, parts.store.modifyAffiliations, args, (result) => {
     parts.replica.affiliationsModified(result)
-    const node = parts.replica.get(nodeId)
+    const node = parts.replica.get(result)
     if (!node) return
     for (const change of result.changed)
-      parts.notifier.toAccount(asker.address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
+      parts.notifier.toAccount(address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
     notifyEnded(parts, node, result.ended)
     applyApproved(parts, node, result.approved)
   })

@@ -83,7 +83,7 @@ export const readPage: PubsubStore['readPage'] = {
   name: 'pubsub.readPage',
   kind: 'read',
   run(tx, request): ItemPage {
-    const node = nodeOf(tx, request.nodeId)
+    const node = nodeOf(tx, request)
     const { start, visible } = request
     const count = countVisible(tx, node, visible)
     const from = startSeq(tx, node, request, count)
@@ -208,8 +208,8 @@ function itemOf({ itemId, publisher, publishedAt, payload }: Row): ItemRecord {
 export const readItems: PubsubStore['readItems'] = {
   name: 'pubsub.readItems',
   kind: 'read',
-  run(tx, { nodeId, visible, itemIds, maxChars }) {
-    const node = nodeOf(tx, nodeId)
+  run(tx, { visible, itemIds, maxChars, ...ref }) {
+    const node = nodeOf(tx, ref)
     const q = tx.use(queries)
     const found: ItemRecord[] = []
     let chars = 0

@@ -7,25 +7,28 @@ import { AUTHORIZATION_FORM, askOwner } from './approval.ts'
 import { askerOf, nodeView, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { mayManage } from './rules.ts'
+import { SHARED_SERVICE } from './store.ts'
 import { NS_PUBSUB } from './xml.ts'
 
 /** @param address  where the command is asked for: its nodes are those of the whole service */
-export function getPending(parts: PubsubParts, address: string): AdHocCommand {
-  const managed = (asker: Jid) => parts.replica.nodesWithPending().filter((nodeId) => mayManageNode(asker, nodeId))
+export function getPending(parts: PubsubParts, address: string, service = SHARED_SERVICE): AdHocCommand {
+  const managed = (asker: Jid) =>
+    parts.replica.nodesWithPending(service).filter((nodeId) => mayManageNode(asker, nodeId))
   const mayManageNode = (asker: Jid, nodeId: string) =>
-    mayManage(parts.replica.standing(nodeView(parts, nodeId), askerOf(parts.accounts, asker, address).actor)) ===
-    undefined
+    mayManage(
+      parts.replica.standing(nodeView(parts, { service, nodeId }), askerOf(parts.accounts, asker, address).actor),
+    ) === undefined
   return {
     node: `${NS_PUBSUB}#get-pending`,
     name: 'Subscription requests that wait for an answer',
     // §8.7.3.3: for those who own a node here
-    mayRun: (asker) => parts.accounts.roles(asker.bare).has('admin') || parts.replica.ownsAny(asker.bare),
+    mayRun: (asker) => parts.accounts.roles(asker.bare).has('admin') || parts.replica.ownsAny(asker.bare, service),
     run: ({ asker }): CommandStep => ({
       form: nodeForm(managed(asker)),
       isLast: true,
       submit(filled) {
         const nodeId = field(filled, 'pubsub#node')?.values[0] ?? ''
-        const node = nodeView(parts, nodeId) // §8.7.3.4
+        const node = nodeView(parts, { service, nodeId }) // §8.7.3.4
         if (!mayManageNode(asker, nodeId)) throw pubsubError('notOwner')
         const requests = [...node.pending.values()]
         // §8.7.4: after the answer, one message per request, to who asked

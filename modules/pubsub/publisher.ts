@@ -9,7 +9,7 @@ import type { ClaimedNodes, PreparedPublish } from './api.ts'
 import { type Asker, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
 import { configFor } from './node-config.ts'
-import type { ItemPublished, PublishItem } from './store.ts'
+import type { ItemPublished, NodeRef, PublishItem } from './store.ts'
 import type { EntityRequest, Payload } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -17,14 +17,16 @@ type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K
 /** §7.1. */
 export async function publish(parts: PubsubParts, asker: Asker, request: Request<'publish'>): Promise<Element> {
   const { nodeId, payload, preconditions } = request
-  const claim = parts.claims.of(nodeId)
+  const { service, actor } = asker
+  const claim = parts.claims.of({ service, nodeId })
   const prepared = claim && prepare(claim, asker, request)
   // §7.1.1: an item without an id gets one of the service's
   const itemId = request.hasItem ? (request.itemId ?? randomUUID()) : undefined
   const { itemsMax, payloadMaxBytes } = parts.config()
   const item: PublishItem = {
+    service,
     nodeId,
-    actor: asker.actor,
+    actor,
     itemId,
     payload: payload?.xml,
     payloadNs: payload?.ns,
@@ -35,7 +37,7 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
     payloadMaxBytes,
   }
   if (prepared) await publishPrepared(parts, item, prepared)
-  else if (!parts.replica.get(nodeId) && mayCreate(parts, asker)) await createAndPublish(parts, item)
+  else if (!parts.replica.get(item) && mayCreate(parts, asker)) await createAndPublish(parts, item)
   else await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml))
   return renderPublished(nodeId, itemId)
 }
@@ -43,8 +45,8 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
 /** §7.1.4, §7.1.5: a node that does not exist is made, as the preconditions want it, for who may create it. */
 async function createAndPublish(parts: PubsubParts, item: PublishItem): Promise<void> {
   const { nodesMax, ...bounds } = parts.config()
-  const { nodeId, actor, preconditions } = item
-  const node = { nodeId, creator: actor.bareJid, config: configFor(preconditions, bounds), nodesMax }
+  const { service, nodeId, actor, preconditions } = item
+  const node = { service, nodeId, creator: actor.bareJid, config: configFor(preconditions, bounds), nodesMax }
   const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
   try {
     await parts.storage.submit(calls, ([record, published]) => {
@@ -86,7 +88,7 @@ async function publishPrepared(parts: PubsubParts, item: PublishItem, prepared: 
 /** At commit: the copy in memory first, then whoever is subscribed at that moment. DESIGN decision 13. */
 export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined): void {
   parts.replica.published(result)
-  const node = parts.replica.get(result.nodeId)
+  const node = parts.replica.get(result)
   if (!node) return
   const { itemId, publisher, publishedAt, scope, pruned, expired } = result
   parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)
@@ -97,13 +99,14 @@ export function applyPublished(parts: PubsubParts, result: ItemPublished, payloa
 /** Publishes as the server itself, whoever claims the node. */
 export async function publishAsServer(
   parts: PubsubParts,
-  nodeId: string,
+  { service, nodeId }: NodeRef,
   itemId: string,
   payload: Payload,
   scope: string | undefined,
 ): Promise<void> {
   const { itemsMax, payloadMaxBytes } = parts.config()
   const item: PublishItem = {
+    service,
     nodeId,
     actor: { bareJid: parts.domain, isAdmin: false },
     itemId,
@@ -121,28 +124,28 @@ export async function publishAsServer(
 /** §7.2. */
 export async function retract(parts: PubsubParts, asker: Asker, request: Request<'retract'>): Promise<undefined> {
   const { nodeId, itemId, notify } = request
-  const claim = parts.claims.of(nodeId)
+  const { service, actor } = asker
+  const claim = parts.claims.of({ service, nodeId })
   if (claim) {
     if (!claim.authorizeRetract) throw pubsubError('claimedNode', 'items are not retracted there')
     claim.authorizeRetract(asker.jid, nodeId)
   }
-  await retractItem(parts, asker.actor, { nodeId, itemId, notify, authorized: claim && 'own' })
+  await retractItem(parts, actor, { service, nodeId, itemId, notify, authorized: claim && 'own' })
 }
 
 /** Retracts with the notification that the request or the node wants. §7.2.2.1. */
 export async function retractItem(
   parts: PubsubParts,
   actor: Asker['actor'],
-  item: {
-    readonly nodeId: string
+  item: NodeRef & {
     readonly itemId: string
     readonly notify: boolean
     readonly authorized: 'own' | 'any' | undefined
   },
 ): Promise<void> {
-  const { nodeId, itemId, notify, authorized } = item
-  await run(parts, parts.store.retractItem, { nodeId, actor, itemId, authorized }, (gone) => {
-    const node = parts.replica.get(nodeId)
+  const { service, nodeId, itemId, notify, authorized } = item
+  await run(parts, parts.store.retractItem, { service, nodeId, actor, itemId, authorized }, (gone) => {
+    const node = parts.replica.get(gone)
     if (node && (notify || node.record.config.notifyRetract)) parts.notifier.retracted(node, [gone])
   })
 }

@@ -6,7 +6,7 @@ import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
 import type { Affiliation, Standing, Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
-import type { Actor, NodeRecord } from './store.ts'
+import type { Actor, NodeRecord, NodeRef } from './store.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
 
@@ -28,18 +28,12 @@ export type PublishRow = Pick<NodeRow, keyof typeof forPublish>
 
 const ph = sql.placeholder
 
+const named = and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId')))
+
 /** Prepared once per connection. */
 const queries = (db: Db) => ({
-  node: db
-    .select()
-    .from(nodes)
-    .where(eq(nodes.nodeId, ph('nodeId')))
-    .prepare(),
-  publishNode: db
-    .select(forPublish)
-    .from(nodes)
-    .where(eq(nodes.nodeId, ph('nodeId')))
-    .prepare(),
+  node: db.select().from(nodes).where(named).prepare(),
+  publishNode: db.select(forPublish).from(nodes).where(named).prepare(),
   affiliation: db
     .select({ affiliation: affiliations.affiliation })
     .from(affiliations)
@@ -85,17 +79,17 @@ export function enforce(verdict: Verdict): void {
 }
 
 /** @throws Refusal nodeNotFound */
-export function nodeOf(tx: Tx, nodeId: string): NodeRow {
-  return tx.use(queries).node.get({ nodeId }) ?? refuse('nodeNotFound')
+export function nodeOf(tx: Tx, { service, nodeId }: NodeRef): NodeRow {
+  return tx.use(queries).node.get({ service, nodeId }) ?? refuse('nodeNotFound')
 }
 
 /** @throws Refusal nodeNotFound */
-export function publishNodeOf(tx: Tx, nodeId: string): PublishRow {
-  return tx.use(queries).publishNode.get({ nodeId }) ?? refuse('nodeNotFound')
+export function publishNodeOf(tx: Tx, { service, nodeId }: NodeRef): PublishRow {
+  return tx.use(queries).publishNode.get({ service, nodeId }) ?? refuse('nodeNotFound')
 }
 
-export function findNode(tx: Tx, nodeId: string): NodeRow | undefined {
-  return tx.use(queries).node.get({ nodeId })
+export function findNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefined {
+  return tx.use(queries).node.get({ service, nodeId })
 }
 
 export function affiliationOf(tx: Tx, node: number, bareJid: string): Affiliation {
@@ -166,8 +160,8 @@ export function configColumns(
 }
 
 export function recordOf(row: NodeRow): NodeRecord {
-  const { nodeId, creator, createdAt } = row
-  return { nodeId, creator, createdAt, config: configOf(row), seenType: row.seenType ?? undefined }
+  const { service, nodeId, creator, createdAt } = row
+  return { service, nodeId, creator, createdAt, config: configOf(row), seenType: row.seenType ?? undefined }
 }
 
 /** How many items a node may keep. XEP-0060 §7.1.2.5. */

@@ -12,6 +12,7 @@ import type {
   ItemPublished,
   NodeConfigured,
   NodeRecord,
+  NodeRef,
   Snapshot,
   SubscriptionRecord,
   SubscriptionsModified,
@@ -47,11 +48,20 @@ interface Node {
   readonly pending: Map<string, SubscriptionRecord>
 }
 
+/** Which of an account's nodes: those of a service, one of them, or all there are. */
+export type Where = { readonly service: string; readonly nodeId: string | undefined } | 'everywhere'
+
+/** The nodes of one service, by NodeID. */
+interface Service {
+  readonly nodes: Map<string, Node>
+  /** Made when it is asked for, and anew when nodes came or went. */
+  sorted: readonly string[] | undefined
+}
+
 export class Replica {
-  readonly #nodes = new Map<string, Node>()
-  /** bareJid -> NodeIDs where it has a subscription or an affiliation. */
-  readonly #accounts = new Map<string, Set<string>>()
-  #sorted: readonly string[] | undefined
+  readonly #services = new Map<string, Service>()
+  /** bareJid -> nodes where it has a subscription or an affiliation. */
+  readonly #accounts = new Map<string, Set<Node>>()
 
   load(snapshot: Snapshot): void {
     for (const record of snapshot.nodes) this.#put(record)
@@ -59,14 +69,25 @@ export class Replica {
     for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
   }
 
-  get(nodeId: string): NodeView | undefined {
-    return this.#nodes.get(nodeId)
+  get(ref: NodeRef): NodeView | undefined {
+    return this.#get(ref)
   }
 
-  /** All NodeIDs in the order of their code units, which disco pages by. */
-  sortedNodeIds(): readonly string[] {
-    this.#sorted ??= [...this.#nodes.keys()].sort()
-    return this.#sorted
+  // Two look-ups by strings that are there already, not one by a text made of both: a publish comes by here.
+  #get({ service, nodeId }: NodeRef): Node | undefined {
+    return this.#services.get(service)?.nodes.get(nodeId)
+  }
+
+  /** All NodeIDs of a service in the order of their code units, which disco pages by. */
+  sortedNodeIds(service: string): readonly string[] {
+    const known = this.#services.get(service)
+    if (!known) return []
+    known.sorted ??= [...known.nodes.keys()].sort()
+    return known.sorted
+  }
+
+  *#all(): Iterable<Node> {
+    for (const { nodes } of this.#services.values()) yield* nodes.values()
   }
 
   /** What the entity is at this node. */
@@ -81,86 +102,96 @@ export class Replica {
   isSubscribed(bareJid: string, node: NodeView): boolean {
     // Most entities subscribe by bare JID; the others are few per account, but a node's may be many.
     if (node.subscribers.has(bareJid)) return true
-    if (!this.#accounts.get(bareJid)?.has(node.record.nodeId)) return false
+    const known: ReadonlySet<NodeView> | undefined = this.#accounts.get(bareJid)
+    if (!known?.has(node)) return false
     return [...node.subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
   }
 
-  /** An account's subscriptions, at one node or at all, pending ones too. XEP-0060 §5.6. */
-  subscriptionsOf(bareJid: string, nodeId: string | undefined): SubscriptionRecord[] {
-    return this.#nodesOf(bareJid, nodeId).flatMap((node) => [
+  /** An account's subscriptions, at one node, at all of a service or everywhere, pending ones too. XEP-0060 §5.6. */
+  subscriptionsOf(bareJid: string, at: Where): SubscriptionRecord[] {
+    return this.#nodesOf(bareJid, at).flatMap((node) => [
       ...subscriptionsAt(node).filter((subscription) => subscription.bareJid === bareJid),
       ...[...node.pending.values()].filter((subscription) => subscription.bareJid === bareJid),
     ])
   }
 
-  ownsAny(bareJid: string): boolean {
-    return this.#nodesOf(bareJid, undefined).some((node) => node.affiliations.get(bareJid) === 'owner')
+  ownsAny(bareJid: string, service: string): boolean {
+    return this.#nodesOf(bareJid, { service, nodeId: undefined }).some(
+      (node) => node.affiliations.get(bareJid) === 'owner',
+    )
   }
 
-  /** NodeIDs where somebody waits for an owner's answer, in the order of their code units. */
-  nodesWithPending(): string[] {
-    return this.sortedNodeIds().filter((nodeId) => (this.#nodes.get(nodeId)?.pending.size ?? 0) > 0)
+  /** A service's NodeIDs where somebody waits for an owner's answer, in the order of their code units. */
+  nodesWithPending(service: string): string[] {
+    return this.sortedNodeIds(service).filter((nodeId) => (this.#get({ service, nodeId })?.pending.size ?? 0) > 0)
   }
 
-  /** NodeIDs whose items expire. */
-  expiring(): string[] {
-    const nodes = [...this.#nodes.values()]
-    return nodes.filter(({ record }) => record.config.itemExpireSeconds !== 'max').map(({ record }) => record.nodeId)
+  /** Nodes whose items expire. */
+  expiring(): NodeRef[] {
+    return [...this.#all()].map(({ record }) => record).filter(({ config }) => config.itemExpireSeconds !== 'max')
   }
 
   /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
   temporary(): SubscriptionRecord[] {
-    return [...this.#nodes.values()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
+    return [...this.#all()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
   }
 
-  /** An account's affiliations, at one node or at all. XEP-0060 §5.7. */
-  affiliationsOf(bareJid: string, nodeId: string | undefined): AffiliationRecord[] {
-    return this.#nodesOf(bareJid, nodeId).flatMap((node) => {
+  /** An account's affiliations, at one node or at all of a service. XEP-0060 §5.7. */
+  affiliationsOf(bareJid: string, at: Where): AffiliationRecord[] {
+    return this.#nodesOf(bareJid, at).flatMap((node) => {
+      const { service, nodeId } = node.record
       const affiliation = node.affiliations.get(bareJid)
-      return affiliation ? [{ nodeId: node.record.nodeId, bareJid, affiliation }] : []
+      return affiliation ? [{ service, nodeId, bareJid, affiliation }] : []
     })
   }
 
-  #nodesOf(bareJid: string, nodeId: string | undefined): Node[] {
-    const known = this.#accounts.get(bareJid)
-    const nodeIds = nodeId === undefined ? [...(known ?? [])].sort() : known?.has(nodeId) ? [nodeId] : []
-    return nodeIds.map((id) => this.#nodes.get(id)).filter((node) => node !== undefined)
+  #nodesOf(bareJid: string, at: Where): Node[] {
+    const known = [...(this.#accounts.get(bareJid) ?? [])]
+    const meant = known.filter(({ record: { service, nodeId } }) => {
+      return at === 'everywhere' || (service === at.service && (at.nodeId === undefined || nodeId === at.nodeId))
+    })
+    return meant.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1))
   }
 
   // What was committed, applied.
 
   created(record: NodeRecord): void {
     this.#put(record)
-    this.#affiliate({ nodeId: record.nodeId, bareJid: record.creator, affiliation: 'owner' })
+    const { service, nodeId, creator } = record
+    this.#affiliate({ service, nodeId, bareJid: creator, affiliation: 'owner' })
   }
 
   ensured(record: NodeRecord): void {
-    const node = this.#nodes.get(record.nodeId)
+    const node = this.#get(record)
     if (node) node.record = record
     else this.#put(record)
   }
 
   configured({ node: record, ended, approved }: NodeConfigured): void {
-    const node = this.#nodes.get(record.nodeId)
+    const node = this.#get(record)
     if (node) node.record = record
     for (const subscription of approved) this.#subscribe(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
   /** Removes the node and hands back what it was, for the last notification. */
-  deleted(nodeId: string): NodeView | undefined {
-    const node = this.#nodes.get(nodeId)
-    this.#nodes.delete(nodeId)
-    this.#sorted = undefined
-    for (const bareJid of node?.affiliations.keys() ?? []) this.#unlink(bareJid, nodeId)
-    for (const { bareJid } of node?.subscribers.values() ?? []) this.#unlink(bareJid, nodeId)
-    for (const { bareJid } of node?.pending.values() ?? []) this.#unlink(bareJid, nodeId)
+  deleted(ref: NodeRef): NodeView | undefined {
+    const node = this.#get(ref)
+    const service = this.#services.get(ref.service)
+    if (!node || !service) return undefined
+    service.nodes.delete(ref.nodeId)
+    service.sorted = undefined
+    if (service.nodes.size === 0) this.#services.delete(ref.service)
+    for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
+    for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
+    for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
     return node
   }
 
-  published({ nodeId, seenType }: ItemPublished): void {
-    const node = this.#nodes.get(nodeId)
-    if (node && seenType !== undefined) node.record = { ...node.record, seenType }
+  published(result: ItemPublished): void {
+    const { seenType } = result
+    const node = seenType === undefined ? undefined : this.#get(result)
+    if (node) node.record = { ...node.record, seenType }
   }
 
   /** Made, approved, moved or given other options. */
@@ -168,8 +199,9 @@ export class Replica {
     this.#subscribe(subscription)
   }
 
-  unsubscribed({ nodeId, jid, bareJid, subid }: SubscriptionRecord): void {
-    const node = this.#nodes.get(nodeId)
+  unsubscribed(subscription: SubscriptionRecord): void {
+    const { jid, bareJid, subid } = subscription
+    const node = this.#get(subscription)
     if (!node) return
     if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
     const left = (node.subscribers.get(jid)?.subscriptions ?? []).filter((each) => each.subid !== subid)
@@ -189,7 +221,7 @@ export class Replica {
   }
 
   accountForgotten(bareJid: string): void {
-    for (const node of this.#nodesOf(bareJid, undefined)) {
+    for (const node of this.#nodesOf(bareJid, 'everywhere')) {
       node.affiliations.delete(bareJid)
       for (const [jid, subscriber] of node.subscribers) if (subscriber.bareJid === bareJid) node.subscribers.delete(jid)
       for (const [jid, request] of node.pending) if (request.bareJid === bareJid) node.pending.delete(jid)
@@ -198,13 +230,18 @@ export class Replica {
   }
 
   #put(record: NodeRecord): void {
-    this.#nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map(), pending: new Map() })
-    this.#sorted = undefined
+    let service = this.#services.get(record.service)
+    if (!service) {
+      service = { nodes: new Map(), sorted: undefined }
+      this.#services.set(record.service, service)
+    }
+    service.nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map(), pending: new Map() })
+    service.sorted = undefined
   }
 
   #subscribe(subscription: SubscriptionRecord): void {
-    const { nodeId, jid, bareJid, subid, state } = subscription
-    const node = this.#nodes.get(nodeId)
+    const { jid, bareJid, subid, state } = subscription
+    const node = this.#get(subscription)
     if (!node) return
     if (state === 'pending') node.pending.set(jid, subscription)
     else {
@@ -213,37 +250,39 @@ export class Replica {
       const at = known.findIndex((each) => each.subid === subid)
       setSubscriber(node, jid, at < 0 ? [...known, subscription] : known.with(at, subscription))
     }
-    this.#link(bareJid, nodeId)
+    this.#link(bareJid, node)
   }
 
-  #affiliate({ nodeId, bareJid, affiliation }: AffiliationRecord): void {
-    const node = this.#nodes.get(nodeId)
+  #affiliate(record: AffiliationRecord): void {
+    const { bareJid, affiliation } = record
+    const node = this.#get(record)
+    if (!node) return
     if (affiliation === 'none') {
-      node?.affiliations.delete(bareJid)
+      node.affiliations.delete(bareJid)
       this.#relink(node, bareJid)
     } else {
-      node?.affiliations.set(bareJid, affiliation)
-      this.#link(bareJid, nodeId)
+      node.affiliations.set(bareJid, affiliation)
+      this.#link(bareJid, node)
     }
   }
 
-  #link(bareJid: string, nodeId: string): void {
-    const nodeIds = this.#accounts.get(bareJid)
-    if (nodeIds) nodeIds.add(nodeId)
-    else this.#accounts.set(bareJid, new Set([nodeId]))
+  #link(bareJid: string, node: Node): void {
+    const nodes = this.#accounts.get(bareJid)
+    if (nodes) nodes.add(node)
+    else this.#accounts.set(bareJid, new Set([node]))
   }
 
-  #unlink(bareJid: string, nodeId: string): void {
-    const nodeIds = this.#accounts.get(bareJid)
-    nodeIds?.delete(nodeId)
-    if (nodeIds?.size === 0) this.#accounts.delete(bareJid)
+  #unlink(bareJid: string, node: Node): void {
+    const nodes = this.#accounts.get(bareJid)
+    nodes?.delete(node)
+    if (nodes?.size === 0) this.#accounts.delete(bareJid)
   }
 
   /** Keeps the account's link to the node only while it has something there. */
-  #relink(node: Node | undefined, bareJid: string): void {
-    if (!node || node.affiliations.has(bareJid) || this.isSubscribed(bareJid, node)) return
+  #relink(node: Node, bareJid: string): void {
+    if (node.affiliations.has(bareJid) || this.isSubscribed(bareJid, node)) return
     if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
-    this.#unlink(bareJid, node.record.nodeId)
+    this.#unlink(bareJid, node)
   }
 }
 

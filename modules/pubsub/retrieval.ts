@@ -7,7 +7,7 @@ import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.
 import { pubsubError } from './errors.ts'
 import { type NodeView, publisherShown } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
-import type { ItemPage, PageStart, Visible } from './store.ts'
+import type { ItemPage, NodeRef, PageStart, Visible } from './store.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -15,7 +15,8 @@ type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K
 /** §6.5. */
 export async function items(parts: PubsubParts, asker: Asker, request: Request<'items'>): Promise<Element> {
   const { nodeId, itemIds } = request
-  const node = nodeView(parts, nodeId)
+  const ref = { service: asker.service, nodeId }
+  const node = nodeView(parts, ref)
   const visible = authorizeRetrieve(parts, asker, node)
   checkSubid(node, asker, request.subid)
   const publisherOf = publisherShown(node)
@@ -24,10 +25,10 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   if (itemIds.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one request`)
   if (itemIds.length > 0) {
-    const found = await run(parts, parts.store.readItems, { nodeId, visible, itemIds, maxChars })
+    const found = await run(parts, parts.store.readItems, { ...ref, visible, itemIds, maxChars })
     return renderItems(nodeId, found, publisherOf, undefined)
   }
-  const page = await readPage(parts, nodeId, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
+  const page = await readPage(parts, ref, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
   const wanted = Math.min(request.maxItems ?? page.count, page.count)
   // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
   const isCut = page.items.length < wanted
@@ -45,18 +46,18 @@ function checkSubid({ subscribers }: NodeView, { jid }: Asker, subid: string | u
 /** What the asker sees there. @throws StanzaError when it may not retrieve, or nothing is kept. §6.5.9 */
 export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeView): Visible {
   const { nodeId, config } = node.record
-  const claim = parts.claims.of(nodeId)
+  const claim = parts.claims.of(node.record)
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const refusal = claim ? undefined : mayRetrieve(config, parts.replica.standing(node, asker.actor))
   if (refusal) throw pubsubError(refusal)
   if (!config.persistItems) throw pubsubError('notPersistent') // §6.5.9.4
-  return parts.claims.visible(asker.actor.bareJid, nodeId)
+  return parts.claims.visible(asker.actor.bareJid, node.record)
 }
 
 /** Reads the page that was asked for, within the bounds of one answer. XEP-0059 §2.2 to §2.7. */
 export function readPage(
   parts: PubsubParts,
-  nodeId: string,
+  { service, nodeId }: NodeRef,
   visible: Visible,
   request: RsmRequest | undefined,
   options: { readonly maxItems: number | undefined; readonly withPayloads: boolean },
@@ -65,6 +66,7 @@ export function readPage(
   const { maxItems, withPayloads } = options
   const max = Math.min(request?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
   return run(parts, parts.store.readPage, {
+    service,
     nodeId,
     visible,
     start: startOf(request, maxItems),

@@ -2,50 +2,57 @@
 
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
+import { SHARED_SERVICE } from './store.ts'
 import type { SubscriptionOptions } from './subscription-options.ts'
 
-export const nodes = sqliteTable('pubsub_nodes', {
-  /** Never used again: a node made anew under an old NodeID is another node. */
-  id: integer().primaryKey({ autoIncrement: true }),
-  nodeId: text().notNull().unique(),
-  creator: text().notNull(),
-  /** UTC milliseconds. */
-  createdAt: integer().notNull(),
-  seenType: text(),
-  /** Items kept, and how many of them have a scope: the count of every page without counting. */
-  itemCount: integer().notNull().default(0),
-  scopedCount: integer().notNull().default(0),
-  subscriptionCount: integer().notNull().default(0),
-  title: text().notNull(),
-  description: text().notNull(),
-  type: text().notNull(),
-  accessModel: text({ enum: ['open', 'whitelist', 'authorize'] }).notNull(),
-  publishModel: text({ enum: ['publishers', 'subscribers', 'open'] }).notNull(),
-  persistItems: integer({ mode: 'boolean' }).notNull(),
-  /** Null: as many as the service allows. */
-  maxItems: integer(),
-  maxPayloadBytes: integer().notNull(),
-  subscribe: integer({ mode: 'boolean' }).notNull(),
-  deliverNotifications: integer({ mode: 'boolean' }).notNull(),
-  deliverPayloads: integer({ mode: 'boolean' }).notNull(),
-  notifyConfig: integer({ mode: 'boolean' }).notNull(),
-  notifyDelete: integer({ mode: 'boolean' }).notNull(),
-  notifyRetract: integer({ mode: 'boolean' }).notNull(),
-  notificationType: text({ enum: ['normal', 'headline'] }).notNull(),
-  itemReply: text({ enum: ['owner', 'publisher', 'none'] }).notNull(),
-  sendLastItem: text({ enum: ['never', 'on_sub', 'on_sub_and_presence'] }).notNull(),
-  language: text().notNull().default(''),
-  /** One JID per line. */
-  contact: text().notNull().default(''),
-  /** Null: items do not expire. */
-  itemExpireSeconds: integer(),
-  publishNodeFull: text({ enum: ['retract-oldest', 'discard-oldest', 'reject'] })
-    .notNull()
-    .default('retract-oldest'),
-  notifySub: integer({ mode: 'boolean' }).notNull().default(false),
-  presenceBasedDelivery: integer({ mode: 'boolean' }).notNull().default(false),
-  tempSub: integer({ mode: 'boolean' }).notNull().default(false),
-})
+export const nodes = sqliteTable(
+  'pubsub_nodes',
+  {
+    /** Never used again: a node made anew under an old NodeID is another node. */
+    id: integer().primaryKey({ autoIncrement: true }),
+    /** Whose node it is: SHARED_SERVICE, or a bare JID. */
+    service: text().notNull().default(SHARED_SERVICE),
+    nodeId: text().notNull(),
+    creator: text().notNull(),
+    /** UTC milliseconds. */
+    createdAt: integer().notNull(),
+    seenType: text(),
+    /** Items kept, and how many of them have a scope: the count of every page without counting. */
+    itemCount: integer().notNull().default(0),
+    scopedCount: integer().notNull().default(0),
+    subscriptionCount: integer().notNull().default(0),
+    title: text().notNull(),
+    description: text().notNull(),
+    type: text().notNull(),
+    accessModel: text({ enum: ['open', 'whitelist', 'authorize'] }).notNull(),
+    publishModel: text({ enum: ['publishers', 'subscribers', 'open'] }).notNull(),
+    persistItems: integer({ mode: 'boolean' }).notNull(),
+    /** Null: as many as the service allows. */
+    maxItems: integer(),
+    maxPayloadBytes: integer().notNull(),
+    subscribe: integer({ mode: 'boolean' }).notNull(),
+    deliverNotifications: integer({ mode: 'boolean' }).notNull(),
+    deliverPayloads: integer({ mode: 'boolean' }).notNull(),
+    notifyConfig: integer({ mode: 'boolean' }).notNull(),
+    notifyDelete: integer({ mode: 'boolean' }).notNull(),
+    notifyRetract: integer({ mode: 'boolean' }).notNull(),
+    notificationType: text({ enum: ['normal', 'headline'] }).notNull(),
+    itemReply: text({ enum: ['owner', 'publisher', 'none'] }).notNull(),
+    sendLastItem: text({ enum: ['never', 'on_sub', 'on_sub_and_presence'] }).notNull(),
+    language: text().notNull().default(''),
+    /** One JID per line. */
+    contact: text().notNull().default(''),
+    /** Null: items do not expire. */
+    itemExpireSeconds: integer(),
+    publishNodeFull: text({ enum: ['retract-oldest', 'discard-oldest', 'reject'] })
+      .notNull()
+      .default('retract-oldest'),
+    notifySub: integer({ mode: 'boolean' }).notNull().default(false),
+    presenceBasedDelivery: integer({ mode: 'boolean' }).notNull().default(false),
+    tempSub: integer({ mode: 'boolean' }).notNull().default(false),
+  },
+  (table) => [uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId)],
+)
 
 const nodeRef = () =>
   integer()

@@ -5,26 +5,30 @@ import type { Pubsub, ServerNode } from './api.ts'
 import { type PubsubParts, run } from './context.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
 import { publishAsServer, retractItem } from './publisher.ts'
+import { type NodeRef, SHARED_SERVICE } from './store.ts'
 import { payloadOf } from './xml.ts'
+
+/** Claims, and what the server publishes, are of the shared service. */
+const shared = (nodeId: string): NodeRef => ({ service: SHARED_SERVICE, nodeId })
 
 export function pubsubSeam(parts: PubsubParts): Pubsub {
   return {
     claim: (nodes) => parts.claims.add(nodes),
     async ensureNode(nodeId, node) {
-      const args = { nodeId, creator: parts.domain, config: serverConfig(parts, node) }
+      const args = { ...shared(nodeId), creator: parts.domain, config: serverConfig(parts, node) }
       await run(parts, parts.store.ensureNode, args, (record) => parts.replica.ensured(record))
     },
-    hasNode: (nodeId) => parts.replica.get(nodeId) !== undefined,
+    hasNode: (nodeId) => parts.replica.get(shared(nodeId)) !== undefined,
     async publish(nodeId, itemId = randomUUID(), payload, scope) {
-      await publishAsServer(parts, nodeId, itemId, payloadOf(payload), scope)
+      await publishAsServer(parts, shared(nodeId), itemId, payloadOf(payload), scope)
       return itemId
     },
     async retract(nodeId, itemId) {
       const actor = { bareJid: parts.domain, isAdmin: false }
-      await retractItem(parts, actor, { nodeId, itemId, notify: true, authorized: 'any' })
+      await retractItem(parts, actor, { ...shared(nodeId), itemId, notify: true, authorized: 'any' })
     },
     isSubscribed(bareJid, nodeId) {
-      const node = parts.replica.get(nodeId)
+      const node = parts.replica.get(shared(nodeId))
       return node !== undefined && parts.replica.isSubscribed(bareJid, node)
     },
   }

@@ -44,7 +44,7 @@ export function perform(
     case 'setOptions':
       return setOptions(parts, asker, request)
     case 'getDefaultOptions':
-      return getDefaultOptions(parts, request)
+      return getDefaultOptions(parts, asker, request)
     case 'items':
       return items(parts, asker, request)
     case 'publish':

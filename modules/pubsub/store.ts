@@ -5,8 +5,17 @@ import type { ConfigChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Affiliation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
-export interface NodeRecord {
+/** The service at `<domain>` and at `pubsub.<domain>`; every other is the bare JID of the account it is of. */
+export const SHARED_SERVICE = ''
+
+/** Which node: the same NodeID may exist at many services. */
+export interface NodeRef {
+  /** SHARED_SERVICE, or a bare JID. */
+  readonly service: string
   readonly nodeId: string
+}
+
+export interface NodeRecord extends NodeRef {
   /** Bare JID, or the service's domain for a node of the server's own. */
   readonly creator: string
   /** UTC milliseconds. */
@@ -16,8 +25,7 @@ export interface NodeRecord {
   readonly seenType: string | undefined
 }
 
-export interface SubscriptionRecord {
-  readonly nodeId: string
+export interface SubscriptionRecord extends NodeRef {
   /** The subscribed JID, bare or full. */
   readonly jid: string
   readonly bareJid: string
@@ -31,14 +39,12 @@ export interface SubscriptionRecord {
 }
 
 /** One subscription of a JID; without an id, its only one. */
-export interface SubscriptionKey {
-  readonly nodeId: string
+export interface SubscriptionKey extends NodeRef {
   readonly jid: string
   readonly subid: string | undefined
 }
 
-export interface AffiliationRecord {
-  readonly nodeId: string
+export interface AffiliationRecord extends NodeRef {
   readonly bareJid: string
   readonly affiliation: Affiliation
 }
@@ -68,19 +74,16 @@ export interface Actor {
 /** Items an asker may see: all, or those without a scope and with one of these. */
 export type Visible = 'all' | readonly string[]
 
-export interface CreateNode {
-  readonly nodeId: string
+export interface CreateNode extends NodeRef {
   readonly creator: string
   readonly config: NodeConfig
   readonly nodesMax: number
 }
-export interface EnsureNode {
-  readonly nodeId: string
+export interface EnsureNode extends NodeRef {
   readonly creator: string
   readonly config: NodeConfig
 }
-export interface ConfigureNode {
-  readonly nodeId: string
+export interface ConfigureNode extends NodeRef {
   readonly actor: Actor
   readonly changes: ConfigChanges
   readonly itemsMax: number
@@ -95,13 +98,11 @@ export interface NodeConfigured {
   readonly approved: readonly SubscriptionRecord[]
   readonly pruned: readonly ItemKey[]
 }
-export interface OwnerRequest {
-  readonly nodeId: string
+export interface OwnerRequest extends NodeRef {
   readonly actor: Actor
 }
 
-export interface PublishItem {
-  readonly nodeId: string
+export interface PublishItem extends NodeRef {
   readonly actor: Actor
   /** The publisher's own, or one that the service made; undefined when the request has no item. */
   readonly itemId: string | undefined
@@ -115,8 +116,7 @@ export interface PublishItem {
   readonly itemsMax: number
   readonly payloadMaxBytes: number
 }
-export interface ItemPublished {
-  readonly nodeId: string
+export interface ItemPublished extends NodeRef {
   readonly itemId: string | undefined
   readonly publisher: string
   readonly publishedAt: number
@@ -127,24 +127,19 @@ export interface ItemPublished {
   readonly expired: readonly ItemKey[]
 }
 /** Items whose time is over. */
-export interface ItemsExpired {
-  readonly nodeId: string
+export interface ItemsExpired extends NodeRef {
   readonly expired: readonly ItemKey[]
 }
 
-export interface RetractItem {
-  readonly nodeId: string
+export interface RetractItem extends NodeRef {
   readonly actor: Actor
   readonly itemId: string
   /** Of a claimed node: `own` items only; `any`: the server itself; undefined: by affiliation. */
   readonly authorized: 'own' | 'any' | undefined
 }
-export interface ItemRetracted extends ItemKey {
-  readonly nodeId: string
-}
+export type ItemRetracted = ItemKey & NodeRef
 
-export interface Subscribe {
-  readonly nodeId: string
+export interface Subscribe extends NodeRef {
   readonly actor: Actor
   readonly jid: string
   readonly address: string
@@ -187,8 +182,7 @@ export interface ModifyAffiliations extends OwnerRequest {
   readonly changes: readonly { readonly bareJid: string; readonly affiliation: Affiliation }[]
   readonly perNodeMax: number
 }
-export interface AffiliationsModified {
-  readonly nodeId: string
+export interface AffiliationsModified extends NodeRef {
   readonly changed: readonly AffiliationRecord[]
   /** Entries that were not changed, with what they are. */
   readonly refused: readonly AffiliationRecord[]
@@ -211,8 +205,7 @@ export interface SubscriptionChange {
   /** Undefined: a state that no subscription can be set to. */
   readonly state: 'subscribed' | 'none' | undefined
 }
-export interface SubscriptionsModified {
-  readonly nodeId: string
+export interface SubscriptionsModified extends NodeRef {
   /** New ones, and pending ones that were approved. */
   readonly made: readonly SubscriptionRecord[]
   readonly ended: readonly SubscriptionRecord[]
@@ -237,8 +230,7 @@ export type PageStart =
   | { readonly at: 'before'; readonly itemId: string }
   | { readonly at: 'index'; readonly index: number }
 
-export interface ReadPage {
-  readonly nodeId: string
+export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
   /** The farthest from an end that an index may be: it is counted item by item. */
@@ -256,8 +248,7 @@ export interface ItemPage {
   /** Position of the first; undefined where counting would be dear. */
   readonly index: number | undefined
 }
-export interface ReadItems {
-  readonly nodeId: string
+export interface ReadItems extends NodeRef {
   readonly visible: Visible
   readonly itemIds: readonly string[]
   readonly maxChars: number
@@ -280,7 +271,7 @@ export interface PubsubStore {
   /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
   readonly retractItem: Operation<RetractItem, ItemRetracted>
   /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
-  readonly expireItems: Operation<{ readonly nodeId: string }, ItemsExpired>
+  readonly expireItems: Operation<NodeRef, ItemsExpired>
   /** @throws Refusal as maySubscribe, pendingSubscription, tooManySubscriptions */
   readonly subscribe: Operation<Subscribe, Subscribed>
   /** @throws Refusal notSubscribed, subidRequired, invalidSubid */

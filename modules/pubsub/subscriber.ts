@@ -23,16 +23,16 @@ export function newSubid(): string {
 export async function subscribe(parts: PubsubParts, asker: Asker, request: Request<'subscribe'>): Promise<Element> {
   const { nodeId, jid, options } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('invalidJid', 'only for your own account') // §6.1.3.1
-  const claim = parts.claims.of(nodeId)
+  const { actor, address, service } = asker
+  const claim = parts.claims.of({ service, nodeId })
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const { subscriptionsPerNodeMax: perNodeMax, subscriptionsPerAccountMax: perAccountMax } = parts.config()
-  const { actor, address } = asker
   const bounds = { perNodeMax, perAccountMax, leaseMaxMs: leaseMaxMs(parts) }
   const isAuthorized = claim !== undefined
   const { subscription } = await run(
     parts,
     parts.store.subscribe,
-    { nodeId, actor, jid: jid.full, address, subid: newSubid(), options, isAuthorized, ...bounds },
+    { service, nodeId, actor, jid: jid.full, address, subid: newSubid(), options, isAuthorized, ...bounds },
     (result) => applySubscribed(parts, result),
   )
   // §6.3.7: the resulting options with the answer
@@ -45,7 +45,7 @@ function leaseMaxMs(parts: PubsubParts): number {
 
 function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed): void {
   parts.replica.subscribed(subscription)
-  const node = parts.replica.get(subscription.nodeId)
+  const node = parts.replica.get(subscription)
   if (!node || !isNew) return
   if (subscription.state === 'pending') {
     askOwners(parts, node, subscription)
@@ -66,8 +66,8 @@ export function applyNewcomer(parts: PubsubParts, node: NodeView, subscription: 
 
 /** Somebody came online: the last item of each node that tells it then, to that resource alone. §4.3 */
 export async function sendLastItems(parts: PubsubParts, to: Jid): Promise<void> {
-  for (const subscription of parts.replica.subscriptionsOf(to.bare, undefined)) {
-    const config = parts.replica.get(subscription.nodeId)?.record.config
+  for (const subscription of parts.replica.subscriptionsOf(to.bare, 'everywhere')) {
+    const config = parts.replica.get(subscription)?.record.config
     const isFor = subscription.jid === to.bare || subscription.jid === to.full
     if (isFor && config?.sendLastItem === 'on_sub_and_presence' && config.persistItems && config.deliverNotifications)
       await sendLastItem(parts, subscription, to)
@@ -82,21 +82,19 @@ async function sendLastItem(parts: PubsubParts, subscription: SubscriptionRecord
   }
 }
 
-async function readAndSend(
-  parts: PubsubParts,
-  { nodeId, jid, bareJid, subid }: SubscriptionRecord,
-  to: Jid | undefined,
-): Promise<void> {
-  const visible = parts.claims.visible(bareJid, nodeId)
-  const before = parts.replica.get(nodeId)
+async function readAndSend(parts: PubsubParts, subscription: SubscriptionRecord, to: Jid | undefined): Promise<void> {
+  const { service, nodeId, jid, bareJid, subid } = subscription
+  const visible = parts.claims.visible(bareJid, subscription)
+  const before = parts.replica.get(subscription)
   if (visible.length === 0 || !before) return
   await freshen(parts, before)
-  const last = { nodeId, visible, start: { at: 'end' }, indexMax: 0, max: 1, maxChars: 0, withPayloads: true } as const
+  const end = { at: 'end' } as const
+  const last = { service, nodeId, visible, start: end, indexMax: 0, max: 1, maxChars: 0, withPayloads: true }
   const [item] = (await parts.storage.run(parts.store.readPage, last)).items
-  const node = parts.replica.get(nodeId)
-  const subscription = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
-  if (!node || !subscription || !item) return
-  const subscriber = subscriberOf(subscription)
+  const node = parts.replica.get(subscription)
+  const now = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
+  if (!node || !now || !item) return
+  const subscriber = subscriberOf(now)
   parts.notifier.lastItem(node, to ? { ...subscriber, to } : subscriber, item)
 }
 
@@ -104,11 +102,14 @@ async function readAndSend(
 export async function unsubscribe(parts: PubsubParts, asker: Asker, request: Request<'unsubscribe'>): Promise<Element> {
   const { nodeId, jid, subid } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('notYourSubscription') // §6.2.3.3
-  const ended = await run(parts, parts.store.unsubscribe, { nodeId, jid: jid.full, subid }, (result) =>
-    parts.replica.unsubscribed(result),
+  const ended = await run(
+    parts,
+    parts.store.unsubscribe,
+    { service: asker.service, nodeId, jid: jid.full, subid },
+    (result) => parts.replica.unsubscribed(result),
   )
   // §13.14: for the account's other resources; after the answer.
-  const node = parts.replica.get(nodeId)
+  const node = parts.replica.get(ended)
   if (node)
     setImmediate(() => {
       notifyEnded(parts, node, [ended])
@@ -126,11 +127,11 @@ export function getOptions(parts: PubsubParts, asker: Asker, request: Request<'g
 /** From memory, by the same rules as the store's. §6.3.4 */
 function ownSubscription(
   parts: PubsubParts,
-  { jid: asker, actor }: Asker,
+  { jid: asker, actor, service }: Asker,
   { nodeId, jid, subid }: Request<'getOptions'>,
 ): SubscriptionRecord {
   if (jid.bare !== asker.bare && !actor.isAdmin) throw pubsubError('notYourSubscription') // §6.3.4.1
-  const node = nodeView(parts, nodeId)
+  const node = nodeView(parts, { service, nodeId })
   const request = node.pending.get(jid.full)
   const all = [...(node.subscribers.get(jid.full)?.subscriptions ?? []), ...(request ? [request] : [])]
   const [first] = all
@@ -145,13 +146,17 @@ function ownSubscription(
 export async function setOptions(parts: PubsubParts, asker: Asker, request: Request<'setOptions'>): Promise<undefined> {
   const { nodeId, jid, subid, changes = {} } = request
   if (jid.bare !== asker.jid.bare && !asker.actor.isAdmin) throw pubsubError('notYourSubscription')
-  const args = { nodeId, jid: jid.full, subid, changes, leaseMaxMs: leaseMaxMs(parts) }
+  const args = { service: asker.service, nodeId, jid: jid.full, subid, changes, leaseMaxMs: leaseMaxMs(parts) }
   await run(parts, parts.store.setOptions, args, (result) => parts.replica.subscribed(result))
 }
 
 /** §6.4: the same at every node. */
-export function getDefaultOptions(parts: PubsubParts, { nodeId }: Request<'getDefaultOptions'>): Element {
-  if (nodeId !== undefined) nodeView(parts, nodeId)
+export function getDefaultOptions(
+  parts: PubsubParts,
+  { service }: Asker,
+  { nodeId }: Request<'getDefaultOptions'>,
+): Element {
+  if (nodeId !== undefined) nodeView(parts, { service, nodeId })
   return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS))
 }
 
@@ -160,19 +165,19 @@ export function getDefaultOptions(parts: PubsubParts, { nodeId }: Request<'getDe
  * @throws StanzaError when the sender owns no such node, or nothing is pending there (any more)
  * §8.6.
  */
-export async function answerRequest(parts: PubsubParts, { actor }: Asker, x: Element): Promise<void> {
+export async function answerRequest(parts: PubsubParts, { actor, service }: Asker, x: Element): Promise<void> {
   const answer = parseApproval(x)
   if (!answer) return
   const { nodeId, jid, subid, isAllowed } = answer
-  parts.claims.refuseOwner(nodeId)
-  const args = { nodeId, actor, jid: jid.full, subid, isAllowed }
+  parts.claims.refuseOwner({ service, nodeId })
+  const args = { service, nodeId, actor, jid: jid.full, subid, isAllowed }
   await run(parts, parts.store.answerRequest, args, (result) => applyAnswered(parts, result))
 }
 
 function applyAnswered(parts: PubsubParts, { subscription, isAllowed }: RequestAnswered): void {
   if (isAllowed) parts.replica.subscribed(subscription)
   else parts.replica.unsubscribed(subscription)
-  const node = parts.replica.get(subscription.nodeId)
+  const node = parts.replica.get(subscription)
   if (!node) return
   if (!isAllowed) {
     notifyEnded(parts, node, [subscription])

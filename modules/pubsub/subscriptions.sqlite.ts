@@ -17,6 +17,7 @@ import { mayManage, mayStaySubscribed, maySubscribe, needsApproval, type Standin
 import { nodes, subscriptions } from './schema.sqlite.ts'
 import {
   type ModifySubscriptions,
+  type NodeRef,
   type PubsubStore,
   type SubscriptionChange,
   type SubscriptionKey,
@@ -41,7 +42,7 @@ const inOrder = asc(sql`${subscriptions}.rowid`)
 
 const queries = (db: Db) => ({
   all: db
-    .select({ subscription: subscriptions, nodeId: nodes.nodeId })
+    .select({ subscription: subscriptions, service: nodes.service, nodeId: nodes.nodeId })
     .from(subscriptions)
     .innerJoin(nodes, eq(nodes.id, subscriptions.node))
     .orderBy(inOrder)
@@ -103,19 +104,19 @@ const queries = (db: Db) => ({
   delete: db.delete(subscriptions).where(one).prepare(),
 })
 
-function recordOf(nodeId: string, row: SubscriptionRow): SubscriptionRecord {
+function recordOf({ service, nodeId }: NodeRef, row: SubscriptionRow): SubscriptionRecord {
   const { jid, bareJid, address, subid, state } = row
-  return { nodeId, jid, bareJid, address, subid, state, options: row.options ?? DEFAULT_OPTIONS }
+  return { service, nodeId, jid, bareJid, address, subid, state, options: row.options ?? DEFAULT_OPTIONS }
 }
 
 /** Every subscription there is, oldest first, for the copy in memory. */
 export function allSubscriptions(tx: Tx): SubscriptionRecord[] {
   const rows = tx.use(queries).all.all()
-  return rows.map(({ subscription, nodeId }) => recordOf(nodeId, subscription))
+  return rows.map(({ subscription, ...ref }) => recordOf(ref, subscription))
 }
 
 /** The one that a request means. @throws Refusal notSubscribed, subidRequired, invalidSubid. §6.2.3, §6.3.4 */
-function theOne(tx: Tx, node: NodeRow, { jid, subid }: Omit<SubscriptionKey, 'nodeId'>): SubscriptionRow {
+function theOne(tx: Tx, node: NodeRow, { jid, subid }: Omit<SubscriptionKey, keyof NodeRef>): SubscriptionRow {
   const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
   const [first] = rows
   if (!first) return refuse('notSubscribed')
@@ -138,9 +139,9 @@ export const subscribe: PubsubStore['subscribe'] = {
   name: 'pubsub.subscribe',
   kind: 'write',
   run(tx, request) {
-    const { nodeId, actor, jid, address, isAuthorized, perNodeMax, perAccountMax } = request
+    const { service, nodeId, actor, jid, address, isAuthorized, perNodeMax, perAccountMax } = request
     const { bareJid } = actor
-    const node = nodeOf(tx, nodeId)
+    const node = nodeOf(tx, request)
     const config = configOf(node)
     const standing = standingOf(tx, node.id, actor)
     if (!isAuthorized) enforce(maySubscribe(config, standing))
@@ -157,12 +158,13 @@ export const subscribe: PubsubStore['subscribe'] = {
       const kept = changes ? columnsOf(options) : existing
       if (existing.address !== address) q.move.run({ node: node.id, jid, subid, address })
       if (changes) q.setOptions.run({ node: node.id, jid, subid, options: kept.options, expiresAt: kept.expiresAt })
-      return { subscription: recordOf(nodeId, { ...existing, ...kept, address }), isNew: false }
+      return { subscription: recordOf(node, { ...existing, ...kept, address }), isNew: false }
     }
     const ofAccount = q.countOf.get({ bareJid })?.subscriptions ?? 0
     if (node.subscriptionCount >= perNodeMax || ofAccount >= perAccountMax) refuse('tooManySubscriptions')
     const state = !isAuthorized && needsApproval(config, standing) ? 'pending' : 'subscribed'
-    const subscription: SubscriptionRecord = { nodeId, jid, bareJid, address, subid: request.subid, state, options }
+    const { subid } = request
+    const subscription: SubscriptionRecord = { service, nodeId, jid, bareJid, address, subid, state, options }
     addSubscription(tx, node, subscription)
     return { subscription, isNew: true }
   },
@@ -177,19 +179,19 @@ function addSubscription(tx: Tx, node: NodeRow, subscription: SubscriptionRecord
 function removeSubscription(tx: Tx, node: NodeRow, row: SubscriptionRow): SubscriptionRecord {
   tx.use(queries).delete.run({ node: node.id, jid: row.jid, subid: row.subid })
   countSubscriptions(tx, node.id, -1)
-  return recordOf(node.nodeId, row)
+  return recordOf(node, row)
 }
 
 function approve(tx: Tx, node: NodeRow, row: SubscriptionRow): SubscriptionRecord {
   tx.use(queries).approve.run({ node: node.id, jid: row.jid, subid: row.subid })
-  return recordOf(node.nodeId, { ...row, state: 'subscribed' })
+  return recordOf(node, { ...row, state: 'subscribed' })
 }
 
 export const unsubscribe: PubsubStore['unsubscribe'] = {
   name: 'pubsub.unsubscribe',
   kind: 'write',
   run(tx, key) {
-    const node = nodeOf(tx, key.nodeId)
+    const node = nodeOf(tx, key)
     return removeSubscription(tx, node, theOne(tx, node, key))
   },
 }
@@ -198,19 +200,19 @@ export const setOptions: PubsubStore['setOptions'] = {
   name: 'pubsub.setOptions',
   kind: 'write',
   run(tx, { changes, leaseMaxMs, ...key }) {
-    const node = nodeOf(tx, key.nodeId)
+    const node = nodeOf(tx, key)
     const row = theOne(tx, node, key)
     const columns = columnsOf({ ...DEFAULT_OPTIONS, ...row.options, ...bounded(tx, changes, leaseMaxMs) })
     tx.use(queries).setOptions.run({ node: node.id, jid: row.jid, subid: row.subid, ...columns })
-    return recordOf(node.nodeId, { ...row, ...columns })
+    return recordOf(node, { ...row, ...columns })
   },
 }
 
 export const answerRequest: PubsubStore['answerRequest'] = {
   name: 'pubsub.answerRequest',
   kind: 'write',
-  run(tx, { nodeId, actor, jid, subid, isAllowed }) {
-    const node = nodeOf(tx, nodeId)
+  run(tx, { actor, jid, subid, isAllowed, ...ref }) {
+    const node = nodeOf(tx, ref)
     enforce(mayManage(standingOf(tx, node.id, actor)))
     const row = tx
       .use(queries)
@@ -226,7 +228,8 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
   name: 'pubsub.modifySubscriptions',
   kind: 'write',
   run(tx, request) {
-    const node = nodeOf(tx, request.nodeId)
+    const node = nodeOf(tx, request)
+    const { service, nodeId } = request
     enforce(mayManage(standingOf(tx, node.id, request.actor)))
     const made: SubscriptionRecord[] = []
     const ended: SubscriptionRecord[] = []
@@ -248,19 +251,19 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
         refused.push({ jid, state: rows[0]?.state ?? 'none' })
       }
     }
-    return { nodeId: request.nodeId, made, ended, refused }
+    return { service, nodeId, made, ended, refused }
   },
 }
 
-function newSubscription({ nodeId }: NodeRow, change: SubscriptionChange): SubscriptionRecord {
+function newSubscription({ service, nodeId }: NodeRow, change: SubscriptionChange): SubscriptionRecord {
   const { jid, bareJid, address, newSubid } = change
-  return { nodeId, jid, bareJid, address, subid: newSubid, state: 'subscribed', options: DEFAULT_OPTIONS }
+  return { service, nodeId, jid, bareJid, address, subid: newSubid, state: 'subscribed', options: DEFAULT_OPTIONS }
 }
 
 function mayAdd(tx: Tx, node: NodeRow, { bareJid }: SubscriptionChange, { perNodeMax }: ModifySubscriptions): boolean {
   const standing = { affiliation: affiliationOf(tx, node.id, bareJid), isSubscribed: false, isAdmin: false }
   // Counted anew: earlier entries of the same request changed it.
-  const { subscriptionCount } = nodeOf(tx, node.nodeId)
+  const { subscriptionCount } = nodeOf(tx, node)
   return subscriptionCount < perNodeMax && maySubscribe(configOf(node), standing) === undefined
 }
 
@@ -308,8 +311,8 @@ export const endTemporary: PubsubStore['endTemporary'] = {
   name: 'pubsub.endTemporary',
   kind: 'write',
   run(tx, keys) {
-    const ended = keys.flatMap(({ nodeId, jid, subid }) => {
-      const node = findNode(tx, nodeId)
+    const ended = keys.flatMap(({ jid, subid, ...ref }) => {
+      const node = findNode(tx, ref)
       const rows = node ? tx.use(queries).ofJid.all({ node: node.id, jid }) : []
       const row = rows.find((each) => each.subid === subid)
       if (!node || !row || !(node.tempSub || row.options?.expire === 'presence')) return []

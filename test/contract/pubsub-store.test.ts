@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage } from '../../modules/pubsub/store.ts'
+import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
 import type { OptionChanges } from '../../modules/pubsub/subscription-options.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { migrate } from '../../server/storage/migrate.ts'
@@ -20,6 +20,8 @@ const FOLDERS = {
   workerEntry: new URL('../../modules/worker.ts', import.meta.url),
   migrations: new URL('../../migrations/sqlite/', import.meta.url),
 }
+const at = (nodeId: string, service = SHARED_SERVICE) => ({ service, nodeId })
+const n = at('n')
 const alice: Actor = { bareJid: 'alice@test', isAdmin: false }
 const bob: Actor = { bareJid: 'bob@test', isAdmin: false }
 const root: Actor = { bareJid: 'root@test', isAdmin: true }
@@ -30,20 +32,20 @@ beforeAll(async () => {
 })
 afterAll(() => opened.close())
 beforeEach(async () => {
-  for (const { nodeId } of (await opened.storage.run(store.readSnapshot, undefined)).nodes)
-    await opened.storage.run(store.deleteNode, { nodeId, actor: root })
+  for (const { service, nodeId } of (await opened.storage.run(store.readSnapshot, undefined)).nodes)
+    await opened.storage.run(store.deleteNode, { service, nodeId, actor: root })
 })
 
 const refused = (key: string) => ({ key: `pubsub.${key}` })
 
 function create(nodeId = 'n', config: Partial<NodeConfig> = {}) {
-  const node = { nodeId, creator: 'alice@test', config: { ...defaultConfig(BOUNDS), ...config }, nodesMax: 3 }
+  const node = { ...at(nodeId), creator: 'alice@test', config: { ...defaultConfig(BOUNDS), ...config }, nodesMax: 3 }
   return opened.storage.run(store.createNode, node)
 }
 
 function item(itemId: string | undefined, options: Partial<PublishItem> = {}): PublishItem {
   return {
-    nodeId: 'n',
+    ...n,
     actor: alice,
     itemId,
     payload: `<p xmlns="urn:p">${itemId}</p>`,
@@ -61,7 +63,7 @@ const publish = (itemId: string | undefined, options: Partial<PublishItem> = {})
 
 const page = (options: Partial<ReadPage> = {}) =>
   opened.storage.run(store.readPage, {
-    nodeId: 'n',
+    ...n,
     visible: 'all',
     start: { at: 'start' },
     indexMax: 3,
@@ -75,7 +77,7 @@ const ids = async (options: Partial<ReadPage> = {}) => (await page(options)).ite
 let subids = 0
 const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
   opened.storage.run(store.subscribe, {
-    nodeId: 'n',
+    ...n,
     actor,
     jid,
     address: 'pubsub.test',
@@ -89,7 +91,7 @@ const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
   })
 
 const affiliate = (changes: Parameters<typeof store.modifyAffiliations.run>[1]['changes'], actor = alice) =>
-  opened.storage.run(store.modifyAffiliations, { nodeId: 'n', actor, changes, perNodeMax: 3 })
+  opened.storage.run(store.modifyAffiliations, { ...n, actor, changes, perNodeMax: 3 })
 
 describe('nodes', () => {
   test('are created once, up to the bound, with their creator as owner', async () => {
@@ -99,7 +101,7 @@ describe('nodes', () => {
     await create('o')
     await expect(create('p')).rejects.toMatchObject(refused('tooManyNodes'))
     const { affiliations } = await opened.storage.run(store.readSnapshot, undefined)
-    expect(affiliations).toContainEqual({ nodeId: 'n', bareJid: 'alice@test', affiliation: 'owner' })
+    expect(affiliations).toContainEqual({ ...n, bareJid: 'alice@test', affiliation: 'owner' })
   })
 
   test('keep every option over a restart', async () => {
@@ -138,7 +140,7 @@ describe('nodes', () => {
   test('are configured by owners and the administrator only; an option not named stays', async () => {
     await create('n', { title: 'before' })
     const configure = (actor: Actor, changes: Partial<NodeConfig>) =>
-      opened.storage.run(store.configureNode, { nodeId: 'n', actor, changes, itemsMax: 100 })
+      opened.storage.run(store.configureNode, { ...n, actor, changes, itemsMax: 100 })
     await expect(configure(bob, { title: 'x' })).rejects.toMatchObject(refused('notOwner'))
     expect((await configure(root, { maxItems: 3 })).node.config).toMatchObject({ title: 'before', maxItems: 3 })
     expect((await configure(alice, { maxItems: 'max' })).node.config.maxItems).toBe('max')
@@ -148,10 +150,8 @@ describe('nodes', () => {
     await create()
     await publish('1')
     await subscribe(bob)
-    await expect(opened.storage.run(store.deleteNode, { nodeId: 'n', actor: bob })).rejects.toMatchObject(
-      refused('notOwner'),
-    )
-    await opened.storage.run(store.deleteNode, { nodeId: 'n', actor: alice })
+    await expect(opened.storage.run(store.deleteNode, { ...n, actor: bob })).rejects.toMatchObject(refused('notOwner'))
+    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
     await expect(page()).rejects.toMatchObject(refused('nodeNotFound'))
     expect(await opened.storage.run(store.readSnapshot, undefined)).toEqual({
       nodes: [],
@@ -162,8 +162,29 @@ describe('nodes', () => {
     expect(await page()).toMatchObject({ items: [], count: 0 })
   })
 
+  test('of one name may be at every service, each with its own bound, items and members', async () => {
+    await create()
+    const hers = at('n', 'alice@test')
+    const node = { ...hers, creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 1 }
+    await opened.storage.run(store.createNode, node)
+    await expect(opened.storage.run(store.createNode, node)).rejects.toMatchObject(refused('nodeExists'))
+    const another = { ...node, ...at('m', 'alice@test') }
+    await expect(opened.storage.run(store.createNode, another)).rejects.toMatchObject(refused('tooManyNodes'))
+    await publish('1')
+    expect(await publish('2', hers)).toMatchObject(hers)
+    await subscribe(bob, 'bob@test', hers)
+    expect([await ids(), await ids(hers)]).toEqual([['1'], ['2']])
+    await opened.reopen()
+    const { nodes, affiliations, subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
+    expect(nodes).toMatchObject([n, hers])
+    expect(affiliations).toMatchObject([n, hers])
+    expect(subscriptions).toMatchObject([hers])
+    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    expect(await ids(hers)).toEqual(['2'])
+  })
+
   test('of the server are made once and configured after', async () => {
-    const node = { nodeId: '/x', creator: 'test', config: defaultConfig(BOUNDS) }
+    const node = { ...at('/x'), creator: 'test', config: defaultConfig(BOUNDS) }
     await opened.storage.run(store.ensureNode, node)
     const again = await opened.storage.run(store.ensureNode, { ...node, config: { ...node.config, title: 'new' } })
     expect(again.config.title).toBe('new')
@@ -204,7 +225,7 @@ describe('items', () => {
     expect(await ids({ withPayloads: true, maxChars: 900 })).toEqual(['1', '2'])
     expect(await ids({ withPayloads: true, maxChars: 10 })).toEqual(['1'])
     const read = (itemIds: string[], maxChars: number) =>
-      opened.storage.run(store.readItems, { nodeId: 'n', visible: 'all', itemIds, maxChars })
+      opened.storage.run(store.readItems, { ...n, visible: 'all', itemIds, maxChars })
     expect((await read(['3', 'x', '1', '3'], 900)).map(({ itemId }) => itemId)).toEqual(['3', '1'])
     await expect(read(['1', '2', '3'], 900)).rejects.toMatchObject(refused('tooManyItems'))
   })
@@ -216,7 +237,7 @@ describe('items', () => {
     expect((await publish('3')).pruned).toEqual([{ itemId: '1', scope: undefined }])
     expect((await publish('3')).pruned).toEqual([])
     expect(await page()).toMatchObject({ count: 2 })
-    const lowered = { nodeId: 'n', actor: alice, changes: { maxItems: 1 }, itemsMax: 100 }
+    const lowered = { ...n, actor: alice, changes: { maxItems: 1 }, itemsMax: 100 }
     expect((await opened.storage.run(store.configureNode, lowered)).pruned).toEqual([{ itemId: '2', scope: undefined }])
     expect(await ids()).toEqual(['3'])
   })
@@ -249,7 +270,7 @@ describe('items', () => {
       refused('preconditionNotMet'),
     )
     await expect(publish('1', { actor: bob })).rejects.toMatchObject(refused('mayNotPublish'))
-    await expect(publish('1', { nodeId: 'x' })).rejects.toMatchObject(refused('nodeNotFound'))
+    await expect(publish('1', at('x'))).rejects.toMatchObject(refused('nodeNotFound'))
     expect((await page()).count).toBe(0)
     await publish('1', { preconditions: { 'pubsub#access_model': 'open', 'pubsub#persist_items': 'true' } })
     expect((await page()).count).toBe(1)
@@ -268,10 +289,10 @@ describe('items', () => {
     await publish('2', { actor: bob })
     await publish('3', { actor: bob })
     const retract = (actor: Actor, itemId: string, authorized?: 'own' | 'any') =>
-      opened.storage.run(store.retractItem, { nodeId: 'n', actor, itemId, authorized })
+      opened.storage.run(store.retractItem, { ...n, actor, itemId, authorized })
     await expect(retract(bob, '1')).rejects.toMatchObject(refused('mayNotRetract'))
     await expect(retract(bob, '1', 'own')).rejects.toMatchObject(refused('mayNotRetract'))
-    expect(await retract(bob, '2')).toEqual({ nodeId: 'n', itemId: '2', scope: undefined })
+    expect(await retract(bob, '2')).toEqual({ ...n, itemId: '2', scope: undefined })
     await expect(retract(bob, '2')).rejects.toMatchObject(refused('itemNotFound'))
     await retract(alice, '3')
     await retract(bob, '1', 'any')
@@ -282,7 +303,7 @@ describe('items', () => {
     await create()
     await publish('1', { scope: 'e', isAuthorized: true })
     await publish('2')
-    const purge = (actor: Actor) => opened.storage.run(store.purgeNode, { nodeId: 'n', actor })
+    const purge = (actor: Actor) => opened.storage.run(store.purgeNode, { ...n, actor })
     await expect(purge(bob)).rejects.toMatchObject(refused('notOwner'))
     await purge(alice)
     expect(await page()).toMatchObject({ items: [], count: 0 })
@@ -311,7 +332,7 @@ describe('scopes', () => {
       refused('pageNotFound'),
     )
     const itemIds = ['1', '2', '3']
-    const found = await opened.storage.run(store.readItems, { nodeId: 'n', visible: ['b'], itemIds, maxChars: 1_000 })
+    const found = await opened.storage.run(store.readItems, { ...n, visible: ['b'], itemIds, maxChars: 1_000 })
     expect(found.map(({ itemId }) => itemId)).toEqual(['2', '3'])
   })
 
@@ -334,7 +355,7 @@ describe('scopes', () => {
   test('are counted right when items change scope, go, and the server starts again', async () => {
     await publish('1', { scope: 'b' })
     await publish('3', { scope: 'c' })
-    await opened.storage.run(store.retractItem, { nodeId: 'n', actor: alice, itemId: '4', authorized: undefined })
+    await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '4', authorized: undefined })
     await opened.reopen()
     expect((await page({ visible: ['a'] })).count).toBe(0)
     expect((await page({ visible: ['b'] })).count).toBe(2)
@@ -348,7 +369,7 @@ describe('scopes', () => {
     try {
       migrate(connection.sqlite, folderAssets(FOLDERS).migrations())
       const tx = connection.tx()
-      const node = { nodeId: 'n', creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 3 }
+      const node = { ...n, creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 3 }
       store.createNode.run(tx, node)
       tx.shared.set(SHARED_SCOPE, 'z')
       expect(store.publishItem.run(tx, item('1')).scope).toBe('z')
@@ -380,7 +401,7 @@ describe('subscriptions', () => {
     await expect(subscribe(bob, 'bob@test/3')).rejects.toMatchObject(refused('tooManySubscriptions'))
     await subscribe(alice)
     await expect(subscribe(root)).rejects.toMatchObject(refused('tooManySubscriptions'))
-    const unsubscribe = { nodeId: 'n', jid: 'bob@test/1', subid: undefined }
+    const unsubscribe = { ...n, jid: 'bob@test/1', subid: undefined }
     expect(await opened.storage.run(store.unsubscribe, unsubscribe)).toMatchObject({ jid: 'bob@test/1' })
     await expect(opened.storage.run(store.unsubscribe, unsubscribe)).rejects.toMatchObject(refused('notSubscribed'))
     await subscribe(root)
@@ -391,7 +412,7 @@ describe('subscriptions', () => {
     await subscribe(bob)
     await affiliate([{ bareJid: 'alice@test', affiliation: 'owner' }])
     await subscribe(alice)
-    const closed = { nodeId: 'n', actor: alice, changes: { accessModel: 'whitelist' as const }, itemsMax: 9 }
+    const closed = { ...n, actor: alice, changes: { accessModel: 'whitelist' as const }, itemsMax: 9 }
     const { ended } = await opened.storage.run(store.configureNode, closed)
     expect(ended.map(({ jid }) => jid)).toEqual(['bob@test'])
     await expect(subscribe(bob)).rejects.toMatchObject(refused('closedNode'))
@@ -414,7 +435,7 @@ describe('subscriptions', () => {
       state,
     })
     const modify = (actor: Actor, changes: ReturnType<typeof entry>[]) =>
-      opened.storage.run(store.modifySubscriptions, { nodeId: 'n', actor, changes, perNodeMax: 1 })
+      opened.storage.run(store.modifySubscriptions, { ...n, actor, changes, perNodeMax: 1 })
     await expect(modify(bob, [])).rejects.toMatchObject(refused('notOwner'))
     const first = await modify(alice, [
       entry('bob@test', 'subscribed'),
@@ -440,8 +461,8 @@ describe('affiliations', () => {
       { bareJid: 'alice@test', affiliation: 'none' },
       { bareJid: 'bob@test', affiliation: 'publisher' },
     ])
-    expect(result.refused).toEqual([{ nodeId: 'n', bareJid: 'alice@test', affiliation: 'owner' }])
-    expect(result.changed).toEqual([{ nodeId: 'n', bareJid: 'bob@test', affiliation: 'publisher' }])
+    expect(result.refused).toEqual([{ ...n, bareJid: 'alice@test', affiliation: 'owner' }])
+    expect(result.changed).toEqual([{ ...n, bareJid: 'bob@test', affiliation: 'publisher' }])
     await affiliate([{ bareJid: 'bob@test', affiliation: 'owner' }])
     await affiliate([{ bareJid: 'alice@test', affiliation: 'none' }], root)
     await expect(affiliate([])).rejects.toMatchObject(refused('notOwner'))
@@ -452,7 +473,7 @@ describe('affiliations', () => {
     const result = await affiliate(
       ['b', 'c', 'd'].map((name) => ({ bareJid: `${name}@test`, affiliation: 'member' as const })),
     )
-    expect(result.refused).toEqual([{ nodeId: 'n', bareJid: 'd@test', affiliation: 'none' }])
+    expect(result.refused).toEqual([{ ...n, bareJid: 'd@test', affiliation: 'none' }])
   })
 
   test('go with the account, its subscriptions too', async () => {
@@ -470,7 +491,7 @@ describe('affiliations', () => {
 
 describe('subscriptions with options', () => {
   const options = (changes: OptionChanges) => ({ options: changes })
-  const key = (subid?: string) => ({ nodeId: 'n', jid: 'bob@test', subid })
+  const key = (subid?: string) => ({ ...n, jid: 'bob@test', subid })
   const all = async () => (await opened.storage.run(store.readSnapshot, undefined)).subscriptions
 
   test('other options make another one; the same ones, or none, find the one that is there', async () => {
@@ -519,10 +540,10 @@ describe('subscriptions with options', () => {
     await create()
     const lasting = (await subscribe(bob)).subscription
     const brief = (await subscribe(bob, 'bob@test', options({ expire: 'presence' }))).subscription
-    const keys = [key(lasting.subid), key(brief.subid), { ...key('x'), nodeId: 'm' }]
+    const keys = [key(lasting.subid), key(brief.subid), { ...key('x'), ...at('m') }]
     expect(await opened.storage.run(store.endTemporary, keys)).toEqual({ ended: [brief] })
     await opened.storage.run(store.configureNode, {
-      nodeId: 'n',
+      ...n,
       actor: alice,
       changes: { tempSub: true },
       itemsMax: 9,
@@ -533,7 +554,7 @@ describe('subscriptions with options', () => {
 
 describe('subscriptions that owners approve', () => {
   const answer = (actor: Actor, isAllowed: boolean) =>
-    opened.storage.run(store.answerRequest, { nodeId: 'n', actor, jid: 'bob@test', subid: undefined, isAllowed })
+    opened.storage.run(store.answerRequest, { ...n, actor, jid: 'bob@test', subid: undefined, isAllowed })
 
   test('wait for the first answer, and only for an owner', async () => {
     await create('n', { accessModel: 'authorize' })
@@ -556,7 +577,7 @@ describe('subscriptions that owners approve', () => {
     const { approved } = await affiliate([{ bareJid: 'bob@test', affiliation: 'publisher' }])
     expect(approved).toMatchObject([{ jid: 'bob@test', state: 'subscribed' }])
     await subscribe(root, 'x@test', { actor: { bareJid: 'x@test', isAdmin: false } })
-    const open = { nodeId: 'n', actor: alice, changes: { accessModel: 'open' as const }, itemsMax: 9 }
+    const open = { ...n, actor: alice, changes: { accessModel: 'open' as const }, itemsMax: 9 }
     expect(await opened.storage.run(store.configureNode, open)).toMatchObject({
       approved: [{ jid: 'x@test' }],
       ended: [],
@@ -569,27 +590,29 @@ describe('items that go by themselves', () => {
     await create('n', { itemExpireSeconds: 3_600 })
     await publish('1')
     await publish('2')
-    expect(await opened.storage.run(store.expireItems, { nodeId: 'n' })).toEqual({ nodeId: 'n', expired: [] })
+    expect(await opened.storage.run(store.expireItems, n)).toEqual({ ...n, expired: [] })
     expect((await page()).count).toBe(2)
     // An hour of age, as the operation sees it.
     const folder = mkdtempSync(join(tmpdir(), 'sacm-expire-'))
     const connection = openWriter(join(folder, 'sacm.db'), undefined)
     try {
       migrate(connection.sqlite, folderAssets(FOLDERS).migrations())
-      const at = (now: number) => ({ ...connection.tx(), now })
+      const atTime = (now: number) => ({ ...connection.tx(), now })
       const config = {
         ...defaultConfig(BOUNDS),
         itemExpireSeconds: 60,
         publishNodeFull: 'reject' as const,
         maxItems: 1,
       }
-      store.createNode.run(at(0), { nodeId: 'n', creator: 'alice@test', config, nodesMax: 3 })
-      store.publishItem.run(at(1_000), item('1'))
-      expect(() => store.publishItem.run(at(60_999), item('2'))).toThrow(expect.objectContaining(refused('nodeFull')))
-      const { expired, pruned } = store.publishItem.run(at(61_000), item('2'))
+      store.createNode.run(atTime(0), { ...n, creator: 'alice@test', config, nodesMax: 3 })
+      store.publishItem.run(atTime(1_000), item('1'))
+      expect(() => store.publishItem.run(atTime(60_999), item('2'))).toThrow(
+        expect.objectContaining(refused('nodeFull')),
+      )
+      const { expired, pruned } = store.publishItem.run(atTime(61_000), item('2'))
       expect([expired, pruned]).toEqual([[{ itemId: '1', scope: undefined }], []])
-      expect(store.expireItems.run(at(121_000), { nodeId: 'n' }).expired).toHaveLength(1)
-      expect(store.expireItems.run(at(0), { nodeId: 'none' })).toEqual({ nodeId: 'none', expired: [] })
+      expect(store.expireItems.run(atTime(121_000), n).expired).toHaveLength(1)
+      expect(store.expireItems.run(atTime(0), at('none'))).toEqual({ ...at('none'), expired: [] })
     } finally {
       connection.close()
       rmSync(folder, { recursive: true, force: true })

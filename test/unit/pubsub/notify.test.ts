@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
-import type { SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import {
   DEFAULT_OPTIONS,
   type ShowValue,
@@ -19,6 +19,8 @@ interface Sent {
   readonly stanza: RawStanza
 }
 
+const N: NodeRef = { service: SHARED_SERVICE, nodeId: 'n' }
+
 let sent: Sent[]
 let notifier: Notifier
 let shows: ShowValue[]
@@ -27,7 +29,7 @@ beforeEach(() => {
   shows = []
   notifier = new Notifier({
     send: (address, stanza) => sent.push({ address, stanza }),
-    maySee: (bareJid, _nodeId, scope) => scope === undefined || bareJid === `${scope}@test`,
+    maySee: (bareJid, _node, scope) => scope === undefined || bareJid === `${scope}@test`,
     presenceOf: () => shows,
     now: () => 1_000,
   })
@@ -35,18 +37,18 @@ beforeEach(() => {
 
 function subscription(jid: string, subid: string, address: string): SubscriptionRecord {
   const bareJid = jid.split('/')[0] ?? ''
-  return { nodeId: 'n', jid, bareJid, address, subid, state: 'subscribed', options: DEFAULT_OPTIONS }
+  return { ...N, jid, bareJid, address, subid, state: 'subscribed', options: DEFAULT_OPTIONS }
 }
 
 function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o'<&"]): NodeView {
   const replica = new Replica()
   const defaults = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
   replica.load({
-    nodes: [{ nodeId: 'n', creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
+    nodes: [{ ...N, creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
     affiliations: [],
     subscriptions: jids.map((jid, at) => subscription(jid, String(at), at === 0 ? 'pubsub.test' : 'test')),
   })
-  const node = replica.get('n')
+  const node = replica.get(N)
   if (!node) throw new Error('no node')
   return node
 }
@@ -126,7 +128,7 @@ function nodeFor(...options: Partial<SubscriptionOptions>[]): NodeView {
     options: { ...DEFAULT_OPTIONS, ...each },
   }))
   replica.load({ nodes: [record], affiliations: [], subscriptions })
-  const node = replica.get('n')
+  const node = replica.get(N)
   if (!node) throw new Error('no node')
   return node
 }

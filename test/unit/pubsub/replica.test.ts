@@ -3,19 +3,20 @@
 import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
 import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
-import type { NodeRecord, SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
 const config = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
-const node = (nodeId: string): NodeRecord => ({
-  nodeId,
+const at = (nodeId: string, service = SHARED_SERVICE) => ({ service, nodeId })
+const node = (nodeId: string, service?: string): NodeRecord => ({
+  ...at(nodeId, service),
   creator: 'alice@test',
   createdAt: 1,
   config,
   seenType: undefined,
 })
 const subscription = (nodeId: string, jid: string, subid = '1'): SubscriptionRecord => ({
-  nodeId,
+  ...at(nodeId),
   jid,
   bareJid: jid.split('/')[0] ?? '',
   address: 'pubsub.test',
@@ -31,30 +32,31 @@ beforeEach(() => {
   replica.load({
     nodes: [node('b'), node('a')],
     affiliations: [
-      { nodeId: 'a', bareJid: 'alice@test', affiliation: 'owner' },
-      { nodeId: 'a', bareJid: 'bob@test', affiliation: 'member' },
+      { ...at('a'), bareJid: 'alice@test', affiliation: 'owner' },
+      { ...at('a'), bareJid: 'bob@test', affiliation: 'member' },
     ],
     subscriptions: [subscription('b', 'bob@test/1'), subscription('b', 'bob@test/2'), subscription('a', 'bob@test')],
   })
 })
 
 function view(nodeId: string): NodeView {
-  const found = replica.get(nodeId)
+  const found = replica.get(at(nodeId))
   if (!found) throw new Error(`no node ${nodeId}`)
   return found
 }
-const jids = (nodeId?: string) => replica.subscriptionsOf('bob@test', nodeId).map(({ jid }) => jid)
+const jids = (nodeId?: string) =>
+  replica.subscriptionsOf('bob@test', { service: SHARED_SERVICE, nodeId }).map(({ jid }) => jid)
 
 test('what was loaded is found by node and by account', () => {
-  expect(replica.sortedNodeIds()).toEqual(['a', 'b'])
+  expect(replica.sortedNodeIds(SHARED_SERVICE)).toEqual(['a', 'b'])
   expect(replica.standing(view('a'), bob)).toEqual({ affiliation: 'member', isSubscribed: true, isAdmin: false })
   expect(replica.standing(view('b'), bob)).toEqual({ affiliation: 'none', isSubscribed: true, isAdmin: false })
   expect(replica.isSubscribed('alice@test', view('b'))).toBe(false)
   expect(jids()).toEqual(['bob@test', 'bob@test/1', 'bob@test/2'])
   expect(jids('b')).toEqual(['bob@test/1', 'bob@test/2'])
   expect(jids('c')).toEqual([])
-  expect(replica.affiliationsOf('bob@test', undefined)).toEqual([
-    { nodeId: 'a', bareJid: 'bob@test', affiliation: 'member' },
+  expect(replica.affiliationsOf('bob@test', 'everywhere')).toEqual([
+    { ...at('a'), bareJid: 'bob@test', affiliation: 'member' },
   ])
 })
 
@@ -68,25 +70,40 @@ test('a subscription ends for its JID only, the last one for the account', () =>
 
 test('an affiliation goes and the subscriptions it allowed with it', () => {
   replica.affiliationsModified({
-    nodeId: 'a',
-    changed: [{ nodeId: 'a', bareJid: 'bob@test', affiliation: 'none' }],
+    ...at('a'),
+    changed: [{ ...at('a'), bareJid: 'bob@test', affiliation: 'none' }],
     refused: [],
     ended: [subscription('a', 'bob@test')],
     approved: [],
   })
-  expect(replica.affiliationsOf('bob@test', 'a')).toEqual([])
+  expect(replica.affiliationsOf('bob@test', at('a'))).toEqual([])
   expect(jids('a')).toEqual([])
 })
 
 test('a deleted node is handed back whole, and is gone for every account', () => {
-  const gone = replica.deleted('b')
+  const gone = replica.deleted(at('b'))
   expect([...(gone?.subscribers.keys() ?? [])]).toEqual(['bob@test/1', 'bob@test/2'])
-  expect(replica.get('b')).toBeUndefined()
-  expect(replica.sortedNodeIds()).toEqual(['a'])
+  expect(replica.get(at('b'))).toBeUndefined()
+  expect(replica.sortedNodeIds(SHARED_SERVICE)).toEqual(['a'])
   expect(jids()).toEqual(['bob@test'])
   replica.created(node('b'))
   expect(view('b').subscribers.size).toBe(0)
   expect(view('b').affiliations.get('alice@test')).toBe('owner')
+})
+
+test('nodes of one name at two services are two', () => {
+  const hers = at('a', 'alice@test')
+  replica.created(node('a', 'alice@test'))
+  replica.subscribed({ ...subscription('a', 'bob@test'), ...hers, address: 'alice@test' })
+  expect(replica.sortedNodeIds('alice@test')).toEqual(['a'])
+  expect(replica.subscriptionsOf('bob@test', hers)).toHaveLength(1)
+  expect(replica.subscriptionsOf('bob@test', 'everywhere')).toHaveLength(4)
+  expect(replica.ownsAny('alice@test', 'alice@test')).toBe(true)
+  replica.unsubscribed(subscription('a', 'bob@test'))
+  expect(replica.subscriptionsOf('bob@test', hers)).toHaveLength(1)
+  replica.deleted(hers)
+  expect([replica.sortedNodeIds('alice@test'), jids()]).toEqual([[], ['bob@test/1', 'bob@test/2']])
+  expect(view('a').affiliations.get('bob@test')).toBe('member')
 })
 
 test('an account that is no more leaves nothing behind', () => {
@@ -118,13 +135,13 @@ test('a request that waits is no subscriber, until it is approved', () => {
   replica.subscribed(request)
   expect(view('b').pending.size).toBe(1)
   expect(replica.isSubscribed('carol@test', view('b'))).toBe(false)
-  expect(replica.subscriptionsOf('carol@test', undefined)).toEqual([request])
-  expect(replica.nodesWithPending()).toEqual(['b'])
+  expect(replica.subscriptionsOf('carol@test', 'everywhere')).toEqual([request])
+  expect(replica.nodesWithPending(SHARED_SERVICE)).toEqual(['b'])
   replica.subscribed({ ...request, state: 'subscribed' })
   expect(view('b').pending.size).toBe(0)
   expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
   replica.subscribed({ ...request, subid: '9' })
   replica.unsubscribed({ ...request, subid: '9' })
-  expect(replica.nodesWithPending()).toEqual([])
+  expect(replica.nodesWithPending(SHARED_SERVICE)).toEqual([])
   expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
 })

@@ -15,7 +15,7 @@ import {
   renderSubscriptions,
 } from '../../../modules/pubsub/answer-xml.ts'
 import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
-import type { SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub, payloadOf } from '../../../modules/pubsub/xml.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
@@ -178,8 +178,9 @@ describe('payloads stand on their own', () => {
 })
 
 describe('outcomes', () => {
+  const node = { service: SHARED_SERVICE, nodeId: 'n' }
   const subscription: SubscriptionRecord = {
-    nodeId: 'n',
+    ...node,
     jid: 'a@test/r',
     bareJid: 'a@test',
     address: 'test',
@@ -187,7 +188,7 @@ describe('outcomes', () => {
     state: 'subscribed',
     options: DEFAULT_OPTIONS,
   }
-  const affiliation = { nodeId: 'n', bareJid: 'a@test', affiliation: 'member' as const }
+  const affiliation = { ...node, bareJid: 'a@test', affiliation: 'member' as const }
   const page = { items: [], count: 9, index: 0, first: '1', last: '2' }
   const inPubsub = (content: string) => `<pubsub xmlns="${NS_PUBSUB}">${content}</pubsub>`
   const inOwner = (content: string) => `<pubsub xmlns="${NS_PUBSUB_OWNER}">${content}</pubsub>`
