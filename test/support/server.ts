@@ -20,6 +20,8 @@ export interface TestServerOptions {
   readonly domain?: string
   /** `--set` options. */
   readonly set?: Readonly<Record<string, string>>
+  /** Beside this process's own environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export interface TestServer {
@@ -83,7 +85,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       '0',
       ...Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
   )
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
