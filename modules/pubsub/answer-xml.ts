@@ -35,24 +35,33 @@ export function renderDefaultOptions(nodeId: string | undefined, form: DataForm)
 }
 
 /** §5.6. */
-export function renderSubscriptions(nodeId: string | undefined, list: readonly SubscriptionRecord[]): Element {
+export function renderSubscriptions(
+  nodeId: string | undefined,
+  list: readonly SubscriptionRecord[],
+  page?: Page<unknown>,
+): Element {
   const entries = list.map((subscription) => subscriptionElement(subscription))
-  return pubsub(el('subscriptions', { node: nodeId }, ...entries))
+  return pubsub(el('subscriptions', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
 /** §5.7. */
-export function renderAffiliations(nodeId: string | undefined, list: readonly AffiliationRecord[]): Element {
+export function renderAffiliations(
+  nodeId: string | undefined,
+  list: readonly AffiliationRecord[],
+  page?: Page<unknown>,
+): Element {
   const entries = list.map(({ nodeId: node, affiliation }) => el('affiliation', { node, affiliation }))
-  return pubsub(el('affiliations', { node: nodeId }, ...entries))
+  return pubsub(el('affiliations', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
 /** §8.8.1.2, §8.8.2.4. */
 export function renderOwnerSubscriptions(
   nodeId: string,
   list: readonly { readonly jid: string; readonly subid?: string; readonly state: SubscriptionState }[],
+  page?: Page<unknown>,
 ): Element {
   const entries = list.map(({ jid, subid, state }) => el('subscription', { jid, subid, subscription: state }))
-  return pubsubOwner(el('subscriptions', { node: nodeId }, ...entries))
+  return pubsubOwner(el('subscriptions', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
 /** What an entity is told whose affiliation changed. §8.9.4. */
@@ -61,9 +70,13 @@ export function renderAffiliationChange({ nodeId, bareJid, affiliation }: Affili
 }
 
 /** §8.9.1.2, §8.9.2.4. */
-export function renderOwnerAffiliations(nodeId: string, list: readonly AffiliationRecord[]): Element {
+export function renderOwnerAffiliations(
+  nodeId: string,
+  list: readonly AffiliationRecord[],
+  page?: Page<unknown>,
+): Element {
   const entries = list.map(({ bareJid, affiliation }) => el('affiliation', { jid: bareJid, affiliation }))
-  return pubsubOwner(el('affiliations', { node: nodeId }, ...entries))
+  return pubsubOwner(el('affiliations', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
 /** Whom an item names as its publisher, given who published it. §7.1.2.3, §13.17 */

@@ -2,7 +2,7 @@
 
 import type { DiscoInfo, DiscoItem, DiscoItemsHandler, DiscoQuery } from '../../server/module/api.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
-import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
+import { type Page, pageOfSorted, type RsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import type { NodeView } from './replica.ts'
@@ -157,33 +157,11 @@ function listNodes(parts: PubsubParts, asker: Asker, request: RsmRequest | undef
     .map((nodeId) => parts.replica.get({ service, nodeId }))
     .filter((node) => node !== undefined)
     .filter((node) => isListed(parts, asker, node))
-  const { from, to } = span(
-    listed.map((node) => node.record.nodeId),
-    request,
-    parts.config().pageMaxItems,
-  )
-  const nodes = listed.slice(from, to)
-  const items = nodes.map(({ record }): DiscoItem => {
+  const page = request && pageOfSorted(listed, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
+  const items = (page?.items ?? listed).map(({ record }): DiscoItem => {
     const { title } = record.config
     return { jid: asker.address, node: record.nodeId, ...(title && { name: title }) }
   })
-  const bounds = { first: nodes[0]?.record.nodeId, last: nodes.at(-1)?.record.nodeId }
-  return { items, count: listed.length, index: from, ...bounds }
-}
-
-/** Which part of the sorted ids a request means; without one, all. */
-function span(
-  sorted: readonly string[],
-  request: RsmRequest | undefined,
-  pageMax: number,
-): { from: number; to: number } {
-  if (!request) return { from: 0, to: sorted.length }
-  const max = Math.min(request.max ?? pageMax, pageMax)
-  const { after, before, index } = request
-  if (before !== undefined) {
-    const to = before === '' ? sorted.length : sorted.filter((id) => id < before).length
-    return { from: Math.max(0, to - max), to }
-  }
-  const from = after === undefined ? (index ?? 0) : sorted.filter((id) => id <= after).length
-  return { from, to: from + max }
+  const { index, first, last } = page ?? { first: undefined, last: undefined }
+  return { items, count: listed.length, ...(index !== undefined && { index }), first, last }
 }

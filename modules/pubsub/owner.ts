@@ -22,6 +22,7 @@ import {
   run,
 } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
+import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
@@ -127,8 +128,11 @@ export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Reques
 }
 
 /** §8.8.1. */
-export function getSubscriptions(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getSubscriptions'>): Element {
-  return renderOwnerSubscriptions(nodeId, subscriptionsAt(ownNode(parts, asker, nodeId)))
+export function getSubscriptions(parts: PubsubParts, asker: Asker, request: Request<'getSubscriptions'>): Element {
+  const { nodeId } = request
+  const all = subscriptionsAt(ownNode(parts, asker, nodeId))
+  const { list, page } = listPage(parts, all, ({ jid, subid }) => `${jid} ${subid}`, request.page)
+  return renderOwnerSubscriptions(nodeId, list, page)
 }
 
 /** §8.8.2: what can be done is done, and the answer names the rest. */
@@ -158,11 +162,13 @@ export async function setSubscriptions(
 }
 
 /** §8.9.1. */
-export function getAffiliations(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getAffiliations'>): Element {
+export function getAffiliations(parts: PubsubParts, asker: Asker, request: Request<'getAffiliations'>): Element {
+  const { nodeId } = request
   const { service } = asker
   const { affiliations } = ownNode(parts, asker, nodeId)
-  const list = [...affiliations].map(([bareJid, affiliation]) => ({ service, nodeId, bareJid, affiliation }))
-  return renderOwnerAffiliations(nodeId, list)
+  const all = [...affiliations].map(([bareJid, affiliation]) => ({ service, nodeId, bareJid, affiliation }))
+  const { list, page } = listPage(parts, all, ({ bareJid }) => bareJid, request.page)
+  return renderOwnerAffiliations(nodeId, list, page)
 }
 
 /** §8.9.2: what can be done is done, and the answer names the rest. */

@@ -32,9 +32,9 @@ export function perform(
 ): Element | undefined | Promise<Element | undefined> {
   switch (request.kind) {
     case 'subscriptions':
-      return subscriptions(parts, asker, request.nodeId)
+      return subscriptions(parts, asker, request)
     case 'affiliations':
-      return affiliations(parts, asker, request.nodeId)
+      return affiliations(parts, asker, request)
     case 'subscribe':
       return subscribe(parts, asker, request)
     case 'unsubscribe':

@@ -31,10 +31,15 @@ interface OneSubscription {
   readonly subid: string | undefined
 }
 
+/** A list of which a part may be asked for. XEP-0059 */
+interface Paged {
+  readonly page: RsmRequest | undefined
+}
+
 /** What an entity, subscriber or publisher asks. XEP-0060 §5 to §7. */
 export type EntityRequest =
-  | { readonly kind: 'subscriptions'; readonly nodeId: string | undefined }
-  | { readonly kind: 'affiliations'; readonly nodeId: string | undefined }
+  | ({ readonly kind: 'subscriptions'; readonly nodeId: string | undefined } & Paged)
+  | ({ readonly kind: 'affiliations'; readonly nodeId: string | undefined } & Paged)
   | {
       readonly kind: 'items'
       readonly nodeId: string
@@ -74,13 +79,13 @@ export type OwnerRequest =
   | { readonly kind: 'configure'; readonly nodeId: string; readonly changes: ConfigChanges | undefined }
   | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
   | { readonly kind: 'purge'; readonly nodeId: string }
-  | { readonly kind: 'getSubscriptions'; readonly nodeId: string }
+  | ({ readonly kind: 'getSubscriptions'; readonly nodeId: string } & Paged)
   | {
       readonly kind: 'setSubscriptions'
       readonly nodeId: string
       readonly changes: readonly { readonly jid: Jid; readonly subid: string | undefined; readonly state: string }[]
     }
-  | { readonly kind: 'getAffiliations'; readonly nodeId: string }
+  | ({ readonly kind: 'getAffiliations'; readonly nodeId: string } & Paged)
   | {
       readonly kind: 'setAffiliations'
       readonly nodeId: string
@@ -100,7 +105,8 @@ export function parsePubsub(type: 'get' | 'set', pubsub: Element, bounds: Config
   const ns = pubsub.getNS() === NS_PUBSUB_OWNER ? NS_PUBSUB_OWNER : NS_PUBSUB
   const [action] = childElements(pubsub).filter((child) => child.getNS() === ns)
   if (!action) throw pubsubError('malformed', 'an empty request')
-  const request = ns === NS_PUBSUB_OWNER ? parseOwner(type, action, bounds) : parseEntity(type, pubsub, action, bounds)
+  const request =
+    ns === NS_PUBSUB_OWNER ? parseOwner(type, pubsub, action, bounds) : parseEntity(type, pubsub, action, bounds)
   if (!request) throw pubsubError('malformed', `no ${type} request <${action.getName()}/> here`)
   return request
 }
@@ -113,9 +119,9 @@ function parseEntity(
 ): EntityRequest | undefined {
   switch (`${type} ${action.getName()}`) {
     case 'get subscriptions':
-      return { kind: 'subscriptions', nodeId: attr(action, 'node') }
+      return { kind: 'subscriptions', nodeId: attr(action, 'node'), page: parseRsm(pubsub) }
     case 'get affiliations':
-      return { kind: 'affiliations', nodeId: attr(action, 'node') }
+      return { kind: 'affiliations', nodeId: attr(action, 'node'), page: parseRsm(pubsub) }
     case 'get items':
       return parseItems(pubsub, action)
     case 'set subscribe':
@@ -139,7 +145,12 @@ function parseEntity(
   }
 }
 
-function parseOwner(type: 'get' | 'set', action: Element, bounds: ConfigBounds): OwnerRequest | undefined {
+function parseOwner(
+  type: 'get' | 'set',
+  pubsub: Element,
+  action: Element,
+  bounds: ConfigBounds,
+): OwnerRequest | undefined {
   switch (`${type} ${action.getName()}`) {
     case 'get configure':
       return { kind: 'getConfig', nodeId: nodeIdOf(action) }
@@ -155,11 +166,11 @@ function parseOwner(type: 'get' | 'set', action: Element, bounds: ConfigBounds):
     case 'set purge':
       return { kind: 'purge', nodeId: nodeIdOf(action) }
     case 'get subscriptions':
-      return { kind: 'getSubscriptions', nodeId: nodeIdOf(action) }
+      return { kind: 'getSubscriptions', nodeId: nodeIdOf(action), page: parseRsm(pubsub) }
     case 'set subscriptions':
       return { kind: 'setSubscriptions', nodeId: nodeIdOf(action), changes: subscriptionChanges(action) }
     case 'get affiliations':
-      return { kind: 'getAffiliations', nodeId: nodeIdOf(action) }
+      return { kind: 'getAffiliations', nodeId: nodeIdOf(action), page: parseRsm(pubsub) }
     case 'set affiliations':
       return { kind: 'setAffiliations', nodeId: nodeIdOf(action), changes: affiliationChanges(action) }
     default:

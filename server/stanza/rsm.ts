@@ -84,7 +84,44 @@ export function pageOf<T>(
   max: number,
 ): Page<T> {
   const size = Math.min(request?.max ?? max, max)
-  const [start, end] = bounds(items, idOf, request, size)
+  return cut(items, idOf, ...bounds(items, idOf, request, size))
+}
+
+/**
+ * Cuts a page out of a list in memory that is in the order of its ids, by code units. That order tells where a page
+ * begins even when the item it was named by is no more: there is no item-not-found here. XEP-0059 §2.2 to §2.7.
+ * @param idOf  the unique text that stands for an item as first and last
+ */
+export function pageOfSorted<T>(
+  items: readonly T[],
+  idOf: (item: T) => string,
+  request: RsmRequest,
+  max: number,
+): Page<T> {
+  const size = Math.min(request.max ?? max, max)
+  if (request.before !== undefined) {
+    const { before } = request
+    const end = before === '' ? items.length : firstNot(items, (item) => idOf(item) < before)
+    return cut(items, idOf, Math.max(0, end - size), end)
+  }
+  const { after } = request
+  const start = after === undefined ? (request.index ?? 0) : firstNot(items, (item) => idOf(item) <= after)
+  return cut(items, idOf, start, start + size)
+}
+
+/** The index of the first item for which it does not hold; it holds for those at the front and for no others. */
+function firstNot<T>(items: readonly T[], holds: (item: T) => boolean): number {
+  let [low, high] = [0, items.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const item = items[middle]
+    if (item !== undefined && holds(item)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function cut<T>(items: readonly T[], idOf: (item: T) => string, start: number, end: number): Page<T> {
   const page = items.slice(start, end)
   const [first, last] = [page[0], page.at(-1)]
   return {

@@ -1,10 +1,11 @@
 /** Pages of lists in memory. XEP-0059 §2. */
 
 import { expect, test } from 'vitest'
-import { pageOf, type RsmRequest } from '../../../server/stanza/rsm.ts'
+import { pageOf, pageOfSorted, type RsmRequest } from '../../../server/stanza/rsm.ts'
 
 const letters = ['a', 'b', 'c', 'd', 'e']
 const page = (request: RsmRequest | undefined) => pageOf(letters, (letter) => letter, request, 3)
+const sorted = (request: RsmRequest) => pageOfSorted(letters, (letter) => letter, request, 3)
 
 test.each<[string, RsmRequest | undefined, readonly string[], number | undefined]>([
   ['no request: as many as there may be', undefined, ['a', 'b', 'c'], 0],
@@ -19,14 +20,22 @@ test.each<[string, RsmRequest | undefined, readonly string[], number | undefined
   ['an index past the end', { max: 2, index: 9 }, [], undefined],
   ['§2.7 the count alone', { max: 0 }, [], undefined],
 ])('%s', (_, request, items, index) => {
-  const found = page(request)
-  expect(found.items).toEqual(items)
-  expect(found.count).toBe(5)
-  expect(found.index).toBe(index)
-  expect([found.first, found.last]).toEqual([items[0], items.at(-1)])
+  for (const found of [page(request), sorted(request ?? { max: undefined })]) {
+    expect(found.items).toEqual(items)
+    expect(found.count).toBe(5)
+    expect(found.index).toBe(index)
+    expect([found.first, found.last]).toEqual([items[0], items.at(-1)])
+  }
 })
 
 test('§2.2, §2.3  an item that is not there', () => {
   for (const place of [{ after: 'x' }, { before: 'x' }])
     expect(() => page({ max: 1, ...place })).toThrow(expect.objectContaining({ condition: 'item-not-found' }))
+})
+
+test('§2.4  in a list that is sorted by its ids, a place is known without its item', () => {
+  expect(sorted({ max: 2, after: 'bb' }).items).toEqual(['c', 'd'])
+  expect(sorted({ max: 2, before: 'bb' }).items).toEqual(['a', 'b'])
+  expect(sorted({ max: 2, after: 'z' })).toMatchObject({ items: [], count: 5 })
+  expect(sorted({ max: 2, before: 'A' })).toMatchObject({ items: [], count: 5 })
 })
