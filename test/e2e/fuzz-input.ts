@@ -46,6 +46,16 @@ const STANZAS = [
   "<iq type='error' id='i1' to='localhost'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
   "<iq type='get' id='i13' to='localhost'><query xmlns='jabber:iq:register'/></iq>",
   "<iq type='set' id='i14' to='localhost'><command xmlns='http://jabber.org/protocol/commands' node='http://jabber.org/protocol/admin#get-online-users-num' action='execute'/></iq>",
+  "<iq type='set' id='i15'><vCard xmlns='vcard-temp'><FN>a</FN><PHOTO><TYPE>image/png</TYPE><BINVAL>iVBORw0KGgo=</BINVAL></PHOTO></vCard></iq>",
+  "<iq type='get' id='i16' to='bob@localhost'><vCard xmlns='vcard-temp'/></iq>",
+  "<iq type='set' id='i17'><pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='http://jabber.org/protocol/nick'><item id='current'><nick xmlns='http://jabber.org/protocol/nick'>a</nick></item></publish><publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#publish-options</value></field><field var='pubsub#access_model'><value>open</value></field></x></publish-options></pubsub></iq>",
+  "<iq type='get' id='i18' to='alice@localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='http://jabber.org/protocol/nick'><item id='current'/></items><set xmlns='http://jabber.org/protocol/rsm'><max>2</max><before/></set></pubsub></iq>",
+  "<iq type='set' id='i19' to='pubsub.localhost'><query xmlns='urn:xmpp:mam:2' queryid='q' node='fuzz'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field><field var='start'><value>2026-01-01T00:00:00Z</value></field></x><set xmlns='http://jabber.org/protocol/rsm'><max>2</max></set></query></iq>",
+  "<iq type='set' id='i20' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'><options node='fuzz' jid='alice@localhost'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#subscribe_options</value></field><field var='pubsub#digest'><value>1</value></field><field var='pubsub#digest_frequency'><value>1000</value></field><field var='pubsub#expire'><value>2099-01-01T00:00:00Z</value></field></x></options></pubsub></iq>",
+  "<iq type='set' id='i21' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><affiliations node='fuzz'><affiliation jid='bob@localhost' affiliation='publisher'/></affiliations></pubsub></iq>",
+  "<iq type='set' id='i22' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><configure node='fuzz'><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field><field var='pubsub#collection'><value>tree</value></field><field var='pubsub#access_model'><value>authorize</value></field></x></configure></pubsub></iq>",
+  "<iq type='set' id='i23' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'><retract node='fuzz' notify='1'><item id='1'/></retract></pubsub></iq>",
+  "<iq type='set' id='i24' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'><delete node='fuzz'/></pubsub></iq>",
 ] as const
 
 const NONZAS = [

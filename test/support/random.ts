@@ -26,7 +26,7 @@ export function random(seed: number): Random {
   }
 }
 
-/** How many rounds a property or fuzz test runs: `usual`, or 50 times that under SACM_LONG=1. */
-export function rounds(usual: number): number {
-  return process.env['SACM_LONG'] === '1' ? usual * 50 : usual
+/** How many rounds a property or fuzz test runs: `usual`, or so many times that under SACM_LONG=1. */
+export function rounds(usual: number, longTimes = 50): number {
+  return process.env['SACM_LONG'] === '1' ? usual * longTimes : usual
 }
