@@ -4,8 +4,11 @@ import { z } from 'zod'
 import { defineModule } from '../../server/module/api.ts'
 import { attr, Element, isElement } from '../../server/xml/element.ts'
 import { NS_DELAY } from '../../server/xml/namespaces.ts'
+import { OFFLINE } from './api.ts'
 import { OfflineService } from './service.ts'
 import { offlineStore } from './store.sqlite.ts'
+
+export { type KeptMessage, OFFLINE, type Offline } from './api.ts'
 
 const whole = (fallback: number, min: number, max: number, text: string) =>
   z.coerce.number().int().min(min).max(max).default(fallback).describe(text)
@@ -44,6 +47,7 @@ export const offline = defineModule<z.output<typeof config>>({
         return { messages: messagesMax, perSender: perSenderMax, chars: maxChars }
       },
     })
+    ctx.provide(OFFLINE, service)
     ctx.endpoint('server').feature('msgoffline') // XEP-0160 §4
     ctx.on('amend', 'message.undeliverable', (event) => {
       event.kept ??= service.keep(event.message, event.from, event.to)

@@ -12,6 +12,8 @@ export const offlineMessages = sqliteTable(
     /** Bare JID, with the group where there is one. */
     sender: text().notNull(),
     type: text(),
+    /** What its sender wants to be told when it is delivered. */
+    scope: text(),
     /** UTC milliseconds. */
     storedAt: integer().notNull(),
     chars: integer().notNull(),

@@ -15,6 +15,7 @@ import { formatDateTime } from '../../server/stanza/time.ts'
 import { attr, Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
+import type { KeptMessage, Offline } from './api.ts'
 import { type BoxLimits, isStorable } from './rules.ts'
 import type { Letter, OfflineStore, StoredLetter } from './store.ts'
 
@@ -32,22 +33,37 @@ const BATCH = 1_000
 /** More pages than any box holds. */
 const MAX_PAGES = 1_000_000
 
-export class OfflineService {
+type Review = Parameters<Offline['review']>[0]
+
+export class OfflineService implements Offline {
   readonly #parts: OfflineParts
   /** Accounts being served, and whether something came meanwhile. */
-  readonly #serving = new Map<string, { isDirty: boolean }>()
+  readonly #serving = new Map<string, { isDirty: boolean; readonly done: Promise<void> }>()
+  readonly #reviewers: Review[] = []
   #batch: Letter[] = []
 
   constructor(parts: OfflineParts) {
     this.#parts = parts
   }
 
+  review(mayDeliver: Review): void {
+    this.#reviewers.push(mayDeliver)
+  }
+
+  async delivered(bareJid: string): Promise<void> {
+    const { storage } = this.#parts.ctx
+    this.#flush()
+    // At its commit, what is on its way to disk begins to be delivered.
+    await storage.settled(storage.submitted)
+    // Each ends on its own; the next one serves another resource.
+    for (let each = this.#serving.get(bareJid); each; each = this.#serving.get(bareJid)) await each.done
+  }
+
   /** @returns undefined when it is not kept; rejects with service-unavailable when the box is full. XEP-0160 §2, step 3 */
   keep(message: Element | RawStanza, from: Jid, to: Jid): Promise<void> | undefined {
     if (!(message instanceof Element)) {
-      // No address holds a space, so a group cannot pass for another sender.
-      const sender = message.group === undefined ? from.bare : `${from.bare} ${message.group}`
-      this.#collect({ owner: to.bare, sender, type: message.type, xml: message.xml })
+      const { type, group, scope, xml } = message
+      this.#collect({ owner: to.bare, sender: senderOf(from.bare, group), scope, type, xml })
       return Promise.resolve()
     }
     if (!isStorable(message)) return undefined
@@ -69,7 +85,8 @@ export class OfflineService {
       serving.isDirty = true
       return
     }
-    const state = { isDirty: false }
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    const state = { isDirty: false, done }
     this.#serving.set(owner, state)
     try {
       for (let pages = 0; pages < MAX_PAGES; pages++) {
@@ -80,6 +97,7 @@ export class OfflineService {
       }
     } finally {
       this.#serving.delete(owner)
+      resolve()
     }
     // Whoever came while this one left.
     if (!isWilling(session)) this.#lookAgain(owner)
@@ -96,11 +114,17 @@ export class OfflineService {
     const page = await ctx.storage.run(store.readPage, { owner, max: PAGE_MESSAGES, maxChars: PAGE_CHARS })
     let upTo: number | undefined
     for (const letter of page) {
-      if (!ctx.sessions.deliver(session, stamped(letter, owner, ctx.domain))) break
+      if (this.#mayDeliver(letter, session) && !ctx.sessions.deliver(session, stamped(letter, owner, ctx.domain))) break
       upTo = letter.id
     }
     if (upTo !== undefined) await ctx.storage.run(store.forget, { owner, upTo })
     return upTo !== undefined
+  }
+
+  #mayDeliver(letter: StoredLetter, session: SessionHandle): boolean {
+    const { scope, storedAt, xml } = letter
+    const kept: KeptMessage = { owner: session.bareJid, ...splitSender(letter.sender), scope, storedAt, xml }
+    return this.#reviewers.every((mayDeliver) => mayDeliver(kept, session))
   }
 
   /** Messages of services come by the thousand: those of one turn are one operation. */
@@ -132,6 +156,16 @@ export class OfflineService {
       this.#parts.log.warn({ what: 'offline_delivery_failed', error: String(error) })
     })
   }
+}
+
+/** No address holds a space, so a group cannot pass for another sender. */
+function senderOf(address: string, group: string | undefined): string {
+  return group === undefined ? address : `${address} ${group}`
+}
+
+function splitSender(text: string): { readonly sender: string; readonly group: string | undefined } {
+  const at = text.indexOf(' ')
+  return at < 0 ? { sender: text, group: undefined } : { sender: text.slice(0, at), group: text.slice(at + 1) }
 }
 
 /** May it get messages to the bare address? RFC 6121 §8.5.2.1.1. */

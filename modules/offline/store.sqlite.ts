@@ -24,6 +24,7 @@ const queries = (db: Db) => ({
       owner: placeholder('owner'),
       sender: placeholder('sender'),
       type: placeholder('type'),
+      scope: placeholder('scope'),
       storedAt: placeholder('now'),
       chars: placeholder('chars'),
       xml: placeholder('xml'),
@@ -48,7 +49,9 @@ const queries = (db: Db) => ({
   page: db
     .select({
       id: offlineMessages.id,
+      sender: offlineMessages.sender,
       type: offlineMessages.type,
+      scope: offlineMessages.scope,
       storedAt: offlineMessages.storedAt,
       chars: offlineMessages.chars,
       xml: offlineMessages.xml,
@@ -92,12 +95,12 @@ const queries = (db: Db) => ({
 })
 
 /** False when there is no room. */
-function put(tx: Tx, { owner, sender, type, xml }: Letter, limits: BoxLimits): boolean {
+function put(tx: Tx, { owner, sender, scope, type, xml }: Letter, limits: BoxLimits): boolean {
   const q = tx.use(queries)
   const fill = q.fill.get({ owner, sender }) ?? { messages: 0, fromSender: 0, chars: 0 }
   const chars = xml.length
   if (!hasRoom(limits, fill, chars)) return false
-  q.insert.run({ owner, sender, type: type ?? null, now: tx.now, chars, xml })
+  q.insert.run({ owner, sender, type: type ?? null, scope: scope ?? null, now: tx.now, chars, xml })
   q.count.run({ owner, sender, chars })
   return true
 }
@@ -123,10 +126,10 @@ export const readPage: OfflineStore['readPage'] = {
   run(tx, { owner, max, maxChars }) {
     const page: StoredLetter[] = []
     let chars = 0
-    for (const { type, chars: size, ...row } of tx.use(queries).page.all({ owner, max })) {
+    for (const { type, scope, chars: size, ...row } of tx.use(queries).page.all({ owner, max })) {
       chars += size
       if (page.length > 0 && chars > maxChars) break
-      page.push({ ...row, type: type ?? undefined })
+      page.push({ ...row, type: type ?? undefined, scope: scope ?? undefined })
     }
     return page
   },

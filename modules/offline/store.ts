@@ -8,12 +8,15 @@ export interface Letter {
   readonly owner: string
   /** Bare JID, with the group of what is bounded by more than its sender. */
   readonly sender: string
+  readonly scope?: string | undefined
   readonly type: string | undefined
   readonly xml: string
 }
 
 export interface StoredLetter {
   readonly id: number
+  readonly sender: string
+  readonly scope: string | undefined
   readonly type: string | undefined
   /** UTC milliseconds. */
   readonly storedAt: number

@@ -2,10 +2,12 @@
 
 import type { AccountView, Logger, Operation, Storage } from '../../server/module/api.ts'
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import type { Offline } from '../offline/index.ts'
 import { renderEvent } from './answer-xml.ts'
 import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
+import type { Awaiting } from './last-item.ts'
 import type { Notifier } from './notify.ts'
 import type { NodeView, Replica } from './replica.ts'
 import {
@@ -26,6 +28,9 @@ export interface PubsubParts {
   readonly replica: Replica
   readonly notifier: Notifier
   readonly claims: Claims
+  /** What was kept for who was absent. */
+  readonly offline: Offline
+  readonly awaiting: Awaiting
   readonly log: Logger
   config(): Readonly<PubsubConfig>
 }

@@ -2,12 +2,15 @@
 
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
+import { OFFLINE } from '../offline/index.ts'
 import { PUBSUB } from './api.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { reviewKept } from './kept.ts'
+import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, sweep } from './leases.ts'
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
@@ -16,7 +19,7 @@ import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
 import { sqliteStore } from './store.sqlite.ts'
-import { answerRequest, sendLastItems } from './subscriber.ts'
+import { answerRequest } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
 export {
@@ -41,7 +44,7 @@ export const pubsub = defineModule<PubsubConfig>({
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
   ],
-  requires: ['commands'],
+  requires: ['commands', 'offline'],
   config: pubsubConfig,
   setup(ctx) {
     const parts = makeParts(ctx)
@@ -52,6 +55,7 @@ export const pubsub = defineModule<PubsubConfig>({
     })
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
+    parts.offline.review((kept, session) => reviewKept(parts, kept, session))
     ctx.on('observe', 'account.removed', async ({ bareJid }) => {
       await run(parts, parts.store.forgetAccount, { bareJid }, () => parts.replica.accountForgotten(bareJid))
     })
@@ -81,7 +85,7 @@ export const pubsub = defineModule<PubsubConfig>({
 function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {
     if (presence) {
-      if (isInitial) await sendLastItems(parts, session.fullJid)
+      if (isInitial) await sendLastItems(parts, session)
       return
     }
     const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
@@ -100,6 +104,17 @@ function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
   })
-  const config = () => ctx.config()
-  return { domain, storage, accounts, log, config, claims, notifier, store: sqliteStore, replica: new Replica() }
+  return {
+    domain,
+    storage,
+    accounts,
+    log,
+    claims,
+    notifier,
+    config: () => ctx.config(),
+    store: sqliteStore,
+    replica: new Replica(),
+    offline: ctx.use(OFFLINE),
+    awaiting: new Awaiting(),
+  }
 }

@@ -47,13 +47,15 @@ export class Notifier {
     const { config, nodeId } = node.record
     if (!config.deliverNotifications) return
     const recipients = this.#whoMaySee(node, scope)
-    if (recipients.length > 0) this.#send(node, recipients, itemEvent(node, nodeId, item))
+    if (recipients.length > 0) this.#send(node, recipients, itemEvent(node, nodeId, item), { scope })
   }
 
   /** The last item, to a new subscriber. §6.1.7. */
   lastItem(node: NodeView, subscriber: Subscriber, item: ItemRecord): void {
     const delay = el('delay', { xmlns: NS_DELAY, from: subscriber.address, stamp: formatDateTime(item.publishedAt) })
-    this.#send(node, [subscriber], itemEvent(node, node.record.nodeId, item), serialize(delay, NS_CLIENT))
+    this.#send(node, [subscriber], itemEvent(node, node.record.nodeId, item), {
+      extension: serialize(delay, NS_CLIENT),
+    })
   }
 
   /** Items that are gone, in one event per group of recipients that may know of the same ones. §7.2.2.1. */
@@ -62,7 +64,7 @@ export class Notifier {
     if (!config.deliverNotifications) return
     for (const [scope, itemIds] of groupByScope(items)) {
       const recipients = this.#whoMaySee(node, scope)
-      if (recipients.length > 0) this.#send(node, recipients, { kind: 'retract', nodeId, itemIds })
+      if (recipients.length > 0) this.#send(node, recipients, { kind: 'retract', nodeId, itemIds }, { scope })
     }
   }
 
@@ -78,15 +80,20 @@ export class Notifier {
 
   /** What concerns one account, in a message of its own kind. §8.6, §8.9.4 */
   toAccount(address: string, to: Jid, content: Element): string {
-    return this.#deliver(address, to, { type: undefined, group: undefined, text: `>${serialize(content, NS_CLIENT)}` })
+    return this.#deliver(address, to, { ...WITHOUT_NODE, text: `>${serialize(content, NS_CLIENT)}` })
   }
 
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
     return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node.record, scope))
   }
 
-  #send(node: NodeView, recipients: readonly Subscriber[], event: PubsubEvent, extension = ''): void {
-    const message = envelope(node, event)
+  #send(
+    node: NodeView,
+    recipients: readonly Subscriber[],
+    event: PubsubEvent,
+    { scope, extension = '' }: { readonly scope?: string | undefined; readonly extension?: string } = {},
+  ): void {
+    const message = envelope(node, event, scope)
     message.text += extension
     // §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for
     const isOfItems = event.kind === 'item' || event.kind === 'retract'
@@ -113,11 +120,11 @@ export class Notifier {
   }
 
   /** @returns the message's id */
-  #deliver(address: string, to: Jid, { type, group, text }: Envelope, extension = ''): string {
+  #deliver(address: string, to: Jid, { type, group, scope, text }: Envelope, extension = ''): string {
     const id = `${this.#idPrefix}-${(++this.#count).toString(36)}`
     const from = escapeAttribute(address)
     const xml = `<message from="${from}" to="${escapeAttribute(to.full)}" id="${id}"${text}${extension}</message>`
-    this.#parts.send(address, { name: 'message', to, type, group, xml })
+    this.#parts.send(address, { name: 'message', to, type, group, scope, xml })
     return id
   }
 }
@@ -127,14 +134,17 @@ interface Envelope {
   readonly type: string | undefined
   /** The node: so many of its notifications are kept for one who is absent. */
   readonly group: string | undefined
+  readonly scope: string | undefined
   text: string
 }
 
-function envelope(node: NodeView, event: PubsubEvent): Envelope {
+const WITHOUT_NODE = { type: undefined, group: undefined, scope: undefined }
+
+function envelope(node: NodeView, event: PubsubEvent, scope?: string): Envelope {
   const type = node.record.config.notificationType === 'headline' ? 'headline' : undefined
   const { service, nodeId } = node.record
   const group = service === SHARED_SERVICE ? nodeId : `${service}/${nodeId}`
-  return { type, group, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+  return { type, group, scope, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
 }
 
 /** XEP-0131 §3. */

@@ -22,12 +22,13 @@ import {
   run,
 } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
+import { sendToNewcomer } from './last-item.ts'
 import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
 import type { NodeConfigured, SubscriptionChange, SubscriptionRecord } from './store.ts'
-import { applyNewcomer, newSubid } from './subscriber.ts'
+import { newSubid } from './subscriber.ts'
 import type { EntityRequest, OwnerRequest } from './xml.ts'
 
 type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
@@ -100,7 +101,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
 /** Subscriptions that began by an owner's doing. */
 function applyApproved(parts: PubsubParts, node: NodeView, made: readonly SubscriptionRecord[]): void {
   notifyMade(parts, node, made)
-  for (const subscription of made) applyNewcomer(parts, node, subscription)
+  for (const subscription of made) sendToNewcomer(parts, node, subscription)
 }
 
 /** §8.4. */

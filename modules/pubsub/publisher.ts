@@ -92,6 +92,7 @@ export function applyPublished(parts: PubsubParts, result: ItemPublished, payloa
   if (!node) return
   const { itemId, publisher, publishedAt, scope, pruned, expired } = result
   parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)
+  parts.awaiting.published(node.record)
   notifyExpired(parts, node, expired)
   notifyPruned(parts, node, pruned)
 }

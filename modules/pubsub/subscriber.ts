@@ -1,13 +1,12 @@
 /** Subscribe, unsubscribe, subscription options. XEP-0060 §6.1 to §6.4, §8.6. */
 
 import { randomBytes } from 'node:crypto'
-import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
 import { askOwners, parseApproval } from './approval.ts'
-import { type Asker, freshen, nodeView, notifyEnded, notifyMade, type PubsubParts, run, tellOwners } from './context.ts'
+import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run, tellOwners } from './context.ts'
 import { pubsubError } from './errors.ts'
-import { type NodeView, subscriberOf } from './replica.ts'
+import { sendToNewcomer } from './last-item.ts'
 import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
 import { DEFAULT_OPTIONS, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
@@ -52,50 +51,7 @@ function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed
     return
   }
   tellOwners(parts, node, subscription, 'subscribed')
-  applyNewcomer(parts, node, subscription)
-}
-
-/** A subscription that began just now, with or without an owner's help: the last item, where the node is so configured. */
-export function applyNewcomer(parts: PubsubParts, node: NodeView, subscription: SubscriptionRecord): void {
-  if (node.record.config.sendLastItem === 'never' || !node.record.config.persistItems) return
-  // §6.1.7: after the answer to the request, which goes out in this turn of the loop.
-  setImmediate(() => {
-    void sendLastItem(parts, subscription)
-  })
-}
-
-/** Somebody came online: the last item of each node that tells it then, to that resource alone. §4.3 */
-export async function sendLastItems(parts: PubsubParts, to: Jid): Promise<void> {
-  for (const subscription of parts.replica.subscriptionsOf(to.bare, 'everywhere')) {
-    const config = parts.replica.get(subscription)?.record.config
-    const isFor = subscription.jid === to.bare || subscription.jid === to.full
-    if (isFor && config?.sendLastItem === 'on_sub_and_presence' && config.persistItems && config.deliverNotifications)
-      await sendLastItem(parts, subscription, to)
-  }
-}
-
-async function sendLastItem(parts: PubsubParts, subscription: SubscriptionRecord, to?: Jid): Promise<void> {
-  try {
-    await readAndSend(parts, subscription, to)
-  } catch (error) {
-    parts.log.warn({ what: 'last_item_not_sent', node: subscription.nodeId, error: String(error) })
-  }
-}
-
-async function readAndSend(parts: PubsubParts, subscription: SubscriptionRecord, to: Jid | undefined): Promise<void> {
-  const { service, nodeId, jid, bareJid, subid } = subscription
-  const visible = parts.claims.visible(bareJid, subscription)
-  const before = parts.replica.get(subscription)
-  if (visible.length === 0 || !before) return
-  await freshen(parts, before)
-  const end = { at: 'end' } as const
-  const last = { service, nodeId, visible, start: end, indexMax: 0, max: 1, maxChars: 0, withPayloads: true }
-  const [item] = (await parts.storage.run(parts.store.readPage, last)).items
-  const node = parts.replica.get(subscription)
-  const now = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
-  if (!node || !now || !item) return
-  const subscriber = subscriberOf(now)
-  parts.notifier.lastItem(node, to ? { ...subscriber, to } : subscriber, item)
+  sendToNewcomer(parts, node, subscription)
 }
 
 /** §6.2. */
@@ -184,5 +140,5 @@ function applyAnswered(parts: PubsubParts, { subscription, isAllowed }: RequestA
     return
   }
   notifyMade(parts, node, [subscription])
-  applyNewcomer(parts, node, subscription)
+  sendToNewcomer(parts, node, subscription)
 }

@@ -119,6 +119,8 @@ export interface RawStanza {
   readonly xml: string
   /** What is bounded together when it is kept for an absent account: the node of a notification. Default: the sender. */
   readonly group?: string | undefined
+  /** Given back to the sender's module before a kept one is delivered: what the right to see it depends on. */
+  readonly scope?: string | undefined
 }
 
 export interface AccountView {

@@ -4,8 +4,8 @@ import type { SessionView } from '../module/api.ts'
 import { bareJid, type Jid, tryParseJid } from '../stanza/jid.ts'
 import { formatDateTime } from '../stanza/time.ts'
 import { attr, childOf, type Element, el } from '../xml/element.ts'
-import { NS_CLIENT, NS_DELAY } from '../xml/namespaces.ts'
-import { parseFragment } from '../xml/parser.ts'
+import { NS_DELAY } from '../xml/namespaces.ts'
+import { parseWritten } from '../xml/parser.ts'
 
 /** A stanza written without xmlns, and when it was first sent. */
 export interface Undelivered {
@@ -31,27 +31,19 @@ interface Routable {
   readonly to: Jid
 }
 
-/** As large as it was when it came in. */
-const UNBOUNDED = {
-  maxStanzaBytes: Number.POSITIVE_INFINITY,
-  maxDepth: Number.POSITIVE_INFINITY,
-  maxAttributes: Number.POSITIVE_INFINITY,
-  maxNameLength: Number.POSITIVE_INFINITY,
-}
-
 /**
  * The stanza to route again, as if its addressee had never been there; undefined when it is of no use to anybody:
  * presence, answers, and what another resource of the account got at the time.
  */
 export function toRouteAgain(gone: GoneSession, { xml, sentAt }: Undelivered, view: Parts): Routable | undefined {
-  const name = /^<([a-z]+)/.exec(xml)?.[0] ?? ''
-  const stanza = parseFragment(`${name} xmlns="${NS_CLIENT}"${xml.slice(name.length)}`, UNBOUNDED)
+  const stanza = parseWritten(xml)
+  const name = stanza.getName()
   const from = tryParseJid(attr(stanza, 'from') ?? view.domain)
   const to = tryParseJid(attr(stanza, 'to') ?? '') ?? bareJid(gone.fullJid)
   if (!from) return undefined
   const type = attr(stanza, 'type')
-  if (name === '<iq') return type === 'get' || type === 'set' ? { stanza, from, to } : undefined
-  if (name !== '<message' || type === 'error') return undefined
+  if (name === 'iq') return type === 'get' || type === 'set' ? { stanza, from, to } : undefined
+  if (name !== 'message' || type === 'error') return undefined
   if (to.resource === '' && hadAnother(gone, sentAt, view.sessions)) return undefined
   if (!childOf(stanza, 'delay', NS_DELAY)) {
     stanza.cnode(el('delay', { xmlns: NS_DELAY, from: view.domain, stamp: formatDateTime(sentAt) }))

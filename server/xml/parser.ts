@@ -2,6 +2,7 @@
 
 import { StreamError } from '../stanza/errors.ts'
 import type { Element } from './element.ts'
+import { NS_CLIENT } from './namespaces.ts'
 import { type Event, NEED_INPUT, ROOT_CLOSED, ROOT_OPENED, STANZA, Tokenizer } from './tokenizer.ts'
 import { beyond, DEFAULT_LIMITS, type ParserLimits } from './tree.ts'
 import { Utf8Decoder } from './utf8.ts'
@@ -148,4 +149,18 @@ export function parseFragment(text: string, limits: ParserLimits = DEFAULT_LIMIT
   const { root, depth } = tokenizer.tree
   if (!root || depth > 0 || !tokenizer.isOutside) throw new StreamError('not-well-formed', 'an incomplete element')
   return root
+}
+
+/** What was within the limits when it came. */
+const UNBOUNDED: ParserLimits = {
+  maxStanzaBytes: Number.POSITIVE_INFINITY,
+  maxDepth: Number.POSITIVE_INFINITY,
+  maxAttributes: Number.POSITIVE_INFINITY,
+  maxNameLength: Number.POSITIVE_INFINITY,
+}
+
+/** Reads a stanza that `serialize` wrote: without xmlns for jabber:client. */
+export function parseWritten(xml: string): Element {
+  const name = /^<[a-z]+/.exec(xml)?.[0] ?? ''
+  return parseFragment(`${name} xmlns="${NS_CLIENT}"${xml.slice(name.length)}`, UNBOUNDED)
 }

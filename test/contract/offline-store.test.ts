@@ -53,6 +53,16 @@ test('of many, those for whom there is room are kept', async () => {
   expect(await page()).toEqual(['<m1/>', '<m2/>'])
 })
 
+test('what its sender said of a notification is given back with it', async () => {
+  const letters = [{ ...letter('s.test n', '<m1/>'), scope: 'e1' }, letter('s.test m', '<m2/>')]
+  await opened.storage.run(store.keepAll, { letters, limits })
+  const kept = await opened.storage.run(store.readPage, { owner: 'b@test', max: 10, maxChars: 1000 })
+  expect(kept).toMatchObject([
+    { sender: 's.test n', scope: 'e1' },
+    { sender: 's.test m', scope: undefined },
+  ])
+})
+
 test('an account that is gone leaves nothing', async () => {
   await keep('a@test', '<m1/>')
   await opened.storage.run(store.forgetAccount, { owner: 'b@test' })

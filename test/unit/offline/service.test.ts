@@ -61,8 +61,8 @@ class Disk {
     }
   }
 
-  #put({ type, xml }: Letter): void {
-    this.letters.push({ id: this.#nextId++, type, storedAt: 0, xml })
+  #put({ sender, scope, type, xml }: Letter): void {
+    this.letters.push({ id: this.#nextId++, sender, scope, type, storedAt: 0, xml })
   }
 }
 

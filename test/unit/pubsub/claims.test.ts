@@ -6,13 +6,22 @@ import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { listItems, nodeInfo } from '../../../modules/pubsub/discovery.ts'
+import { reviewKept } from '../../../modules/pubsub/kept.ts'
+import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
 import { pubsubSeam } from '../../../modules/pubsub/seam.ts'
 import { perform } from '../../../modules/pubsub/service.ts'
 import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
-import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
-import { call, type Operation, type RawStanza, Refusal, type Role } from '../../../server/module/api.ts'
+import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
+import {
+  call,
+  type Operation,
+  type RawStanza,
+  Refusal,
+  type Role,
+  type SessionHandle,
+} from '../../../server/module/api.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
@@ -66,6 +75,8 @@ beforeEach(async () => {
   parts = {
     domain: 'test',
     store: sqliteStore,
+    offline: { review: () => {}, delivered: async () => {} },
+    awaiting: new Awaiting(),
     storage,
     replica: new Replica(),
     claims,
@@ -217,6 +228,23 @@ describe('items with a scope', () => {
     sent = []
     await seam.retract('/n', '2')
     expect(recipients()).toEqual(['all@test'])
+  })
+
+  test('are not delivered from what was kept to who may not see them any more', () => {
+    const xml = (item: string) =>
+      `<message><event xmlns="${NS_PUBSUB_EVENT}"><items node="/n">${item}</items></event></message>`
+    // As much of a session as is looked at.
+    const session = { bareJid: 'one@test' } as SessionHandle
+    const delivers = (owner: string, scope: string | undefined, group: string | undefined, item = '<item id="1"/>') =>
+      reviewKept(parts, { owner, sender: 'pubsub.test', group, scope, storedAt: 0, xml: xml(item) }, session)
+    expect(delivers('one@test', 'e1', '/n')).toBe(true)
+    expect(delivers('one@test', undefined, '/n')).toBe(true)
+    expect(delivers('one@test', 'e2', '/n')).toBe(false)
+    expect(delivers('one@test', 'e2', '/n', '<retract id="1"/>')).toBe(false)
+    expect(delivers('none@test', undefined, '/n')).toBe(false)
+    // What a client never acknowledged has lost its scope.
+    expect(delivers('one@test', undefined, undefined)).toBe(false)
+    expect(delivers('all@test', undefined, undefined)).toBe(true)
   })
 
   test('are not listed for those who may do nothing at the node', async () => {

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
+import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
 import { perform } from '../../../modules/pubsub/service.ts'
@@ -111,6 +112,8 @@ class Real {
     this.#parts = {
       domain: 'test',
       store: sqliteStore,
+      offline: { review: () => {}, delivered: async () => {} },
+      awaiting: new Awaiting(),
       storage,
       replica: new Replica(),
       claims: new Claims(),

@@ -1,0 +1,53 @@
+/** Notifications that were kept for an absent subscriber, looked at again before they are delivered. XEP-0160 §2. */
+
+import type { SessionHandle } from '../../server/module/api.ts'
+import { parseJid } from '../../server/stanza/jid.ts'
+import { attr, childElements, childOf } from '../../server/xml/element.ts'
+import { parseWritten } from '../../server/xml/parser.ts'
+import type { KeptMessage } from '../offline/index.ts'
+import { askerOf, type PubsubParts } from './context.ts'
+import { mayRetrieve } from './rules.ts'
+import { type NodeRef, SHARED_SERVICE } from './store.ts'
+import { NS_PUBSUB_EVENT } from './xml.ts'
+
+/**
+ * May its receiver still see it? Items, and that they are gone, only who could read them now; what concerns the node
+ * as a whole or the receiver's own standing, always.
+ */
+export function reviewKept(parts: PubsubParts, kept: KeptMessage, session: SessionHandle): boolean {
+  const event = eventOf(kept)
+  if (!event) return true
+  const { node, itemIds } = event
+  if (!mayStillSee(parts, kept, node)) {
+    parts.log.debug({ what: 'kept_notification_withheld', node: node.nodeId })
+    return false
+  }
+  parts.awaiting.delivered(session, node, itemIds, kept)
+  return true
+}
+
+function mayStillSee(parts: PubsubParts, { owner, group, scope }: KeptMessage, ref: NodeRef): boolean {
+  if (parts.claims.of(ref)) {
+    // Without its group the scope is lost too: only who sees all may see it.
+    return group === undefined ? parts.claims.visible(owner, ref) === 'all' : parts.claims.maySee(owner, ref, scope)
+  }
+  const node = parts.replica.get(ref)
+  // Nobody took the right away from it: the node is gone.
+  if (!node) return true
+  const { actor } = askerOf(parts.accounts, parseJid(owner), parts.domain)
+  return mayRetrieve(node.record.config, parts.replica.standing(node, actor)) === undefined
+}
+
+/** The node and the items published; undefined when it does not tell of items. */
+function eventOf({
+  sender,
+  xml,
+}: KeptMessage): { readonly node: NodeRef; readonly itemIds: readonly string[] } | undefined {
+  const event = childOf(parseWritten(xml), 'event', NS_PUBSUB_EVENT)
+  const items = event && childOf(event, 'items', NS_PUBSUB_EVENT)
+  const nodeId = items && attr(items, 'node')
+  if (!items || nodeId === undefined) return undefined
+  const published = childElements(items).filter((child) => child.is('item'))
+  const service = sender.includes('@') ? sender : SHARED_SERVICE
+  return { node: { service, nodeId }, itemIds: published.flatMap((item) => attr(item, 'id') ?? []) }
+}
