@@ -10,6 +10,7 @@ import { createLogger } from '../../server/log.ts'
 import { certificateDir, databaseFile } from '../../server/server.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { FolderLocked } from '../../server/storage/sqlite.ts'
+import { StorageRefused } from '../../server/storage/storage.ts'
 import { tellAdminPassword } from './admin-password.ts'
 import { programAssets } from './assets.ts'
 import { CliError, EXIT } from './exit.ts'
@@ -32,6 +33,8 @@ export async function administer(config: Config, verb: string, args: unknown): P
         { cause: error },
       )
     }
+    if (error instanceof StorageRefused)
+      throw new CliError(EXIT.unreachable, error.message, undefined, { cause: error })
     if (error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')) {
       throw new CliError(
         EXIT.unreachable,

@@ -7,6 +7,8 @@ import { createLogger } from '../../server/log.ts'
 import { ConfigRefused } from '../../server/module/api.ts'
 import { type RunningServer, type ServerParts, startServer } from '../../server/server.ts'
 import { JidError } from '../../server/stanza/jid.ts'
+import { FolderLocked } from '../../server/storage/sqlite.ts'
+import { StorageRefused } from '../../server/storage/storage.ts'
 import { VERSION } from '../../server/version.ts'
 import { tellAdminPassword } from './admin-password.ts'
 import { programAssets } from './assets.ts'
@@ -131,13 +133,21 @@ function asCliError(error: unknown, config: ReturnType<typeof readConfig>): unkn
           : 'Ports below 1024 need CAP_NET_BIND_SERVICE, or choose others.',
         { cause: error },
       )
+    case 'EROFS':
+    case 'ENOSPC':
+      return new CliError(
+        EXIT.unreachable,
+        `the data folder ${resolve(config['data.dir'])} cannot be written: ${error.message}`,
+        code === 'EROFS' ? 'Mount its file system for writing.' : 'Free some space on its disk.',
+        { cause: error },
+      )
     case 'EAFNOSUPPORT':
     case 'EADDRNOTAVAIL':
       return new CliError(EXIT.unreachable, `this machine has no address ${address}`, 'Set another with --host.', {
         cause: error,
       })
     default:
-      return error.name === 'FolderLocked' || error.name === 'SchemaError'
+      return error instanceof FolderLocked || error instanceof StorageRefused
         ? new CliError(EXIT.unreachable, error.message, undefined, { cause: error })
         : error
   }

@@ -334,7 +334,8 @@ export class Router {
   #asStanzaError(error: unknown): StanzaError {
     if (error instanceof StanzaError) return error
     if (error instanceof StorageUnavailable) {
-      this.#parts.log.warn({ what: 'storage_unavailable', reason: error.reason, error: error.message })
+      // Storage tells a person, once; here is each stanza that it meets.
+      this.#parts.log.debug({ what: 'storage_unavailable', reason: error.reason, error: error.message })
       return error.reason === 'queue-full' || error.reason === 'disk-full'
         ? new StanzaError('wait', 'resource-constraint', 'the server cannot store more at the moment; try again later')
         : new StanzaError('wait', 'internal-server-error', 'the server cannot store anything at the moment')

@@ -1,12 +1,22 @@
 /** Storage as the main thread sees it: writes go to the worker in order, reads run on a connection of this thread. */
 
+import { accessSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from '../log.ts'
 import type { Assets } from './assets.ts'
+import { FaultLog } from './faults.ts'
 import type { FromWorker, Group, Outcome, ToWorker, UnavailableReason, WorkerStart } from './protocol.ts'
 import { type Connection, type FolderLock, lockFolder, openReader, unavailableReason } from './sqlite.ts'
-import { type Call, type Operation, Refusal, type Results, type Storage, StorageUnavailable } from './storage.ts'
+import {
+  type Call,
+  type Operation,
+  Refusal,
+  type Results,
+  type Storage,
+  StorageRefused,
+  StorageUnavailable,
+} from './storage.ts'
 import { weigh } from './weigh.ts'
 
 export interface StorageOptions {
@@ -32,7 +42,7 @@ const CLOSE_TIMEOUT_MS = 30_000
 
 /**
  * Opens the database, checks it after an unclean end, brings its schema up to date, and starts the writer worker.
- * @throws FolderLocked, SchemaError as an Error with the worker's text
+ * @throws FolderLocked, StorageRefused
  */
 export async function openStorage(options: StorageOptions): Promise<Storage> {
   const binding = options.assets.nativeBinding()
@@ -73,7 +83,10 @@ function untilReady(worker: Worker, log: Logger): Promise<FromWorker & { kind: '
       }
       stop()
       if (message.kind === 'ready') resolve(message)
-      else reject(new Error(message.kind === 'failed' ? message.text : `the storage worker began with ${message.kind}`))
+      else
+        reject(
+          message.kind === 'failed' ? startError(message) : new Error(`the storage worker began with ${message.kind}`),
+        )
     }
     const onError = (error: Error) => {
       stop()
@@ -85,6 +98,12 @@ function untilReady(worker: Worker, log: Logger): Promise<FromWorker & { kind: '
     }
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
   })
+}
+
+function startError({ text, isTold, stack }: FromWorker & { kind: 'failed' }): Error {
+  const error = isTold ? new StorageRefused(text) : new Error(text)
+  error.stack = stack
+  return error
 }
 
 async function openReaderOrStop(file: string, binding: string | undefined, worker: Worker): Promise<Connection> {
@@ -109,6 +128,8 @@ class StorageClient implements Storage {
   readonly #reader: Connection
   readonly #release: () => void
   readonly #log: Logger
+  readonly #reads: FaultLog
+  readonly #writes: FaultLog
   readonly #options: StorageOptions
   /** Submitted and not answered, oldest first: a Map keeps the order and forgets the head cheaply. */
   readonly #pending = new Map<number, Pending>()
@@ -127,6 +148,8 @@ class StorageClient implements Storage {
     this.#reader = reader
     this.#release = release
     this.#log = log
+    this.#reads = new FaultLog(log, 'reading')
+    this.#writes = new FaultLog(log, 'writing')
     this.#options = options
     let failure: Error | undefined
     worker.on('message', (message: FromWorker) => this.#receive(message))
@@ -194,20 +217,25 @@ class StorageClient implements Storage {
     if (this.#closed) return Promise.reject(new StorageUnavailable('closed', 'storage is closed'))
     try {
       const result = this.#reader.snapshot((tx) => operation.run(tx, args))
+      this.#reads.served()
       applied?.(result)
       return Promise.resolve(result)
     } catch (error) {
       if (error instanceof Refusal) return Promise.reject(error)
       const reason = unavailableReason(error)
-      if (reason) return Promise.reject(new StorageUnavailable(reason, 'the database cannot be read', { cause: error }))
-      return Promise.reject(this.#defect(operation.name, error))
+      if (!reason) return Promise.reject(this.#defect(operation.name, error))
+      this.#reads.refused(reason, String(error))
+      return Promise.reject(new StorageUnavailable(reason, 'the database cannot be read', { cause: error }))
     }
   }
 
   #write(group: Group, applied: ((results: readonly unknown[]) => void) | undefined): Promise<readonly unknown[]> {
     if (this.#refusing) return Promise.reject(new StorageUnavailable(this.#refusing.reason, this.#refusing.text))
     const chars = weigh(group)
-    if (this.#isFull(chars)) return Promise.reject(new StorageUnavailable('queue-full', 'too many writes are waiting'))
+    if (this.#isFull(chars)) {
+      this.#writes.refused('queue-full', 'too many writes are waiting')
+      return Promise.reject(new StorageUnavailable('queue-full', 'too many writes are waiting'))
+    }
     this.#submitted += 1
     const number = this.#submitted
     this.#pendingChars += chars
@@ -252,11 +280,23 @@ class StorageClient implements Storage {
 
   #receive(message: FromWorker): void {
     if (message.kind !== 'outcomes') return
-    const refused = message.outcomes.find((outcome) => outcome.kind === 'unavailable')
-    // Once per batch: a full disk would else fill its log too.
-    if (refused) this.#log.error({ what: 'storage_unavailable', reason: refused.reason, text: refused.text })
+    const refused = message.outcomes.filter((outcome) => outcome.kind === 'unavailable')
+    const [first] = refused
+    if (first) this.#writes.refused(this.#isReadOnly(first) ? 'read-only' : first.reason, first.text, refused.length)
+    else this.#writes.served()
     // All `applied` of the batch run here, in commit order; the promises' reactions run after them.
     for (const outcome of message.outcomes) this.#settle(outcome)
+  }
+
+  /** SQLite reports a file system that has become read-only as any other failed write. */
+  #isReadOnly({ reason }: { readonly reason: UnavailableReason }): boolean {
+    if (reason !== 'failed') return false
+    try {
+      accessSync(dirname(this.#options.file), constants.W_OK)
+      return false
+    } catch (error) {
+      return error instanceof Error && 'code' in error && error.code === 'EROFS'
+    }
   }
 
   #settle(outcome: Outcome): void {

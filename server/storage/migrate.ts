@@ -3,17 +3,13 @@
 import { createHash } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
 import type { Migration } from './assets.ts'
-
-/** The database cannot be used by this program; the message says why and what to do. */
-export class SchemaError extends Error {
-  override readonly name = 'SchemaError'
-}
+import { StorageRefused } from './storage.ts'
 
 /**
  * Brings the schema to what the program knows. What is missing is found by name, so that a migration merged late is
  * applied even though later ones are there already.
  * @returns the names applied now
- * @throws SchemaError when the database holds migrations that are unknown here, or that differ from those here
+ * @throws StorageRefused when the database holds migrations that are unknown here, or that differ from those here
  */
 export function migrate(sqlite: Database, migrations: readonly Migration[]): string[] {
   sqlite.exec(
@@ -34,13 +30,13 @@ function checkKnown(applied: ReadonlyMap<string, string>, migrations: readonly M
   const known = new Map(migrations.map((migration) => [migration.name, hashOf(migration)]))
   const unknown = [...applied.keys()].filter((name) => !known.has(name))
   if (unknown.length > 0)
-    throw new SchemaError(
+    throw new StorageRefused(
       `the database's schema is newer than this program: it has ${unknown.join(', ')}, which this version does not know. ` +
         'Start the version that wrote it, or a later one; or restore a backup made with this version.',
     )
   for (const [name, hash] of applied)
     if (known.get(name) !== hash)
-      throw new SchemaError(
+      throw new StorageRefused(
         `migration ${name} is not the one that was applied to this database. ` +
           'Start the version that wrote it; a migration never changes after it was released.',
       )
@@ -56,7 +52,7 @@ function apply(sqlite: Database, migration: Migration): void {
         sqlite.exec(migration.sql)
         const broken = sqlite.pragma('foreign_key_check')
         if (Array.isArray(broken) && broken.length > 0)
-          throw new SchemaError(`migration ${migration.name} would leave ${broken.length} broken references`)
+          throw new StorageRefused(`migration ${migration.name} would leave ${broken.length} broken references`)
         sqlite
           .prepare('INSERT INTO schema_migrations (name, hash, applied_at) VALUES (?, ?, ?)')
           .run(migration.name, hashOf(migration), Date.now())

@@ -35,7 +35,7 @@ export type FromWorker =
   /** It reads the whole file before it is ready: the last process did not close it. */
   | { readonly kind: 'checking'; readonly bytes: number }
   | { readonly kind: 'ready'; readonly migrated: readonly string[]; readonly checked: boolean }
-  /** It could not start: `text` says why and what to do. */
-  | { readonly kind: 'failed'; readonly text: string; readonly stack: string }
+  /** It could not start. `isTold`: `text` says why and what to do; else it is a defect, and `stack` says where. */
+  | { readonly kind: 'failed'; readonly text: string; readonly isTold: boolean; readonly stack: string }
   /** Outcomes of the oldest groups not answered yet, in order of submission, after COMMIT. */
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }

@@ -18,7 +18,8 @@ export interface Connection {
   close(): void
 }
 
-const BUSY_TIMEOUT_MS = 5_000
+/** How long a call waits for another program that holds the database, before it is refused. */
+const BUSY_TIMEOUT_MS = 2_000
 const READER_MMAP_BYTES = 256 * 1024 * 1024
 const WAL_KEEP_BYTES = 64 * 1024 * 1024
 
@@ -60,23 +61,24 @@ export function unavailableReason(error: unknown): UnavailableReason | undefined
   // drizzle wraps some errors once; nothing of ours wraps them deeper.
   for (let cause = error, depth = 0; cause instanceof Error && depth < 4; cause = cause.cause, depth++) {
     if (!(cause instanceof Database.SqliteError)) continue
-    if (cause.code.startsWith('SQLITE_FULL')) return 'disk-full'
-    if (cause.code.startsWith('SQLITE_READONLY')) return 'read-only'
-    return ENVIRONMENT_FAULTS.some((code) => cause.code.startsWith(code)) ? 'failed' : undefined
+    return ENVIRONMENT_FAULTS.find(([prefix]) => cause.code.startsWith(prefix))?.[1]
   }
   return undefined
 }
 
-const ENVIRONMENT_FAULTS = [
-  'SQLITE_BUSY',
-  'SQLITE_CANTOPEN',
-  'SQLITE_CORRUPT',
-  'SQLITE_IOERR',
-  'SQLITE_LOCKED',
-  'SQLITE_NOMEM',
-  'SQLITE_NOTADB',
-  'SQLITE_PERM',
-  'SQLITE_PROTOCOL',
+/** By SQLite's code or the beginning of an extended one. https://sqlite.org/rescode.html */
+const ENVIRONMENT_FAULTS: readonly (readonly [code: string, reason: UnavailableReason])[] = [
+  ['SQLITE_FULL', 'disk-full'],
+  ['SQLITE_READONLY', 'read-only'],
+  ['SQLITE_BUSY', 'locked'],
+  ['SQLITE_LOCKED', 'locked'],
+  ['SQLITE_PROTOCOL', 'locked'],
+  ['SQLITE_CORRUPT', 'damaged'],
+  ['SQLITE_NOTADB', 'damaged'],
+  ['SQLITE_CANTOPEN', 'failed'],
+  ['SQLITE_IOERR', 'failed'],
+  ['SQLITE_NOMEM', 'failed'],
+  ['SQLITE_PERM', 'failed'],
 ]
 
 /** Held while this process works on a data folder. */
@@ -107,7 +109,7 @@ export function lockFolder(folder: string, nativeBinding?: string): FolderLock {
     sqlite.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     sqlite.close()
-    if (unavailableReason(error) !== 'failed') throw error
+    if (unavailableReason(error) !== 'locked') throw error
     throw new FolderLocked(
       `the data folder ${folder} is in use by another process${holder(pidFile)}. Stop it first, or use another folder.`,
       { cause: error },

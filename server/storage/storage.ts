@@ -45,14 +45,22 @@ export class Refusal extends Error {
   }
 }
 
-/** Storage cannot take the call now: queue full, disk full, closing. Callers answer `resource-constraint` or retry. */
+/**
+ * Storage cannot take the call now. The router answers `resource-constraint` when there is no room (queue full, disk
+ * full), `internal-server-error` otherwise; both ask to wait, and nothing of the call has been done.
+ */
 export class StorageUnavailable extends Error {
   override readonly name = 'StorageUnavailable'
-  readonly reason: 'queue-full' | 'disk-full' | 'read-only' | 'closed' | 'failed'
+  readonly reason: 'queue-full' | 'disk-full' | 'read-only' | 'locked' | 'damaged' | 'closed' | 'failed'
   constructor(reason: StorageUnavailable['reason'], text: string, options?: { cause?: unknown }) {
     super(text, options)
     this.reason = reason
   }
+}
+
+/** Storage cannot be opened; the message says why and what to do. */
+export class StorageRefused extends Error {
+  override readonly name = 'StorageRefused'
 }
 
 /** One operation with its arguments, as `submit` takes it. */

@@ -3,10 +3,11 @@
 import { statSync } from 'node:fs'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type Commit, groupCommit } from './batch.ts'
-import { migrate, SchemaError } from './migrate.ts'
+import { REMEDIES } from './faults.ts'
+import { migrate } from './migrate.ts'
 import type { FromWorker, Group, Outcome, ToWorker, WorkerStart } from './protocol.ts'
-import { type Connection, endedUncleanly, findDamage, openWriter } from './sqlite.ts'
-import type { Operation } from './storage.ts'
+import { type Connection, endedUncleanly, findDamage, openWriter, unavailableReason } from './sqlite.ts'
+import { type Operation, StorageRefused } from './storage.ts'
 
 /** Groups in one transaction at most; more wait in the port for the next one. */
 const MAX_BATCH = 10_000
@@ -22,9 +23,21 @@ export function runStorageWorker(operations: readonly Operation<never>[]): void 
     serve(parentPort, connection, commit)
     post(parentPort, { kind: 'ready', migrated, checked })
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    post(parentPort, { kind: 'failed', text, stack: (error instanceof Error && error.stack) || text })
+    post(parentPort, startFailure(error, start.file))
     parentPort.close()
+  }
+}
+
+function startFailure(error: unknown, file: string): FromWorker {
+  const text = error instanceof Error ? error.message : String(error)
+  const stack = (error instanceof Error && error.stack) || text
+  const reason = unavailableReason(error)
+  if (reason === undefined) return { kind: 'failed', text, isTold: error instanceof StorageRefused, stack }
+  return {
+    kind: 'failed',
+    text: `the database ${file} cannot be opened: ${text}. ${REMEDIES[reason]}`,
+    isTold: true,
+    stack,
   }
 }
 
@@ -37,10 +50,7 @@ function openDatabase(
   const connection = openWriter(start.file, start.nativeBinding)
   try {
     const damage = unclean ? findDamage(connection.sqlite) : undefined
-    if (damage)
-      throw new SchemaError(
-        `the database ${start.file} is damaged: ${damage}. Keep the file, and restore the last backup in its place.`,
-      )
+    if (damage) throw new StorageRefused(`the database ${start.file} is damaged: ${damage}. ${REMEDIES.damaged}`)
     return { connection, migrated: migrate(connection.sqlite, start.migrations), checked: unclean }
   } catch (error) {
     connection.close()

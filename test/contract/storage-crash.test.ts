@@ -122,7 +122,7 @@ test('a file that is damaged is found after an unclean end, and said to be', asy
   writeSync(fd, Buffer.alloc(4096, 0xff), 0, 4096, 4096 * Math.floor(bytes.length / 4096 / 2))
   closeSync(fd)
   copyFileSync(new URL(import.meta.url), `${file}-wal`)
-  await expect(open()).rejects.toThrow(/is damaged: [\s\S]*restore the last backup/)
+  await expect(open()).rejects.toThrow(/is damaged: [\s\S]*put the last backup in its place/)
 })
 
 test('what is not a database is refused and left as it is', async () => {

@@ -5,7 +5,8 @@
  * DISK_UNDO/<name>.undo, and forgets them when a sync has returned. After a SIGKILL that file says what a real power
  * cut could have taken; disk.ts takes it. With DISK_LIES=1 a sync forgets nothing, as a disk that lies about it.
  *
- * Faults: while DISK_FAULT names a file that holds "write 30" or "sync 5", each write or sync fails with that errno.
+ * Faults: while DISK_FAULT names a file that holds "write 28" or "sync 5", each write or sync fails with that errno. With
+ * "write 30" (EROFS) whoever asks is told that nothing here can be written.
  *
  * A record of the undo file, in the machine's byte order: offset, length of the write, size of the file before it, how
  * many old bytes follow; a length of -1 is a truncation to `offset`.
@@ -44,6 +45,7 @@ static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_ftruncate64)(int, off64_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
+static int (*real_access)(const char *, int);
 
 __attribute__((constructor)) static void find_real(void) {
   real_open64 = dlsym(RTLD_NEXT, "open64");
@@ -53,6 +55,7 @@ __attribute__((constructor)) static void find_real(void) {
   real_ftruncate64 = dlsym(RTLD_NEXT, "ftruncate64");
   real_fsync = dlsym(RTLD_NEXT, "fsync");
   real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
+  real_access = dlsym(RTLD_NEXT, "access");
 }
 
 static struct file *tracked(int fd) {
@@ -172,6 +175,14 @@ int ftruncate64(int fd, off64_t size) {
   int result = real_ftruncate64(fd, size);
   pthread_mutex_unlock(&lock);
   return result;
+}
+
+int access(const char *path, int mode) {
+  if ((mode & W_OK) && fault("write") == EROFS) {
+    errno = EROFS;
+    return -1;
+  }
+  return real_access(path, mode);
 }
 
 static int synced(int fd, int (*sync)(int)) {

@@ -1,7 +1,7 @@
 /** Starts a real server process on free ports and a folder of its own, and makes accounts in it. */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -22,6 +22,8 @@ export interface TestServerOptions {
   readonly set?: Readonly<Record<string, string>>
   /** Beside this process's own environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** stderr goes straight there, as under a supervisor that logs to files. */
+  readonly logFile?: string
 }
 
 export interface TestServer {
@@ -66,6 +68,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
   const domain = options.domain ?? 'localhost'
   const host = '127.0.0.1'
   const set = { 'scram.iterations': '4096', ...options.set }
+  const logFd = options.logFile === undefined ? undefined : openSync(options.logFile, 'a')
   const child = spawn(
     process.execPath,
     [
@@ -85,14 +88,16 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
       '0',
       ...Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]),
     ],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } },
+    { stdio: ['ignore', 'pipe', logFd ?? 'pipe'], env: { ...process.env, ...options.env } },
   )
+  if (logFd !== undefined) closeSync(logFd)
   let log = ''
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     log += text
   })
+  const readLog = (): string => (options.logFile === undefined ? log : readFileSync(options.logFile, 'utf8'))
   const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
-  const ready = await firstLine(child, ended, () => log)
+  const ready = await firstLine(child, ended, readLog)
   const end = async (signal: NodeJS.Signals): Promise<number | null> => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
@@ -116,7 +121,7 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     addUser: async (jid, password, roles = []) => {
       await callControl(dataDir, 'user.add', { jid, password, roles })
     },
-    log: () => log,
+    log: readLog,
     stop: async () => {
       const code = await end('SIGTERM')
       if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true })

@@ -1,0 +1,59 @@
+/** What a person reads when storage cannot serve: once when it begins, now and then while it lasts, and when it is over. */
+
+import type { Logger } from '../log.ts'
+import type { UnavailableReason } from './protocol.ts'
+
+/** What a person must do, by reason. */
+export const REMEDIES: Readonly<Record<UnavailableReason, string>> = {
+  'queue-full':
+    'More is written than the disk takes: fewer publishers, a faster disk, or a larger limits.storageQueue.',
+  'disk-full': 'Free some space on the disk of the data folder; a running server then goes on by itself.',
+  'read-only': 'Make the data folder writable for this user again; a running server then goes on by itself.',
+  locked: 'Another program holds the database: end it; a running server then goes on by itself.',
+  damaged:
+    'Stop the server, keep a copy of the data folder, see after the disk, and put the last backup in its place (sacm restore).',
+  closed: 'Nothing: the server is stopping.',
+  failed:
+    "The system's own log says what is wrong with the disk; when it is mended, a running server goes on by itself.",
+}
+
+/** Between two lines about the same fault: a full disk would else fill its log too. */
+const REPEAT_MS = 10_000
+
+export class FaultLog {
+  readonly #log: Logger
+  readonly #what: 'reading' | 'writing'
+  #fault: { readonly reason: UnavailableReason; readonly since: number; toldAt: number; refused: number } | undefined
+
+  constructor(log: Logger, what: 'reading' | 'writing') {
+    this.#log = log
+    this.#what = what
+  }
+
+  /** Calls were refused for this reason. */
+  refused(reason: UnavailableReason, text: string, calls = 1): void {
+    const now = Date.now()
+    if (this.#fault?.reason !== reason)
+      this.#fault = { reason, since: now, toldAt: Number.NEGATIVE_INFINITY, refused: 0 }
+    this.#fault.refused += calls
+    if (now - this.#fault.toldAt < REPEAT_MS) return
+    this.#fault.toldAt = now
+    const { refused } = this.#fault
+    this.#log.error({
+      what: 'storage_unavailable',
+      while: this.#what,
+      reason,
+      text,
+      refused,
+      remedy: REMEDIES[reason],
+    })
+  }
+
+  /** A call was served. Damage is not over because another page could be read. */
+  served(): void {
+    if (!this.#fault || this.#fault.reason === 'damaged') return
+    const { reason, since, refused } = this.#fault
+    this.#fault = undefined
+    this.#log.warn({ what: 'storage_available', while: this.#what, reason, refused, afterMs: Date.now() - since })
+  }
+}
