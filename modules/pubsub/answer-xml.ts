@@ -119,14 +119,7 @@ export function renderDefault(form: DataForm): Element {
 
 /** What subscribers are told. XEP-0060 §18.3. */
 export type PubsubEvent =
-  | {
-      readonly kind: 'item'
-      readonly nodeId: string
-      /** Undefined: an event of a node that has neither items nor payloads. §4.3. */
-      readonly itemId: string | undefined
-      readonly publisher: string | undefined
-      readonly payload: string | undefined
-    }
+  | { readonly kind: 'items'; readonly nodeId: string; readonly items: readonly EventItem[] }
   | { readonly kind: 'retract'; readonly nodeId: string; readonly itemIds: readonly string[] }
   | { readonly kind: 'purge'; readonly nodeId: string }
   | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
@@ -139,6 +132,13 @@ export type PubsubEvent =
       readonly state: SubscriptionState
     }
 
+export interface EventItem {
+  /** Undefined: an event of a node that has neither items nor payloads. §4.3. */
+  readonly itemId: string | undefined
+  readonly publisher: string | undefined
+  readonly payload: string | undefined
+}
+
 /** XEP-0060 §4.2. */
 export type SubscriptionState = SubscriptionRecord['state'] | 'none'
 
@@ -150,13 +150,8 @@ export function renderEvent(event: PubsubEvent): Element {
 function eventElement(event: PubsubEvent): Element {
   const node = event.nodeId
   switch (event.kind) {
-    case 'item': {
-      const { itemId, publisher, payload } = event
-      const content = payload === undefined ? undefined : new RawXml(payload)
-      // §7.1.2.1; a payload of a transient node has its item even without an id
-      const hasItem = itemId !== undefined || content !== undefined
-      return el('items', { node }, hasItem ? el('item', { id: itemId, publisher }, content) : undefined)
-    }
+    case 'items':
+      return el('items', { node }, ...event.items.map(eventItem))
     case 'retract':
       return el('items', { node }, ...event.itemIds.map((id) => el('retract', { id })))
     case 'purge':
@@ -168,4 +163,10 @@ function eventElement(event: PubsubEvent): Element {
     case 'subscription':
       return el('subscription', { node, jid: event.jid, subid: event.subid, subscription: event.state })
   }
+}
+
+/** §7.1.2.1; a payload of a transient node has its item even without an id. */
+function eventItem({ itemId, publisher, payload }: EventItem): Element | undefined {
+  const content = payload === undefined ? undefined : new RawXml(payload)
+  return itemId === undefined && !content ? undefined : el('item', { id: itemId, publisher }, content)
 }

@@ -43,6 +43,13 @@ export const pubsubConfig = z.object({
   ),
   sweepSeconds: whole(30, 1, 3_600, 'seconds between two looks for subscriptions whose time is over'),
   affiliationsPerNodeMax: whole(10_000, 1, 1_000_000, 'affiliations at one node; more: not-acceptable'),
+  digestEventsMax: whole(100, 1, 10_000, 'events gathered for one subscription; at so many, the digest is sent'),
+  digestMaxChars: whole(
+    262_144,
+    1_024,
+    16_777_216,
+    'characters gathered for one subscription; the digest is sent before there are more',
+  ),
   pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
   pageIndexMax: whole(
     10_000,

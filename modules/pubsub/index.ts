@@ -39,7 +39,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits: 'access models presence and roster, account nodes (§9), digests and bodies of notifications (§13.8)',
+      omits: 'access models presence and roster, account nodes (§9)',
     },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
@@ -89,6 +89,7 @@ function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): v
       return
     }
     const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
+    if (isLast) parts.notifier.wentOffline(session.bareJid)
     await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
   })
 }
@@ -103,7 +104,9 @@ function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
     maySee: (bareJid, node, scope) => claims.maySee(bareJid, node, scope),
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
+    bounds: () => ctx.config(),
   })
+  ctx.closing.addEventListener('abort', () => notifier.close())
   return {
     domain,
     storage,

@@ -11,6 +11,8 @@ import { type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
+import { bodyOf } from './bodies.ts'
+import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
 import { type NodeView, publisherShown, type Subscriber } from './replica.ts'
 import { type ItemKey, type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
@@ -26,16 +28,19 @@ export interface NotifyParts {
   /** What presence the JID shows now, a value per available resource; none: offline. */
   readonly presenceOf: (jid: Jid) => readonly ShowValue[]
   readonly now: () => number
+  readonly bounds: () => DigestBounds
 }
 
 export class Notifier {
   readonly #parts: NotifyParts
+  readonly #digests: Digests
   /** §13.4: the ids of notifications are unique within the service, over restarts too. */
   readonly #idPrefix = randomUUID().slice(0, 13)
   #count = 0
 
   constructor(parts: NotifyParts) {
     this.#parts = parts
+    this.#digests = new Digests((recipient, notices) => this.#sendDigest(recipient, notices), parts.bounds)
   }
 
   /** A published item, to all who may see it. §7.1.2. */
@@ -44,18 +49,15 @@ export class Notifier {
     item: Omit<ItemRecord, 'itemId'> & { readonly itemId: string | undefined },
     scope: string | undefined,
   ): void {
-    const { config, nodeId } = node.record
-    if (!config.deliverNotifications) return
+    if (!node.record.config.deliverNotifications) return
     const recipients = this.#whoMaySee(node, scope)
-    if (recipients.length > 0) this.#send(node, recipients, itemEvent(node, nodeId, item), { scope })
+    if (recipients.length > 0) this.#send(node, recipients, itemEvent(node, item), { scope })
   }
 
   /** The last item, to a new subscriber. §6.1.7. */
   lastItem(node: NodeView, subscriber: Subscriber, item: ItemRecord): void {
     const delay = el('delay', { xmlns: NS_DELAY, from: subscriber.address, stamp: formatDateTime(item.publishedAt) })
-    this.#send(node, [subscriber], itemEvent(node, node.record.nodeId, item), {
-      extension: serialize(delay, NS_CLIENT),
-    })
+    this.#send(node, [subscriber], itemEvent(node, item), { delay: serialize(delay, NS_CLIENT) })
   }
 
   /** Items that are gone, in one event per group of recipients that may know of the same ones. §7.2.2.1. */
@@ -74,8 +76,9 @@ export class Notifier {
   }
 
   /** What concerns one subscription, whatever the node delivers otherwise. §8.8.4. */
-  toOne(node: NodeView, { address, jid }: SubscriptionRecord, event: PubsubEvent): void {
-    this.#deliver(address, parseJid(jid), envelope(node, event))
+  toOne(node: NodeView, subscription: SubscriptionRecord, event: PubsubEvent): void {
+    this.#digests.flush(subscription)
+    this.#deliver(subscription.address, parseJid(subscription.jid), envelope(node, event))
   }
 
   /** What concerns one account, in a message of its own kind. §8.6, §8.9.4 */
@@ -83,20 +86,35 @@ export class Notifier {
     return this.#deliver(address, to, { ...WITHOUT_NODE, text: `>${serialize(content, NS_CLIENT)}` })
   }
 
+  /** The subscription was given other options: what was gathered by the old ones goes now. */
+  changed(subscription: SubscriptionRecord): void {
+    this.#digests.flush(subscription)
+  }
+
+  /** The account went offline: what was gathered for it goes now, and may be kept for it. */
+  wentOffline(bareJid: string): void {
+    this.#digests.flushAccount(bareJid)
+  }
+
+  /** Nothing is held any more. */
+  close(): void {
+    this.#digests.flushAll()
+  }
+
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
     return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node.record, scope))
   }
 
+  /** @param delay  that of an event of the past, which is not gathered with those of now */
   #send(
     node: NodeView,
     recipients: readonly Subscriber[],
     event: PubsubEvent,
-    { scope, extension = '' }: { readonly scope?: string | undefined; readonly extension?: string } = {},
+    { scope, delay = '' }: { readonly scope?: string | undefined; readonly delay?: string } = {},
   ): void {
     const message = envelope(node, event, scope)
-    message.text += extension
-    // §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for
-    const isOfItems = event.kind === 'item' || event.kind === 'retract'
+    message.text += delay
+    const body = bodyOnce(event)
     const { presenceBasedDelivery } = node.record.config
     for (const subscriber of recipients) {
       // §13.6
@@ -106,10 +124,43 @@ export class Notifier {
         continue
       }
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
-      const [first] = wanting
+      // §13.8: for one subscription, for all of them
+      const text = subscriber.subscriptions.some(({ options }) => options.includeBody) ? body() : undefined
+      const notice = { type: message.type, node: node.record, scope, body: text }
+      const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
+      const [first] = atOnce
       if (!first) continue
-      const tellsIds = isOfItems && subscriber.subscriptions.length > 1
-      this.#deliver(first.address, subscriber.to, message, tellsIds ? subscriptionIds(wanting) : '')
+      const extension = headersFor(subscriber, atOnce, event) + bodyXml(text)
+      this.#deliver(first.address, subscriber.to, message, extension)
+    }
+  }
+
+  /** Holds the event for the subscriptions that want digests; returns the others. */
+  #gather(
+    subscriber: Subscriber,
+    wanting: readonly SubscriptionRecord[],
+    event: PubsubEvent,
+    shared: Omit<Notice, 'event' | 'headers'>,
+  ): readonly SubscriptionRecord[] {
+    if (!subscriber.subscriptions.some(({ options }) => options.digest)) return wanting
+    if (event.kind !== 'items' && event.kind !== 'retract') {
+      for (const subscription of subscriber.subscriptions) this.#digests.flush(subscription)
+      return wanting
+    }
+    for (const subscription of wanting) {
+      if (!subscription.options.digest) continue
+      const recipient = { address: subscription.address, to: subscriber.to }
+      const headers = headersFor(subscriber, [subscription], event)
+      this.#digests.hold(subscription, recipient, { ...shared, event, headers })
+    }
+    return wanting.filter(({ options }) => !options.digest)
+  }
+
+  #sendDigest({ address, to }: Recipient, notices: readonly Notice[]): void {
+    for (const { node, event, scope, type, headers, body } of notices) {
+      // Asked again, as some time has passed.
+      if (!this.#parts.maySee(to.bare, node, scope)) continue
+      this.#deliver(address, to, { ...written(event, type), group: groupOf(node), scope }, headers + bodyXml(body))
     }
   }
 
@@ -140,32 +191,51 @@ interface Envelope {
 
 const WITHOUT_NODE = { type: undefined, group: undefined, scope: undefined }
 
-function envelope(node: NodeView, event: PubsubEvent, scope?: string): Envelope {
-  const type = node.record.config.notificationType === 'headline' ? 'headline' : undefined
-  const { service, nodeId } = node.record
-  const group = service === SHARED_SERVICE ? nodeId : `${service}/${nodeId}`
-  return { type, group, scope, text: `${type ? ' type="headline"' : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+function envelope({ record }: NodeView, event: PubsubEvent, scope?: string): Envelope {
+  const type = record.config.notificationType === 'headline' ? 'headline' : undefined
+  return { ...written(event, type), group: groupOf(record), scope }
 }
 
-/** XEP-0131 §3. */
-function subscriptionIds(subscriptions: readonly SubscriptionRecord[]): string {
-  const headers = subscriptions.map(({ subid }) => el('header', { name: 'SubID' }, subid))
+function written(event: PubsubEvent, type: string | undefined): Pick<Envelope, 'type' | 'text'> {
+  return { type, text: `${type ? ` type="${type}"` : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+}
+
+function groupOf({ service, nodeId }: NodeRef): string {
+  return service === SHARED_SERVICE ? nodeId : `${service}/${nodeId}`
+}
+
+/** §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for. XEP-0131 §3. */
+function headersFor(subscriber: Subscriber, wanting: readonly SubscriptionRecord[], { kind }: PubsubEvent): string {
+  if (subscriber.subscriptions.length === 1 || (kind !== 'items' && kind !== 'retract')) return ''
+  const headers = wanting.map(({ subid }) => el('header', { name: 'SubID' }, subid))
   return serialize(el('headers', { xmlns: NS_SHIM }, ...headers), NS_CLIENT)
+}
+
+/** The body of an event's message, made when somebody wants it and not again. §13.8 */
+function bodyOnce(event: PubsubEvent): () => string | undefined {
+  let made: { readonly body: string | undefined } | undefined
+  return () => {
+    const payload = event.kind === 'items' ? event.items[0]?.payload : undefined
+    made ??= { body: payload === undefined ? undefined : bodyOf(payload) }
+    return made.body
+  }
+}
+
+function bodyXml(body: string | undefined): string {
+  return body === undefined ? '' : serialize(el('body', {}, body), NS_CLIENT)
 }
 
 function itemEvent(
   node: NodeView,
-  nodeId: string,
   { itemId, publisher, payload }: { itemId: string | undefined; publisher: string; payload: string | undefined },
 ): PubsubEvent {
-  const { deliverPayloads } = node.record.config
-  return {
-    kind: 'item',
-    nodeId,
+  const { nodeId, config } = node.record
+  const item = {
     itemId,
     publisher: publisherShown(node)(publisher),
-    payload: deliverPayloads ? payload : undefined, // §7.1.2.2
+    payload: config.deliverPayloads ? payload : undefined, // §7.1.2.2
   }
+  return { kind: 'items', nodeId, items: [item] }
 }
 
 function groupByScope(items: readonly ItemKey[]): Map<string | undefined, string[]> {

@@ -325,7 +325,8 @@ function setSubscriber(node: Node, jid: string, subscriptions: readonly Subscrip
 /** A JID with its subscriptions, oldest first. */
 export function subscriberOf(first: SubscriptionRecord, others: readonly SubscriptionRecord[] = []): Subscriber {
   const { jid, bareJid, address, options } = first
+  const { deliver, showValues, digest, includeBody } = options
   const isPlain =
-    others.length === 0 && options.deliver && options.showValues.length === 0 && endOf(options) === undefined
+    others.length === 0 && deliver && showValues.length === 0 && endOf(options) === undefined && !digest && !includeBody
   return { jid, bareJid, to: parseJid(jid), address, subscriptions: [first, ...others], isPlain }
 }

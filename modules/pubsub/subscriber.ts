@@ -1,12 +1,15 @@
 /** Subscribe, unsubscribe, subscription options. XEP-0060 §6.1 to §6.4, §8.6. */
 
 import { randomBytes } from 'node:crypto'
+import type { DataForm } from '../../server/stanza/forms.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
 import { askOwners, parseApproval } from './approval.ts'
+import { canHaveBody } from './bodies.ts'
 import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run, tellOwners } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
+import type { NodeView } from './replica.ts'
 import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
 import { DEFAULT_OPTIONS, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
@@ -35,7 +38,7 @@ export async function subscribe(parts: PubsubParts, asker: Asker, request: Reque
     (result) => applySubscribed(parts, result),
   )
   // §6.3.7: the resulting options with the answer
-  return renderSubscription(subscription, false, options && optionsForm('result', subscription.options))
+  return renderSubscription(subscription, false, options && formOf(parts, 'result', subscription))
 }
 
 function leaseMaxMs(parts: PubsubParts): number {
@@ -77,7 +80,7 @@ export async function unsubscribe(parts: PubsubParts, asker: Asker, request: Req
 /** §6.3.2. */
 export function getOptions(parts: PubsubParts, asker: Asker, request: Request<'getOptions'>): Element {
   const subscription = ownSubscription(parts, asker, request)
-  return renderOptions(subscription, optionsForm('form', subscription.options))
+  return renderOptions(subscription, formOf(parts, 'form', subscription))
 }
 
 /** From memory, by the same rules as the store's. §6.3.4 */
@@ -103,17 +106,30 @@ export async function setOptions(parts: PubsubParts, asker: Asker, request: Requ
   const { nodeId, jid, subid, changes = {} } = request
   if (jid.bare !== asker.jid.bare && !asker.actor.isAdmin) throw pubsubError('notYourSubscription')
   const args = { service: asker.service, nodeId, jid: jid.full, subid, changes, leaseMaxMs: leaseMaxMs(parts) }
-  await run(parts, parts.store.setOptions, args, (result) => parts.replica.subscribed(result))
+  await run(parts, parts.store.setOptions, args, (result) => {
+    parts.replica.subscribed(result)
+    parts.notifier.changed(result)
+  })
 }
 
-/** §6.4: the same at every node. */
+/** §6.4: the same at every node, but for what its payloads do not allow. */
 export function getDefaultOptions(
   parts: PubsubParts,
   { service }: Asker,
   { nodeId }: Request<'getDefaultOptions'>,
 ): Element {
-  if (nodeId !== undefined) nodeView(parts, { service, nodeId })
-  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS))
+  const offersBody = nodeId === undefined || mayHaveBodies(nodeView(parts, { service, nodeId }))
+  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS, offersBody))
+}
+
+function formOf(parts: PubsubParts, type: 'form' | 'result', subscription: SubscriptionRecord): DataForm {
+  const node = parts.replica.get(subscription)
+  return optionsForm(type, subscription.options, node !== undefined && mayHaveBodies(node))
+}
+
+/** §13.8. */
+function mayHaveBodies({ record }: NodeView): boolean {
+  return canHaveBody(record.config.type || record.seenType)
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What a subscriber chooses for one subscription, and its data form. XEP-0060 §6.3, §6.4, §13.5, §13.19, §17.4.2. */
+/** What a subscriber chooses for one subscription, and its data form. XEP-0060 §6.3, §6.4, §13.5, §13.8, §13.19, §17.4.2. */
 
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { formatDateTime, parseDateTime } from '../../server/stanza/time.ts'
@@ -16,16 +16,34 @@ export interface SubscriptionOptions {
   readonly expire?: number | 'presence' | undefined
   /** Events come only while the subscriber's presence is one of these; none: whatever it is, offline too. */
   readonly showValues: readonly ShowValue[]
+  /** Events about items come gathered. */
+  readonly digest: boolean
+  /** How long events are gathered. */
+  readonly digestFrequencyMs: number
+  /** Events come with a message body, where the payload can be put in words. §13.8 */
+  readonly includeBody: boolean
 }
 export type OptionChanges = Partial<SubscriptionOptions>
 
 /** What a subscription has while nobody chose. XEP-0060 §6.4. */
-export const DEFAULT_OPTIONS: SubscriptionOptions = { deliver: true, showValues: [] }
+export const DEFAULT_OPTIONS: SubscriptionOptions = {
+  deliver: true,
+  showValues: [],
+  digest: false,
+  digestFrequencyMs: 60_000,
+  includeBody: false,
+}
+
+/** A longer `digest_frequency` is invalid: what is gathered is held in memory. */
+export const DIGEST_FREQUENCY_MAX_MS = 86_400_000
 
 /** Do both mean the same? Where a lease ends does not make it another subscription. */
 export function areSameOptions(a: SubscriptionOptions, b: SubscriptionOptions): boolean {
   return (
     a.deliver === b.deliver &&
+    a.digest === b.digest &&
+    a.digestFrequencyMs === b.digestFrequencyMs &&
+    a.includeBody === b.includeBody &&
     (a.expire === 'presence') === (b.expire === 'presence') &&
     a.showValues.length === b.showValues.length &&
     a.showValues.every((value) => b.showValues.includes(value))
@@ -37,12 +55,23 @@ export function endOf({ expire }: SubscriptionOptions): number | undefined {
   return typeof expire === 'number' ? expire : undefined
 }
 
-/** The form with what holds now: to fill in (§6.3.3), or as an answer (§6.3.7, §6.4.2). XEP-0060 §17.4.2. */
-export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions): DataForm {
-  const { deliver, expire, showValues } = options
+/**
+ * The form with what holds now: to fill in (§6.3.3), or as an answer (§6.3.7, §6.4.2).
+ * @param offersBody  payloads there can be put in words; else `include_body` MUST NOT be offered (§13.8)
+ * XEP-0060 §17.4.2.
+ */
+export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions, offersBody: boolean): DataForm {
+  const { deliver, expire, showValues, digest, digestFrequencyMs, includeBody } = options
   const end = expire === undefined ? [] : [expire === 'presence' ? expire : formatDateTime(expire)]
   const fields: FormField[] = [
     { name: 'pubsub#deliver', type: 'boolean', label: 'Send event notifications', values: [deliver ? '1' : '0'] },
+    { name: 'pubsub#digest', type: 'boolean', label: 'Gather notifications of items', values: [digest ? '1' : '0'] },
+    {
+      name: 'pubsub#digest_frequency',
+      type: 'text-single',
+      label: `For how many milliseconds notifications are gathered, up to ${DIGEST_FREQUENCY_MAX_MS}`,
+      values: [String(digestFrequencyMs)],
+    },
     {
       name: 'pubsub#expire',
       type: 'text-single',
@@ -57,6 +86,13 @@ export function optionsForm(type: 'form' | 'result', options: SubscriptionOption
       options: SHOW_VALUES.map((value) => ({ value })),
     },
   ]
+  if (offersBody)
+    fields.push({
+      name: 'pubsub#include_body',
+      type: 'boolean',
+      label: 'Send a message body with the payload',
+      values: [includeBody ? '1' : '0'],
+    })
   const shown = type === 'form' ? fields : fields.map(({ name, values }) => ({ name, values }))
   return { type, formType: SUBSCRIBE_OPTIONS_FORM, fields: shown }
 }
@@ -75,6 +111,9 @@ export function parseOptionsForm(form: DataForm): OptionChanges {
     if (name === 'pubsub#deliver') changes.deliver = flag(name, values)
     else if (name === 'pubsub#expire') changes.expire = end(values)
     else if (name === 'pubsub#show-values') changes.showValues = shows(values)
+    else if (name === 'pubsub#digest') changes.digest = flag(name, values)
+    else if (name === 'pubsub#digest_frequency') changes.digestFrequencyMs = frequency(values)
+    else if (name === 'pubsub#include_body') changes.includeBody = flag(name, values)
   }
   return changes
 }
@@ -94,6 +133,13 @@ function end(values: readonly string[]): SubscriptionOptions['expire'] {
   const time = parseDateTime(value)
   if (time === undefined) throw invalid('pubsub#expire is no time as of XEP-0082')
   return time
+}
+
+function frequency(values: readonly string[]): number {
+  const [value = ''] = values
+  const number = /^[0-9]{1,9}$/.test(value) ? Number(value) : 0
+  if (values.length === 1 && number >= 1 && number <= DIGEST_FREQUENCY_MAX_MS) return number
+  throw invalid(`pubsub#digest_frequency is a whole number from 1 to ${DIGEST_FREQUENCY_MAX_MS}`)
 }
 
 function shows(values: readonly string[]): readonly ShowValue[] {

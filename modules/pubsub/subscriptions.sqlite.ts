@@ -2,6 +2,7 @@
 
 import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import { canHaveBody } from './bodies.ts'
 import {
   affiliationOf,
   configOf,
@@ -106,7 +107,12 @@ const queries = (db: Db) => ({
 
 function recordOf({ service, nodeId }: NodeRef, row: SubscriptionRow): SubscriptionRecord {
   const { jid, bareJid, address, subid, state } = row
-  return { service, nodeId, jid, bareJid, address, subid, state, options: row.options ?? DEFAULT_OPTIONS }
+  return { service, nodeId, jid, bareJid, address, subid, state, options: optionsOf(row) }
+}
+
+/** An option that is newer than its subscription has its default. */
+function optionsOf({ options }: Pick<SubscriptionRow, 'options'>): SubscriptionOptions {
+  return options ? { ...DEFAULT_OPTIONS, ...options } : DEFAULT_OPTIONS
 }
 
 /** Every subscription there is, oldest first, for the copy in memory. */
@@ -130,6 +136,13 @@ function bounded(tx: Tx, changes: OptionChanges, leaseMaxMs: number): OptionChan
   return typeof expire === 'number' ? { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) } : changes
 }
 
+/** §6.3.6.2, §13.8: at a node whose payloads cannot be put in words there is no `include_body`. */
+function checkOptions({ type, seenType }: NodeRow, changes: OptionChanges | undefined): void {
+  const payloadNs = type || (seenType ?? undefined)
+  if (changes?.includeBody && !canHaveBody(payloadNs))
+    refuse('invalidOptions', `there is no message body for ${payloadNs}`)
+}
+
 function columnsOf(options: SubscriptionOptions): Pick<SubscriptionRow, 'options' | 'expiresAt'> {
   const isDefault = options.expire === undefined && areSameOptions(options, DEFAULT_OPTIONS)
   return { options: isDefault ? null : options, expiresAt: endOf(options) ?? null }
@@ -148,11 +161,12 @@ export const subscribe: PubsubStore['subscribe'] = {
     const q = tx.use(queries)
     const rows = q.ofJid.all({ node: node.id, jid })
     if (rows.some(({ state }) => state === 'pending')) refuse('pendingSubscription')
+    checkOptions(node, request.options)
     const changes = request.options && bounded(tx, request.options, request.leaseMaxMs)
     const options = { ...DEFAULT_OPTIONS, ...changes }
     // §6.1.6: with other options it is another subscription; else the one that is there, as if just approved, and its
     // events come from where it was asked last.
-    const existing = changes ? rows.find((row) => areSameOptions(row.options ?? DEFAULT_OPTIONS, options)) : rows[0]
+    const existing = changes ? rows.find((row) => areSameOptions(optionsOf(row), options)) : rows[0]
     if (existing) {
       const { subid } = existing
       const kept = changes ? columnsOf(options) : existing
@@ -202,7 +216,8 @@ export const setOptions: PubsubStore['setOptions'] = {
   run(tx, { changes, leaseMaxMs, ...key }) {
     const node = nodeOf(tx, key)
     const row = theOne(tx, node, key)
-    const columns = columnsOf({ ...DEFAULT_OPTIONS, ...row.options, ...bounded(tx, changes, leaseMaxMs) })
+    checkOptions(node, changes)
+    const columns = columnsOf({ ...optionsOf(row), ...bounded(tx, changes, leaseMaxMs) })
     tx.use(queries).setOptions.run({ node: node.id, jid: row.jid, subid: row.subid, ...columns })
     return recordOf(node, { ...row, ...columns })
   },

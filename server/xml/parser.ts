@@ -159,8 +159,13 @@ const UNBOUNDED: ParserLimits = {
   maxNameLength: Number.POSITIVE_INFINITY,
 }
 
+/** Reads a payload that was kept: every namespace it uses is declared in it. */
+export function parseStored(xml: string): Element {
+  return parseFragment(xml, UNBOUNDED)
+}
+
 /** Reads a stanza that `serialize` wrote: without xmlns for jabber:client. */
 export function parseWritten(xml: string): Element {
   const name = /^<[a-z]+/.exec(xml)?.[0] ?? ''
-  return parseFragment(`${name} xmlns="${NS_CLIENT}"${xml.slice(name.length)}`, UNBOUNDED)
+  return parseStored(`${name} xmlns="${NS_CLIENT}"${xml.slice(name.length)}`)
 }

@@ -8,7 +8,7 @@ import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
-import type { OptionChanges } from '../../modules/pubsub/subscription-options.ts'
+import { DEFAULT_OPTIONS, type OptionChanges } from '../../modules/pubsub/subscription-options.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { migrate } from '../../server/storage/migrate.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
@@ -516,12 +516,25 @@ describe('subscriptions with options', () => {
     await create()
     await subscribe(bob, 'bob@test', options({ showValues: ['chat'] }))
     const change = { ...key(), changes: { deliver: false }, leaseMaxMs: 1000 }
-    expect((await opened.storage.run(store.setOptions, change)).options).toEqual({
-      deliver: false,
-      showValues: ['chat'],
-    })
+    const expected = { ...DEFAULT_OPTIONS, deliver: false, showValues: ['chat'] }
+    expect((await opened.storage.run(store.setOptions, change)).options).toEqual(expected)
     await opened.reopen()
-    expect(await all()).toMatchObject([{ options: { deliver: false, showValues: ['chat'] } }])
+    expect(await all()).toMatchObject([{ options: expected }])
+  })
+
+  test('have a body only where payloads can be put in words', async () => {
+    await create()
+    const includeBody = { ...key(), changes: { includeBody: true }, leaseMaxMs: 1000 }
+    await subscribe(bob)
+    await opened.storage.run(store.setOptions, includeBody) // nobody knows yet
+    await publish('1')
+    await expect(opened.storage.run(store.setOptions, includeBody)).rejects.toMatchObject(refused('invalidOptions'))
+    await expect(subscribe(bob, 'bob@test/x', options({ includeBody: true }))).rejects.toMatchObject(
+      refused('invalidOptions'),
+    )
+    const type = 'http://www.w3.org/2005/Atom'
+    await opened.storage.run(store.configureNode, { ...n, actor: alice, changes: { type }, itemsMax: 9 })
+    expect((await opened.storage.run(store.setOptions, includeBody)).options).toMatchObject({ includeBody: true })
   })
 
   test('end with their lease, which is cut to what the service allows', async () => {

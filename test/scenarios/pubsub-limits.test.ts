@@ -11,5 +11,7 @@ runScenarios('pubsub-limits', {
     'pubsub.leaseMaxSeconds': '3600',
     'pubsub.pageMaxItems': '2',
     'pubsub.pageIndexMax': '1',
+    'pubsub.digestEventsMax': '2',
+    'pubsub.digestMaxChars': '1024',
   },
 })

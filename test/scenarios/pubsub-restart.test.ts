@@ -82,3 +82,26 @@ test('nodes, options, affiliations, subscriptions and items are there after a re
   )
   for (const connection of [alice, bob, again.alice, again.bob]) connection.destroy()
 })
+
+test('what was gathered for a digest when the server closes waits for its subscriber', async () => {
+  await server.addUser('carol@test', 'pw', [])
+  await server.addUser('dave@test', 'pw', ['publisher'])
+  const [carol, dave] = [await login('carol'), await login('dave')]
+  await ask(dave, 'set', "<create node='d'/>", '{any}')
+  const digest = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#digest'><value>1</value></field></x>`
+  await ask(carol, 'set', `<subscribe node='d' jid='carol@test'/><options>${digest}</options>`, '{any}')
+  for (const itemId of ['1', '2']) await ask(dave, 'set', publish(itemId).replace("node='n'", "node='d'"), '{any}')
+
+  expect(await server.stop()).toBe(0)
+  server = await startServer({ dataDir, domain: 'test' })
+
+  const again = await Connection.open(server, 'tcp')
+  await again.login('carol', 'pw', 'desk')
+  again.send('<presence/>')
+  const items = ['1', '2'].map((itemId) => `<item id='${itemId}'><p xmlns='urn:p'/></item>`).join('')
+  await received(
+    again,
+    `<message from='pubsub.test'><event xmlns='${NS}#event'><items node='d'>${items}</items></event><delay xmlns='urn:xmpp:delay'>{any}</delay></message>`,
+  )
+  for (const connection of [carol, dave, again]) connection.destroy()
+})

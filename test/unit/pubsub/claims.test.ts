@@ -95,6 +95,7 @@ beforeEach(async () => {
       maySee: (bareJid, nodeId, scope) => claims.maySee(bareJid, nodeId, scope),
       presenceOf: () => [],
       now: () => 0,
+      bounds: () => parts.config(),
     }),
   }
   seam = pubsubSeam(parts)

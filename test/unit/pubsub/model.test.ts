@@ -132,6 +132,7 @@ class Real {
         maySee: () => true,
         presenceOf: () => [],
         now: () => 0,
+        bounds: () => this.#parts.config(),
       }),
     }
   }

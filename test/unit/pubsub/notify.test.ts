@@ -1,6 +1,6 @@
 /** Who is told what, and that it is written once. XEP-0060 §7.1.2, §7.2.2.1; DESIGN decision 5. */
 
-import { beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
@@ -32,6 +32,7 @@ beforeEach(() => {
     maySee: (bareJid, _node, scope) => scope === undefined || bareJid === `${scope}@test`,
     presenceOf: () => shows,
     now: () => 1_000,
+    bounds: () => ({ digestEventsMax: 4, digestMaxChars: 1_000 }),
   })
 })
 
@@ -159,3 +160,82 @@ test('several subscriptions of one JID make one message that names those that wa
   notifier.toAll(node, { kind: 'purge', nodeId: 'n' })
   expect(sent[0]?.stanza.xml).not.toContain('headers')
 })
+
+describe('digests', () => {
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+  const digest = { digest: true, digestFrequencyMs: 500 }
+  const ids = () => contents().map((xml) => [...xml.matchAll(/(?:item|retract) id="(\d)"/g)].map(([, id]) => id).join())
+
+  test('go a while after their first event, in order, and begin anew', () => {
+    const node = nodeFor(digest)
+    notifier.published(node, item, undefined)
+    vi.advanceTimersByTime(499)
+    notifier.published(node, { ...item, itemId: '2' }, undefined)
+    notifier.retracted(node, [{ itemId: '1', scope: undefined }])
+    expect(sent).toEqual([])
+    vi.advanceTimersByTime(1)
+    expect(ids()).toEqual(['1,2', '1'])
+    notifier.published(node, { ...item, itemId: '3' }, undefined)
+    vi.advanceTimersByTime(499)
+    expect(sent).toHaveLength(2)
+    vi.advanceTimersByTime(1)
+    expect(ids()).toEqual(['1,2', '1', '3'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test.each([
+    ['the subscription is changed', (node: NodeView) => notifier.changed(subscriptionOf(node))],
+    ['its account goes offline', () => notifier.wentOffline('bob@test')],
+    ['the server closes', () => notifier.close()],
+    [
+      'it is full',
+      (node: NodeView) => ['3', '4'].map((itemId) => notifier.published(node, { ...item, itemId }, undefined)),
+    ],
+  ])('go at once when %s', (_, what) => {
+    const node = nodeFor(digest)
+    notifier.published(node, item, undefined)
+    notifier.published(node, { ...item, itemId: '2' }, undefined)
+    what(node)
+    expect(ids()[0]).toMatch(/^1,2/)
+    expect(sent).toHaveLength(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('come before what concerns the node, before the end of the subscription, and before the last item', () => {
+    const node = nodeFor(digest)
+    notifier.published(node, item, undefined)
+    notifier.toAll(node, { kind: 'purge', nodeId: 'n' })
+    notifier.published(node, { ...item, itemId: '2' }, undefined)
+    const { subid } = subscriptionOf(node)
+    notifier.toOne(node, subscriptionOf(node), {
+      kind: 'subscription',
+      nodeId: 'n',
+      jid: 'bob@test',
+      subid,
+      state: 'none',
+    })
+    const what = contents().map((xml) => /<(item|purge|subscription) /.exec(xml)?.[1])
+    expect(what).toEqual(['item', 'purge', 'item', 'subscription'])
+  })
+
+  test('never grow beyond their characters', () => {
+    const node = nodeFor(digest)
+    const large = { ...item, payload: `<p xmlns="urn:p">${'x'.repeat(700)}</p>` }
+    notifier.published(node, large, undefined)
+    notifier.published(node, { ...large, itemId: '2' }, undefined)
+    expect(ids()).toEqual(['1'])
+    notifier.published(node, { ...large, itemId: '3', payload: large.payload.repeat(2) }, undefined)
+    expect(ids()).toEqual(['1', '2', '3'])
+  })
+})
+
+function subscriptionOf(node: NodeView): SubscriptionRecord {
+  const subscription = node.subscribers.get('bob@test')?.subscriptions[0]
+  if (!subscription) throw new Error('no subscription')
+  return subscription
+}

@@ -120,7 +120,7 @@ test('the address of a subscription is ready to send to', () => {
 test('several subscriptions of a JID are one subscriber; only a single one with nothing to ask is plain', () => {
   const subscriber = () => view('a').subscribers.get('bob@test')
   expect(subscriber()?.isPlain).toBe(true)
-  replica.subscribed({ ...subscription('a', 'bob@test', '2'), options: { deliver: false, showValues: [] } })
+  replica.subscribed({ ...subscription('a', 'bob@test', '2'), options: { ...DEFAULT_OPTIONS, deliver: false } })
   expect(subscriber()?.subscriptions.map(({ subid }) => subid)).toEqual(['1', '2'])
   expect(subscriber()?.isPlain).toBe(false)
   replica.unsubscribed(subscription('a', 'bob@test', '1'))

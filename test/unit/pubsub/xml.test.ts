@@ -168,7 +168,7 @@ describe('payloads stand on their own', () => {
     const item = { itemId: '1', publisher: 'a@test', publishedAt: 0, payload }
     for (const element of [
       renderItems('n', [item], (publisher) => publisher, undefined),
-      renderEvent({ kind: 'item', nodeId: 'n', itemId: '1', publisher: 'a@test', payload }),
+      renderEvent({ kind: 'items', nodeId: 'n', items: [{ itemId: '1', publisher: 'a@test', payload }] }),
     ]) {
       const text = serialize(element)
       expect(text).toContain(`<item id="1" publisher="a@test">${payload}</item>`)
@@ -239,10 +239,17 @@ describe('outcomes', () => {
 
   const EVENT = '<event xmlns="http://jabber.org/protocol/pubsub#event">'
   test.each([
-    [{ kind: 'item', nodeId: 'n', itemId: undefined, publisher: undefined, payload: undefined }, '<items node="n"/>'],
     [
-      { kind: 'item', nodeId: 'n', itemId: '1', publisher: undefined, payload: undefined },
-      '<items node="n"><item id="1"/></items>',
+      { kind: 'items', nodeId: 'n', items: [{ itemId: undefined, publisher: undefined, payload: undefined }] },
+      '<items node="n"/>',
+    ],
+    [
+      {
+        kind: 'items',
+        nodeId: 'n',
+        items: ['1', '2'].map((itemId) => ({ itemId, publisher: undefined, payload: undefined })),
+      },
+      '<items node="n"><item id="1"/><item id="2"/></items>',
     ],
     [
       { kind: 'retract', nodeId: 'n', itemIds: ['1', '2'] },
