@@ -68,6 +68,10 @@ const OPTIONS = {
     z.coerce.number().int().min(-1).max(65535).default(-1),
     'port without TLS for labs, on the loopback interface only, whatever host is; 0 takes a free one; -1: none',
   ),
+  'metrics.enabled': option(
+    z.union([z.boolean(), z.enum(['true', 'false']).transform((text) => text === 'true')]).default(true),
+    "GET /metrics on the HTTPS port, in Prometheus' format, for the bearer token in the data folder's file metrics-token",
+  ),
   'https.hstsSeconds': option(
     integer(0, 0, 63_072_000),
     'how long browsers are to reach this host by HTTPS only (RFC 6797); 0: they are not told. It holds for every port of the host, so it is for hosts without other pages in the clear',

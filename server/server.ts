@@ -13,8 +13,10 @@ import { LoginThrottle } from './auth/throttle.ts'
 import { TokenBook } from './auth/tokens.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
-import { createHttps, WEBSOCKET_PATH } from './http/https.ts'
+import { createHttps, type HttpsServer, WEBSOCKET_PATH } from './http/https.ts'
+import { ensureMetricsToken, METRICS_PATH, metricsHandler, metricsTokenFile } from './http/metrics.ts'
 import type { Logger } from './log.ts'
+import { MetricTable } from './metrics.ts'
 import { type AccountView, ConfigRefused, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
 import type { TlsMaterial } from './net/tls.ts'
@@ -116,6 +118,9 @@ export async function startServer({
       log: log.child('http'),
     })
     closers.push(() => https.close())
+    const metrics = new MetricTable()
+    if (config['metrics.enabled']) serveMetrics(https, metrics, dataDir)
+    const received = metrics.counter('sacm_stanzas_received_total', 'Stanzas that clients sent.')
 
     // Sessions hand stanzas up to the router, which is made after them: the road is connected before anyone listens.
     let router: Router
@@ -199,7 +204,10 @@ export async function startServer({
       onBound: (session) => {
         hooks.emit('session.bound', { session })
       },
-      onStanza: (session, stanza) => router.receive(session, stanza),
+      onStanza: (session, stanza) => {
+        received.add()
+        return router.receive(session, stanza)
+      },
       settled: (session) => router.settled(session),
       onUndelivered: (gone, stanzas) => router.undelivered(gone, stanzas),
       onClosed: (session) => {
@@ -210,6 +218,8 @@ export async function startServer({
       log: log.child('c2s'),
     })
     const sessions = c2s.registry
+    metrics.gauge('sacm_sessions', 'Sessions bound now, those that may be resumed too.', () => sessions.size)
+    metrics.counterOf('sacm_storage_writes_total', 'Writes handed to storage.', () => storage.submitted)
     const presence = new PresenceRouter({ domain, sessions, hooks, exists: (bareJid) => accounts.exists(bareJid) })
     const accountView = viewOf(accounts, presence)
     const components = new Components({
@@ -261,6 +271,7 @@ export async function startServer({
       administration: inBandAdministration({ domain, accounts, endSessions, stop: onStop }),
       sessions,
       http: https.routes,
+      metrics,
       isLoopback: LOOPBACK.test(config.host),
       profiles: new Set(config.profile),
       clock,
@@ -325,6 +336,18 @@ export async function startServer({
     await closeAll()
     throw error
   }
+}
+
+function serveMetrics(https: HttpsServer, metrics: MetricTable, dataDir: string): void {
+  const tokenFile = metricsTokenFile(dataDir)
+  ensureMetricsToken(tokenFile)
+  const options = { auth: 'anyone', maxBytes: 0, cors: false } as const
+  https.routes.route(
+    'GET',
+    METRICS_PATH,
+    options,
+    metricsHandler(tokenFile, () => metrics.exposition()),
+  )
 }
 
 /** @returns the port; undefined when external components are off */

@@ -20,6 +20,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
   'server/stanza/': { any: ['server/xml/', 'server/stanza/'] },
   'server/config.ts': { any: [] },
   'server/log.ts': { any: [] },
+  'server/metrics.ts': { any: [] },
   'server/version.ts': { any: ['package.json'] },
   'server/specs.ts': { any: [], types: ['server/module/api.ts'] },
   'server/storage/': { any: ['server/storage/'], types: ['server/log.ts'] },
@@ -55,7 +56,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
   'server/http/': { any: ['server/http/', 'server/net/', 'server/auth/', 'server/log.ts'] },
   'server/route/': {
     any: ['server/route/', 'server/module/', 'server/xml/', 'server/stanza/', 'server/storage/storage.ts'],
-    types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts'],
+    types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts', 'server/metrics.ts'],
   },
   'server/module/': {
     any: [
@@ -66,7 +67,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
       'server/storage/storage.ts',
       'server/auth/roles.ts',
     ],
-    types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts'],
+    types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts', 'server/metrics.ts'],
   },
   'server/server.ts': { any: ['server/', 'certs/'] },
   'server/administration.ts': { any: ['server/', 'certs/'] },

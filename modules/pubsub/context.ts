@@ -6,6 +6,7 @@ import type { Offline } from '../offline/index.ts'
 import { renderEvent } from './answer-xml.ts'
 import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
+import type { Counts } from './counts.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
 import type { Notifier } from './notify.ts'
@@ -31,6 +32,7 @@ export interface PubsubParts {
   /** What was kept for who was absent. */
   readonly offline: Offline
   readonly awaiting: Awaiting
+  readonly counts: Counts
   readonly log: Logger
   config(): Readonly<PubsubConfig>
 }
@@ -110,6 +112,7 @@ export function tellOwners(
 /** Items whose time is over: logged, and told when the node tells of retractions. */
 export function notifyExpired(parts: PubsubParts, node: NodeView, expired: readonly ItemKey[]): void {
   if (expired.length === 0) return
+  parts.counts.expired += expired.length
   parts.log.debug({ what: 'items_expired', node: node.record.nodeId, items: expired.length })
   if (node.record.config.notifyRetract) parts.notifier.retracted(node, expired)
 }
@@ -131,6 +134,7 @@ export async function freshen(parts: PubsubParts, { record }: NodeView): Promise
 /** Items that went because the node is full: logged, and told when the node tells of retractions. §7.1.2.5. */
 export function notifyPruned(parts: PubsubParts, node: NodeView, pruned: readonly ItemKey[]): void {
   if (pruned.length === 0) return
+  parts.counts.pruned += pruned.length
   parts.log.debug({ what: 'items_pruned', node: node.record.nodeId, items: pruned.length })
   const { notifyRetract, publishNodeFull } = node.record.config
   if (notifyRetract && publishNodeFull !== 'discard-oldest') parts.notifier.retracted(node, pruned)

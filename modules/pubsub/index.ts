@@ -8,6 +8,7 @@ import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
+import { registerCounts, startCounts } from './counts.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
@@ -48,6 +49,7 @@ export const pubsub = defineModule<PubsubConfig>({
   config: pubsubConfig,
   setup(ctx) {
     const parts = makeParts(ctx)
+    registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
@@ -118,6 +120,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
     store: sqliteStore,
     replica: new Replica(),
     offline: ctx.use(OFFLINE),
+    counts: startCounts(),
     awaiting: new Awaiting(),
   }
 }

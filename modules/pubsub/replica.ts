@@ -78,6 +78,13 @@ export class Replica {
     return this.#services.get(service)?.nodes.get(nodeId)
   }
 
+  /** How many nodes there are, at all services. */
+  get size(): number {
+    let nodes = 0
+    for (const service of this.#services.values()) nodes += service.nodes.size
+    return nodes
+  }
+
   /** All NodeIDs of a service in the order of their code units, which disco pages by. */
   sortedNodeIds(service: string): readonly string[] {
     const known = this.#services.get(service)

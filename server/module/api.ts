@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Grant, Role } from '../auth/roles.ts'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import type { StreamError } from '../stanza/errors.ts'
 import type { DataForm } from '../stanza/forms.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -17,6 +18,7 @@ import type { Element, QName } from '../xml/element.ts'
 export { type Grant, ROLES, type Role } from '../auth/roles.ts'
 export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
 export type { Logger } from '../log.ts'
+export type { Counter, Metrics } from '../metrics.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
 export { call, Refusal, StorageUnavailable } from '../storage/storage.ts'
 
@@ -418,6 +420,8 @@ export interface ModuleContext<C = unknown> {
   readonly sessions: SessionView
   /** Routes on the HTTPS port; added in `setup`. */
   readonly http: HttpRoutes
+  /** What operators watch; registered in `setup`, under names that begin with `sacm_` and the module's. */
+  readonly metrics: Metrics
   /** Clients reach the server from this machine alone. */
   readonly isLoopback: boolean
   /** Profiles in force: `arch`, `grid`, `poc`. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { describeError, type HookTable } from '../route/hooks.ts'
 import type { PresenceRouter } from '../route/presence.ts'
 import type { Router } from '../route/router.ts'
@@ -36,6 +37,7 @@ export interface HostParts {
   readonly administration: Administration
   readonly sessions: SessionView
   readonly http: HttpRoutes
+  readonly metrics: Metrics
   readonly isLoopback: boolean
   readonly profiles: ReadonlySet<string>
   readonly clock: Clock

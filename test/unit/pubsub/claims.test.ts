@@ -5,6 +5,7 @@ import { type ClaimedNodes, type PreparedPublish, type Pubsub, SHARED_SCOPE } fr
 import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
+import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { listItems, nodeInfo } from '../../../modules/pubsub/discovery.ts'
 import { reviewKept } from '../../../modules/pubsub/kept.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
@@ -77,6 +78,7 @@ beforeEach(async () => {
     store: sqliteStore,
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),
+    counts: startCounts(),
     storage,
     replica: new Replica(),
     claims,

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
+import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
@@ -114,6 +115,7 @@ class Real {
       store: sqliteStore,
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),
+      counts: startCounts(),
       storage,
       replica: new Replica(),
       claims: new Claims(),
