@@ -5,6 +5,7 @@
  */
 
 import { Column, is, Param, Placeholder, SQL } from 'drizzle-orm'
+import { steady } from './steady.ts'
 import type { Db } from './storage.ts'
 
 /** What is used of drizzle's session and prepared query: internal there, and checked by the storage suites here. */
@@ -12,6 +13,7 @@ interface Session {
   prepareQuery(query: Query, fields: readonly Field[] | undefined, ...rest: readonly unknown[]): Prepared
 }
 interface Query {
+  readonly sql: string
   readonly params: readonly unknown[]
 }
 interface Field {
@@ -37,7 +39,7 @@ export function quicken(db: Db): void {
   const { session } = db as unknown as { readonly session: Session }
   const prepare = session.prepareQuery.bind(session)
   session.prepareQuery = (query, fields, ...rest) => {
-    const prepared = prepare(query, fields, ...rest)
+    const prepared = prepare({ ...query, sql: steady(query.sql) }, fields, ...rest)
     const parametersOf = parameterReader(query.params)
     const { stmt } = prepared
     prepared.run = (values) => stmt.run(...parametersOf(values))
