@@ -165,6 +165,16 @@ const OPTIONS = {
     'connections of external components; more are dropped',
     'connections',
   ),
+  'limits.componentStanzasPerSecond': option(
+    integer(20_000, 0, 1_000_000),
+    'stanzas that one external component may send, twice as many at once; faster: it is read more slowly; 0: any number',
+    'stanzas per second',
+  ),
+  'limits.componentBytesPerSecond': option(
+    integer(67_108_864, 0, 1_073_741_824),
+    'the same in bytes; 0: any number',
+    'bytes per second',
+  ),
   'limits.connectionsPerAddress': option(
     integer(10_000, 1, 10_000_000),
     'connections of one IPv4 address or IPv6 /64; more: resource-constraint',
@@ -186,7 +196,7 @@ const OPTIONS = {
   ),
   'timeouts.overRateSeconds': option(
     integer(120, 1, 3_600),
-    'how long a session may press against the limits per second; longer: policy-violation',
+    'how long a session or component may press against the limits per second; longer: policy-violation',
     'seconds',
   ),
   'limits.saslAttempts': option(integer(3, 1, 20), 'failed logins on one connection before it is closed', 'attempts'),

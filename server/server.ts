@@ -15,23 +15,22 @@ import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, type HttpsServer, WEBSOCKET_PATH } from './http/https.ts'
 import { ensureMetricsToken, METRICS_PATH, metricsHandler, metricsTokenFile } from './http/metrics.ts'
+import { bounds, componentRates, LOOPBACK, streamLimits, xmlLimits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { MetricTable } from './metrics.ts'
-import { type AccountView, ConfigRefused, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
+import { type AccountView, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
 import type { TlsMaterial } from './net/tls.ts'
 import { HookTable } from './route/hooks.ts'
 import { PresenceRouter } from './route/presence.ts'
 import { Router } from './route/router.ts'
-import { type C2s, type C2sLimits, createC2s } from './session/c2s.ts'
+import { type C2s, createC2s } from './session/c2s.ts'
 import { Components } from './session/components.ts'
 import { StreamError } from './stanza/errors.ts'
 import { parseJid } from './stanza/jid.ts'
 import type { Assets } from './storage/assets.ts'
 import { openStorage } from './storage/client.ts'
 import { VERSION } from './version.ts'
-import { type Element, el } from './xml/element.ts'
-import { NS_STREAM_LIMITS } from './xml/namespaces.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -65,7 +64,6 @@ export interface RunningServer {
 
 const PLAINTEXT_WARNING =
   'passwords and all that is said on this port can be read by every program on this machine that may look; for labs only'
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
 /** Files in the data folder. */
@@ -176,6 +174,7 @@ export async function startServer({
       },
       limits: {
         ...bounds(config),
+        xml: xmlLimits(config),
         stanzaBytes: config['limits.stanzaBytes'],
         anonymousBytes: config['limits.preAuthStanzaBytes'],
         maxOutputBytes: config['limits.outputBytes'],
@@ -227,7 +226,10 @@ export async function startServer({
       secretOf: (name) => secrets.secretOf(name),
       isOwnDomain: (name) => router.isLocalDomain(name),
       onStanza: (component, from, stanza) => router.receiveForeign(component, from, stanza),
+      onEnded: (component) => router.foreignEnded(component),
       limits: {
+        xml: xmlLimits(config),
+        ...componentRates(config),
         stanzaBytes: config['limits.stanzaBytes'],
         anonymousBytes: config['limits.preAuthStanzaBytes'],
         maxOutputBytes: config['limits.outputBytes'],
@@ -237,6 +239,7 @@ export async function startServer({
         authMs: config['timeouts.authSeconds'] * 1000,
         closeMs: config['timeouts.closeSeconds'] * 1000,
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
+        overRateMs: config['timeouts.overRateSeconds'] * 1000,
       },
       log: log.child('component'),
     })
@@ -369,38 +372,6 @@ function viewOf(accounts: Accounts, presence: PresenceRouter): AccountView {
     bindSelf: (bareJid, endpointId) => accounts.bindSelf(bareJid, endpointId),
     maySeePresence: (of, by) => presence.maySee(of, by),
   }
-}
-
-/** Bounds on connections and rates, which labs may lift. @throws ConfigRefused where others than the lab would gain */
-function bounds(
-  config: Config,
-): Pick<C2sLimits, 'maxConnections' | 'connectionsPerAddress' | 'stanzasPerSecond' | 'bytesPerSecond'> {
-  const maxConnections = config['limits.connections']
-  if (!config['limits.off']) {
-    return {
-      maxConnections,
-      connectionsPerAddress: config['limits.connectionsPerAddress'],
-      stanzasPerSecond: config['limits.stanzasPerSecond'],
-      bytesPerSecond: config['limits.bytesPerSecond'],
-    }
-  }
-  if (!LOOPBACK.test(config.host)) {
-    throw new ConfigRefused(
-      'limits.off lets anyone who reaches this server exhaust it, and host is not loopback',
-      'Set host to 127.0.0.1 or ::1.',
-    )
-  }
-  return { maxConnections, connectionsPerAddress: maxConnections, stanzasPerSecond: 0, bytesPerSecond: 0 }
-}
-
-/** What a stream takes at most, told before it is exceeded; a silent client is asked after half of its time. XEP-0478 §3. */
-function streamLimits(maxBytes: number, idleSeconds: number): Element {
-  return el(
-    'limits',
-    { xmlns: NS_STREAM_LIMITS },
-    el('max-bytes', {}, String(maxBytes)),
-    idleSeconds === 0 ? undefined : el('idle-seconds', {}, String(Math.ceil(idleSeconds / 2))),
-  )
 }
 
 /** The operator's certificate, or one of our own authority, renewed here when it is due. */

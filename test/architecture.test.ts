@@ -70,6 +70,10 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
     types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts', 'server/metrics.ts'],
   },
   'server/server.ts': { any: ['server/', 'certs/'] },
+  'server/limits.ts': {
+    any: ['server/xml/', 'server/module/api.ts'],
+    types: ['server/config.ts', 'server/session/'],
+  },
   'server/administration.ts': { any: ['server/', 'certs/'] },
   'server/control.ts': { any: ['server/log.ts', 'server/route/hooks.ts'] },
   'modules/index.ts': { any: ['modules/', 'server/module/api.ts'] },

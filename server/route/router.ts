@@ -6,13 +6,14 @@ import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
 import { errorReply, resultReply } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { attr, childElements, type Element } from '../xml/element.ts'
-import { NS_STANZAS } from '../xml/namespaces.ts'
+import { attr, childElements, type Element, el } from '../xml/element.ts'
+import { NS_CLIENT, NS_STANZAS } from '../xml/namespaces.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
 import { deliverMessage, deliverWritten } from './messages.ts'
 import { PendingIqs } from './pending.ts'
 import type { PresenceRouter } from './presence.ts'
+import { ShownPresence } from './shown.ts'
 import { type GoneSession, toRouteAgain, type Undelivered } from './undelivered.ts'
 
 export interface RouterParts {
@@ -30,6 +31,7 @@ export interface RouterParts {
 export interface ForeignDomains {
   /** Does one answer for this domain, connected or not? */
   serves(domain: string): boolean
+  isConnected(domain: string): boolean
   /** False: it is not connected. */
   deliver(domain: string, stanza: Element | RawStanza): boolean
   /** Those connected now. */
@@ -52,6 +54,7 @@ export class Router {
   readonly #server: ServerEndpoint
   readonly #account: ServerEndpoint
   readonly #pending = new PendingIqs()
+  readonly #shown = new ShownPresence()
   readonly #watchers: ((endpoint: ServerEndpoint) => void)[] = []
   /** The number of each session's or component's last submitted write: a read waits for it. DESIGN decision 13. */
   readonly #lastWrite = new WeakMap<object, number>()
@@ -111,6 +114,14 @@ export class Router {
     this.#receiveForeignNow(component, from, stanza)
   }
 
+  /** A component is gone without a word: whoever sees somebody there hears that they are not. RFC 6121 §4.5.2. */
+  foreignEnded(component: object): void {
+    for (const { from, to } of this.#shown.take(component)) {
+      const gone = el('presence', { xmlns: NS_CLIENT, type: 'unavailable', from: from.full, to: to.full })
+      this.relayPresence(from, gone)
+    }
+  }
+
   /** Domains of the external components connected now. */
   get connected(): readonly string[] {
     return this.#parts.foreign.connected
@@ -155,6 +166,9 @@ export class Router {
       if (!to) throw new StanzaError('modify', 'jid-malformed', "'to' is not an address")
       if (stanza.getName() === 'iq') checkIq(stanza)
       this.#route({ stanza, from, to, session: undefined })
+      const type = attr(stanza, 'type')
+      if (stanza.getName() === 'presence' && (type === undefined || type === 'unavailable'))
+        this.#shown.note(component, from, to, type === undefined)
     } catch (error) {
       this.#fail(stanza, error)
     }
@@ -207,6 +221,8 @@ export class Router {
     if (!foreign.serves(to.domain))
       throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
     if (stanza.getName() === 'presence') {
+      // RFC 6121 §3.1.2: what cannot be routed is refused, and the roster does not wait for an answer to it
+      if (attr(stanza, 'type') === 'subscribe' && !foreign.isConnected(to.domain)) throw notConnected(to.domain)
       const outcome = presence.toService(routed)
       if (outcome instanceof Promise) {
         // What goes on comes back here by the road, when both rosters say so.
@@ -214,9 +230,7 @@ export class Router {
         return
       }
     }
-    // RFC 6120 §8.3.3.17: known, but communication cannot be established
-    if (!foreign.deliver(to.domain, stanza))
-      throw new StanzaError('wait', 'remote-server-timeout', `${to.domain} is not connected`)
+    if (!foreign.deliver(to.domain, stanza)) throw notConnected(to.domain)
   }
 
   #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
@@ -433,6 +447,11 @@ export class Router {
   close(): void {
     this.#pending.close()
   }
+}
+
+/** RFC 6120 §8.3.3.17: known, but communication cannot be established. */
+function notConnected(domain: string): StanzaError {
+  return new StanzaError('wait', 'remote-server-timeout', `${domain} is not connected`)
 }
 
 /** RFC 6120 §8.2.3: an id, one of four types, and exactly one child in a get or set. */

@@ -14,6 +14,8 @@ export type DeliveredStanza = Element | { readonly xml: string }
 export interface ComponentEvents {
   /** `from` is an address of this component. A promise holds its next stanza back; it must not reject. */
   onStanza(component: object, from: Jid, stanza: Element): void | Promise<void>
+  /** It is not connected any more. */
+  onEnded(component: object): void
 }
 
 export interface ComponentOptions {

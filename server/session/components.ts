@@ -5,7 +5,7 @@ import { FlushTurn } from '../net/flush.ts'
 import { TcpListener } from '../net/tcp.ts'
 import { StreamError } from '../stanza/errors.ts'
 import { type ComponentContext, ComponentStream } from '../stream/component.ts'
-import { DEFAULT_LIMITS } from '../xml/parser.ts'
+import type { ParserLimits } from '../xml/parser.ts'
 import { Component, type ComponentEvents, type DeliveredStanza } from './component.ts'
 
 export interface ComponentsOptions extends ComponentEvents {
@@ -16,14 +16,19 @@ export interface ComponentsOptions extends ComponentEvents {
   /** Does the server answer for this domain itself? */
   readonly isOwnDomain: (name: string) => boolean
   readonly limits: {
+    /** Depth, attributes and names; its bytes are the two below. */
+    readonly xml: ParserLimits
     readonly stanzaBytes: number
     /** The same before the handshake. */
     readonly anonymousBytes: number
     /** Output waiting for one component at which it is dropped. */
     readonly maxOutputBytes: number
     readonly maxConnections: number
+    /** Of one component; 0: any number. */
+    readonly stanzasPerSecond: number
+    readonly bytesPerSecond: number
   }
-  readonly timeouts: ComponentContext['timeouts'] & { readonly slowReaderMs: number }
+  readonly timeouts: ComponentContext['timeouts'] & { readonly slowReaderMs: number; readonly overRateMs: number }
   readonly log: Logger
 }
 
@@ -45,8 +50,9 @@ export class Components {
       timeouts,
       log,
       limits: {
-        anonymous: { ...DEFAULT_LIMITS, maxStanzaBytes: limits.anonymousBytes },
-        authenticated: { ...DEFAULT_LIMITS, maxStanzaBytes: limits.stanzaBytes },
+        anonymous: { ...limits.xml, maxStanzaBytes: limits.anonymousBytes },
+        authenticated: { ...limits.xml, maxStanzaBytes: limits.stanzaBytes },
+        rate: { ...limits, overRateMs: timeouts.overRateMs },
       },
       secretOf: (name) => this.#secretOf(name),
       open: (stream, name) => this.#open(stream, name),
@@ -77,6 +83,10 @@ export class Components {
   /** Is this the domain of a component, connected or not? */
   serves(domain: string): boolean {
     return this.#connected.has(domain) || this.#options.secretOf(domain) !== undefined
+  }
+
+  isConnected(domain: string): boolean {
+    return this.#connected.has(domain)
   }
 
   /** Queues a stanza for a component; false when it is not connected. */
@@ -131,6 +141,7 @@ export class Components {
       limits: { maxOutputBytes: limits.maxOutputBytes, slowReaderMs: timeouts.slowReaderMs },
       onEnded: () => {
         this.#connected.delete(name)
+        this.#options.onEnded(component)
         log.info({ what: 'component_disconnected', component: name })
       },
     })

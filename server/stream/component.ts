@@ -19,10 +19,11 @@ import { attr, childElements, type Element, el, isElement, textOf } from '../xml
 import { NS_CLIENT, NS_COMPONENT, NS_STREAM } from '../xml/namespaces.ts'
 import type { ParserLimits } from '../xml/parser.ts'
 import { escapeAttribute, serialize } from '../xml/serialize.ts'
-import type { StreamHandle } from './context.ts'
+import { HOLD_RATE, type StreamHandle } from './context.ts'
 import { tcpFraming } from './framing.ts'
 import { checkStreamName, headerAttributes, languageOf } from './header.ts'
 import { Input } from './input.ts'
+import { Rate, type RateLimits } from './rate.ts'
 import type { ReaderEvents } from './reader.ts'
 import { streamError } from './refusal.ts'
 
@@ -53,6 +54,8 @@ export interface ComponentContext {
     /** Until the handshake. */
     readonly anonymous: ParserLimits
     readonly authenticated: ParserLimits
+    /** After the handshake. */
+    readonly rate: RateLimits
   }
   readonly timeouts: {
     /** From the connection to the handshake. */
@@ -78,6 +81,8 @@ export class ComponentStream
   #name = ''
   #lang: string | undefined
   #user: ComponentUser | undefined
+  #rate: Rate | undefined
+  #rateTimer: NodeJS.Timeout | undefined
   /** The handshake's deadline, then the closing one's. */
   #timer: NodeJS.Timeout
 
@@ -131,6 +136,12 @@ export class ComponentStream
   // --- transport ---
 
   onData(chunk: Buffer): void {
+    try {
+      this.#spend(0, chunk.length)
+    } catch (error) {
+      this.#onError(error)
+      return
+    }
     this.#input.write(chunk)
   }
 
@@ -145,6 +156,7 @@ export class ComponentStream
     this.#state = 'closed'
     this.#input.close()
     clearTimeout(this.#timer)
+    clearTimeout(this.#rateTimer)
     this.#endUser()
     this.#context.onClosed(this)
   }
@@ -171,7 +183,10 @@ export class ComponentStream
   onElement(element: Element): void {
     this.#guard(() => {
       if (this.#state === 'handshake') this.#onHandshake(element)
-      else if (this.#state === 'open') this.#onStanza(element)
+      else if (this.#state === 'open') {
+        this.#spend(1, 0)
+        this.#onStanza(element)
+      }
     })
   }
 
@@ -194,6 +209,7 @@ export class ComponentStream
     this.#user = user
     this.#state = 'open'
     this.#input.setLimits(this.#context.limits.authenticated)
+    this.#rate = new Rate(this.#context.limits.rate)
     this.#transport.write(serialize(el('handshake', { xmlns: NS_COMPONENT }), NS_COMPONENT))
   }
 
@@ -237,6 +253,14 @@ export class ComponentStream
     const user = this.#user
     this.#user = undefined
     user?.onEnded()
+  }
+
+  /** Stops reading for as long as the component was too fast. @throws StreamError policy-violation */
+  #spend(stanzas: number, bytes: number): void {
+    const waitMs = this.#rate?.spend(stanzas, bytes) ?? 0
+    if (waitMs === 0 || this.#input.isHeldFor(HOLD_RATE)) return
+    this.hold(HOLD_RATE)
+    this.#rateTimer = setTimeout(() => this.release(HOLD_RATE), waitMs)
   }
 
   #guard(run: () => void): void {

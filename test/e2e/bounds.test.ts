@@ -92,6 +92,27 @@ describe('stanzas and bytes per second', () => {
   })
 })
 
+describe('what one element may hold', () => {
+  test('is what the configuration says, over TCP and WebSocket', async () => {
+    await withServer({ 'limits.depth': '8', 'limits.attributes': '8', 'limits.nameBytes': '32' }, async (server) => {
+      const kinds = ['tcp', 'websocket'] as const
+      for (const content of [
+        `${'<x>'.repeat(8)}${'</x>'.repeat(8)}`,
+        `<x ${Array.from('abcdefghi', (name) => `${name}=''`).join(' ')}/>`,
+        `<${'x'.repeat(33)}/>`,
+      ]) {
+        for (const kind of kinds) {
+          const connection = await Connection.open(server, kind)
+          await connection.login('alice', PASSWORD, kind)
+          connection.send(`<message xmlns='jabber:client' to='test'>${content}</message>`)
+          expect(await connection.next()).toMatchObject(isError('policy-violation'))
+          connection.destroy()
+        }
+      }
+    })
+  })
+})
+
 describe('switches of labs', () => {
   test('limits.off lifts the bounds, on loopback only', async () => {
     await withServer({ 'limits.off': 'true', 'limits.connectionsPerAddress': '1' }, async (server) => {

@@ -271,6 +271,39 @@ describe('the component’s domain', () => {
     await weather.expect(/<presence type="unavailable" from="alice@test\/desk" to="bot@weather.example"\/>/)
   })
 
+  test('RFC 6121 §3.1.2  a request to a component that is not connected is refused, and the roster does not wait for it', async () => {
+    const alice = await login('alice', 'away')
+    alice.send("<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>")
+    const before = await got(alice)
+    alice.send(`<presence type='subscribe' to='absent@${NAME}' id='s'/>`)
+    expect(await got(alice)).toMatch(/<presence type="error" id="s".*<error type="wait"><remote-server-timeout /)
+    alice.send("<iq type='get' id='r1'><query xmlns='jabber:iq:roster'/></iq>")
+    expect(await got(alice)).toBe(before)
+  })
+
+  test('RFC 6121 §4.5.2  who was seen there is unavailable when the component is gone', async () => {
+    const weather = await component()
+    const bob = await login('bob')
+    bob.send('<presence/>')
+    expect(await got(bob)).toContain('from="bob@test/desk"')
+    // To the account, to one resource, and one that has said goodbye already.
+    for (const [from, to] of [
+      ['sun', 'bob@test'],
+      ['room', 'bob@test/desk'],
+      ['gone', 'bob@test'],
+    ] as const) {
+      weather.send(`<presence from='${from}@${NAME}/x' to='${to}'/>`)
+      expect(await got(bob)).toContain(`from="${from}@${NAME}/x"`)
+    }
+    weather.send(`<presence type='unavailable' from='gone@${NAME}/x' to='bob@test'/>`)
+    expect(await got(bob)).toContain('type="unavailable"')
+    weather.destroy()
+    expect(await got(bob)).toBe(`<presence type="unavailable" from="sun@${NAME}/x" to="bob@test"/>`)
+    expect(await got(bob)).toBe(`<presence type="unavailable" from="room@${NAME}/x" to="bob@test/desk"/>`)
+    bob.send("<iq type='get' id='p' to='test'><ping xmlns='urn:xmpp:ping'/></iq>")
+    expect(await got(bob)).toContain('id="p"')
+  })
+
   test('ends with its secret: reset for another, host-gone for none', async () => {
     const add = (secret?: string) => callControl(server.dataDir, 'component.add', { domain: 'third.example', secret })
     const made = (await add())?.result as { secret: string; isNew: boolean }
@@ -331,6 +364,41 @@ test('secrets outlive the server; components are told of its end', async () => {
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('limits on rate, depth, attributes and names are those of the configuration', async () => {
+  const bounded = await startServer({
+    domain: 'test',
+    set: {
+      'component.port': '0',
+      'limits.depth': '8',
+      'limits.attributes': '8',
+      'limits.nameBytes': '32',
+      'limits.componentStanzasPerSecond': '20',
+      'timeouts.overRateSeconds': '1',
+    },
+  })
+  const connect = async () => {
+    const client = await connectTcp(bounded.ports.component)
+    client.send(handshake(await streamId(client)))
+    return await client.expect('<handshake/>').then(() => client)
+  }
+  const message = (content: string) => `<message from='${NAME}' to='test'>${content}</message>`
+  try {
+    await callControl(bounded.dataDir, 'component.add', { domain: NAME, secret: SECRET })
+    for (const content of [
+      `${'<x>'.repeat(8)}${'</x>'.repeat(8)}`,
+      `<x ${Array.from('abcdefghi', (name) => `${name}=''`).join(' ')}/>`,
+      `<${'x'.repeat(33)}/>`,
+    ]) {
+      const client = await connect()
+      await ends(client.send(message(content)), 'policy-violation')
+    }
+    const client = await connect()
+    await ends(client.send(message('').repeat(100)), 'policy-violation')
+  } finally {
+    await bounded.stop()
   }
 })
 

@@ -14,7 +14,7 @@ test('RFC 6120 §8.3.3.6  a defect of a handler is an internal-server-error, wit
     const accounts = { exists: () => true } as unknown as AccountView // the router asks no more here
     const presence = new PresenceRouter({ domain: DOMAIN, sessions, hooks, exists: () => true })
     const storage = { submitted: 0, settled: () => undefined }
-    const foreign = { serves: () => false, deliver: () => false, connected: [] }
+    const foreign = { serves: () => false, isConnected: () => false, deliver: () => false, connected: [] }
     router = new Router({ domain: DOMAIN, sessions, accounts, storage, presence, foreign, hooks, log: silent })
     const endpoint = router.endpoint('server')
     endpoint.onIq('get', '{urn:x}now', () => {
