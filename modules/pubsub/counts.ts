@@ -9,10 +9,12 @@ export interface Counts {
   pruned: number
   /** Removed because their time was over. */
   expired: number
+  /** Removed because who published them went offline. */
+  orphaned: number
 }
 
 export function startCounts(): Counts {
-  return { published: 0, pruned: 0, expired: 0 }
+  return { published: 0, pruned: 0, expired: 0, orphaned: 0 }
 }
 
 export function registerCounts(metrics: Metrics, counts: Counts, nodes: () => number): void {
@@ -21,5 +23,6 @@ export function registerCounts(metrics: Metrics, counts: Counts, nodes: () => nu
   since('published', 'Items published and stored or passed on.')
   since('pruned', 'Items removed because their node was full.')
   since('expired', 'Items removed because their time was over.')
+  since('orphaned', 'Items removed because who published them went offline.')
   metrics.gauge('sacm_pubsub_nodes', 'Nodes there are now, those of accounts too.', nodes)
 }

@@ -12,7 +12,7 @@ import { registerCounts, startCounts } from './counts.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
-import { endAllTemporary, endTemporaryOf, sweep } from './leases.ts'
+import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
@@ -40,7 +40,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits: 'access models presence and roster, account nodes (§9)',
+      omits: 'access models presence and roster, account nodes (§9), transformations of payloads (body_xslt, §13.8)',
     },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
@@ -54,6 +54,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.starting(async () => {
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await endAllTemporary(parts)
+      await purgeAllAbsent(parts)
     })
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
@@ -92,7 +93,10 @@ function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): v
     }
     const isLast = !ctx.sessions.of(session.bareJid).some((other) => other.presence !== undefined)
     if (isLast) parts.notifier.wentOffline(session.bareJid)
-    await endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast)
+    await Promise.all([
+      endTemporaryOf(parts, session.bareJid, session.fullJid.full, isLast),
+      isLast ? purgeLeft(parts, session.bareJid) : undefined,
+    ])
   })
 }
 

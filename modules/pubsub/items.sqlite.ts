@@ -1,6 +1,6 @@
 /** Items on SQLite: published, retracted, purged, pruned. XEP-0060 §7, §8.5. */
 
-import { and, asc, eq, sql } from 'drizzle-orm'
+import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { unmetPrecondition } from './node-config.ts'
@@ -48,6 +48,19 @@ const writing = (db: Db) => ({
     .select({ seq: items.seq, itemId: items.itemId, scope: items.scope, publishedAt: items.publishedAt })
     .from(items)
     .where(eq(items.node, ph('node')))
+    .orderBy(asc(items.seq))
+    .limit(ph('max'))
+    .prepare(),
+  following: db
+    .select({
+      seq: items.seq,
+      itemId: items.itemId,
+      scope: items.scope,
+      publisher: items.publisher,
+      publishedAt: items.publishedAt,
+    })
+    .from(items)
+    .where(and(eq(items.node, ph('node')), gt(items.seq, ph('seq'))))
     .orderBy(asc(items.seq))
     .limit(ph('max'))
     .prepare(),
@@ -146,6 +159,23 @@ export const expireItems: PubsubStore['expireItems'] = {
   run(tx, { service, nodeId }) {
     const node = findNode(tx, { service, nodeId })
     return { service, nodeId, expired: node ? removeExpired(tx, node) : [] }
+  },
+}
+
+export const purgeAbsent: PubsubStore['purgeAbsent'] = {
+  name: 'pubsub.purgeAbsent',
+  kind: 'write',
+  run(tx, { service, nodeId, publisher, from = { seq: 0, before: tx.now } }) {
+    const node = findNode(tx, { service, nodeId })
+    if (!node?.purgeOffline) return { service, nodeId, gone: [], isEmpty: false, next: undefined }
+    const rows = tx.use(writing).following.all({ node: node.id, seq: from.seq, max: PRUNE_BATCH })
+    // What was published since is of somebody who came back.
+    const isAbsent = (row: (typeof rows)[number]) =>
+      row.publishedAt <= from.before && (publisher === undefined || row.publisher === publisher)
+    const gone = remove(tx, node, rows.filter(isAbsent))
+    const last = rows.length < PRUNE_BATCH ? undefined : rows.at(-1)
+    const next = last && { seq: last.seq, before: from.before }
+    return { service, nodeId, gone, isEmpty: gone.length === node.itemCount, next }
   },
 }
 

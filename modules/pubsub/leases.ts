@@ -1,8 +1,15 @@
-/** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire). */
+/** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire, purge_offline). */
 
 import { freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
 import { isTemporary } from './replica.ts'
-import { type SubscriptionRecord, type SubscriptionsEnded, SWEEP_BATCH } from './store.ts'
+import {
+  type AbsentPurged,
+  type NodeRef,
+  type PurgeAbsent,
+  type SubscriptionRecord,
+  type SubscriptionsEnded,
+  SWEEP_BATCH,
+} from './store.ts'
 
 /** Looks for what is over: leases, and the items of nodes where they expire. */
 export async function sweep(parts: PubsubParts, signal: AbortSignal): Promise<void> {
@@ -44,6 +51,35 @@ async function endTemporary(parts: PubsubParts, candidates: readonly Subscriptio
     })
     .map(({ service, nodeId, jid, subid }) => ({ service, nodeId, jid, subid }))
   if (keys.length > 0) await run(parts, parts.store.endTemporary, keys, (result) => applyEnded(parts, result))
+}
+
+/** An account went offline: items of its go where the node is so configured. XEP-0060 §17.4.4 (purge_offline). */
+export async function purgeLeft(parts: PubsubParts, bareJid: string): Promise<void> {
+  await Promise.all(parts.replica.leftBy(bareJid).map((ref) => purgeAbsent(parts, ref, bareJid)))
+}
+
+/** Nobody is online when the server starts. */
+export async function purgeAllAbsent(parts: PubsubParts): Promise<void> {
+  for (const ref of parts.replica.purgedOffline()) await purgeAbsent(parts, ref, undefined)
+}
+
+async function purgeAbsent(parts: PubsubParts, { service, nodeId }: NodeRef, publisher: string | undefined) {
+  let from: PurgeAbsent['from']
+  do {
+    const args = { service, nodeId, publisher, from }
+    const result = await run(parts, parts.store.purgeAbsent, args, (each) => applyPurged(parts, each))
+    from = result.next
+  } while (from)
+}
+
+function applyPurged(parts: PubsubParts, { service, nodeId, gone, isEmpty }: AbsentPurged): void {
+  const node = parts.replica.get({ service, nodeId })
+  if (!node || gone.length === 0) return
+  parts.counts.orphaned += gone.length
+  parts.log.debug({ what: 'items_orphaned', node: nodeId, items: gone.length })
+  if (!node.record.config.notifyRetract) return
+  if (isEmpty) parts.notifier.toAll(node, { kind: 'purge', nodeId })
+  else parts.notifier.retracted(node, gone)
 }
 
 function applyEnded(parts: PubsubParts, { ended }: SubscriptionsEnded): void {

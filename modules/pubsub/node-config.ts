@@ -36,6 +36,10 @@ export interface NodeConfig {
   readonly notifySub: boolean
   readonly presenceBasedDelivery: boolean
   readonly tempSub: boolean
+  /** Items go when who published them goes offline. */
+  readonly purgeOffline: boolean
+  /** URL of an XSL transformation that clients may apply to payloads; empty: none. */
+  readonly dataformXslt: string
 }
 export type ConfigChanges = Partial<NodeConfig>
 
@@ -72,6 +76,8 @@ export function defaultConfig(bounds: ConfigBounds): NodeConfig {
     notifySub: false,
     presenceBasedDelivery: false,
     tempSub: false,
+    purgeOffline: false,
+    dataformXslt: '',
   }
 }
 
@@ -163,7 +169,21 @@ const OPTIONS: readonly Option[] = [
   flag('notifySub', 'pubsub#notify_sub', 'Tell owners about new subscribers and unsubscribes'),
   flag('presenceBasedDelivery', 'pubsub#presence_based_delivery', 'Send notifications to available users only'),
   flag('tempSub', 'pubsub#tempsub', 'End every subscription when its subscriber goes offline'),
+  flag('purgeOffline', 'pubsub#purge_offline', 'Remove items when who published them goes offline'),
+  {
+    ...text('dataformXslt', 'pubsub#dataform_xslt', 'URL of an XSL transformation of payloads into data forms'),
+    parse(value) {
+      if (value.length > MAX_TEXT_CHARS || (value !== '' && !URL.canParse(value)))
+        throw pubsubError('invalidConfig', `pubsub#dataform_xslt is a URL of at most ${MAX_TEXT_CHARS} characters`)
+      return value
+    },
+  },
 ]
+
+/** Options of the registry that cannot be had here: asked for, they are refused, and said to be unset, they are. */
+const REFUSED: Readonly<Record<string, string>> = {
+  'pubsub#body_xslt': 'message bodies are made by the service itself', // §13.8
+}
 
 /** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3. */
 export function configForm(config: NodeConfig): DataForm {
@@ -204,6 +224,9 @@ export function parseConfigForm(form: DataForm, bounds: ConfigBounds): ConfigCha
     if (name === 'pubsub#node_type' && values.length > 0 && values[0] !== 'leaf')
       throw pubsubError('unsupported', 'only leaf nodes', 'collections') // XEP-0248
     const option = OPTIONS.find(({ field }) => field === name)
+    const refusal = REFUSED[name]
+    if (refusal !== undefined && values.some((value) => value !== ''))
+      throw pubsubError('invalidConfig', `${name} is not available here: ${refusal}`)
     if (!option) continue
     if (values.length > 1 && option.type !== 'text-single' && option.type !== 'jid-multi')
       throw pubsubError('invalidConfig', `${name} takes one value`)
@@ -252,7 +275,7 @@ export function unmetPrecondition(config: NodeConfig, preconditions: Preconditio
 type KeysOf<T> = { [K in keyof NodeConfig]: NodeConfig[K] extends T ? K : never }[keyof NodeConfig]
 
 function text(
-  key: 'title' | 'description' | 'type' | 'language' | 'contact',
+  key: 'title' | 'description' | 'type' | 'language' | 'contact' | 'dataformXslt',
   field: Option['field'],
   label: string,
 ): Option {

@@ -47,6 +47,8 @@ const config = {
   notifySub: ph('notifySub'),
   presenceBasedDelivery: ph('presenceBasedDelivery'),
   tempSub: ph('tempSub'),
+  purgeOffline: ph('purgeOffline'),
+  dataformXslt: ph('dataformXslt'),
 }
 
 const queries = (db: Db) => ({

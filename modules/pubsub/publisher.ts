@@ -87,9 +87,8 @@ async function publishPrepared(parts: PubsubParts, item: PublishItem, prepared: 
 
 /** At commit: the copy in memory first, then whoever is subscribed at that moment. DESIGN decision 13. */
 export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined): void {
-  parts.replica.published(result)
+  const node = parts.replica.published(result)
   parts.counts.published += 1
-  const node = parts.replica.get(result)
   if (!node) return
   const { itemId, publisher, publishedAt, scope, pruned, expired } = result
   parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)

@@ -144,6 +144,8 @@ export function configOf(row: NodeRow): NodeConfig {
     notifySub,
     presenceBasedDelivery: row.presenceBasedDelivery,
     tempSub: row.tempSub,
+    purgeOffline: row.purgeOffline,
+    dataformXslt: row.dataformXslt,
   }
 }
 

@@ -62,6 +62,8 @@ export class Replica {
   readonly #services = new Map<string, Service>()
   /** bareJid -> nodes where it has a subscription or an affiliation. */
   readonly #accounts = new Map<string, Set<Node>>()
+  /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
+  readonly #leaving = new Map<string, Set<Node>>()
 
   load(snapshot: Snapshot): void {
     for (const record of snapshot.nodes) this.#put(record)
@@ -138,6 +140,18 @@ export class Replica {
     return [...this.#all()].map(({ record }) => record).filter(({ config }) => config.itemExpireSeconds !== 'max')
   }
 
+  /** Nodes where items go when who published them goes offline. */
+  purgedOffline(): NodeRef[] {
+    return [...this.#all()].map(({ record }) => record).filter(({ config }) => config.purgeOffline)
+  }
+
+  /** Of these, where an account may have published: it is asked for as it leaves. */
+  leftBy(bareJid: string): NodeRef[] {
+    const known = [...(this.#leaving.get(bareJid) ?? []), ...(this.#accounts.get(bareJid) ?? [])]
+    this.#leaving.delete(bareJid)
+    return [...new Set(known)].map(({ record }) => record).filter(({ config }) => config.purgeOffline)
+  }
+
   /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
   temporary(): SubscriptionRecord[] {
     return [...this.#all()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
@@ -195,10 +209,19 @@ export class Replica {
     return node
   }
 
-  published(result: ItemPublished): void {
-    const { seenType } = result
-    const node = seenType === undefined ? undefined : this.#get(result)
-    if (node) node.record = { ...node.record, seenType }
+  /** Hands back the node, which is there unless it was deleted meanwhile. */
+  published(result: ItemPublished): NodeView | undefined {
+    const { seenType, publisher } = result
+    const node = this.#get(result)
+    if (node && seenType !== undefined) node.record = { ...node.record, seenType }
+    if (node?.record.config.purgeOffline) this.#mayLeave(publisher, node)
+    return node
+  }
+
+  #mayLeave(bareJid: string, node: Node): void {
+    const nodes = this.#leaving.get(bareJid)
+    if (nodes) nodes.add(node)
+    else this.#leaving.set(bareJid, new Set([node]))
   }
 
   /** Made, approved, moved or given other options. */

@@ -50,6 +50,8 @@ export const nodes = sqliteTable(
     notifySub: integer({ mode: 'boolean' }).notNull().default(false),
     presenceBasedDelivery: integer({ mode: 'boolean' }).notNull().default(false),
     tempSub: integer({ mode: 'boolean' }).notNull().default(false),
+    purgeOffline: integer({ mode: 'boolean' }).notNull().default(false),
+    dataformXslt: text().notNull().default(''),
   },
   (table) => [uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId)],
 )

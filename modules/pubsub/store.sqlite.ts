@@ -2,7 +2,7 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
-import { expireItems, publishItem, purgeNode, retractItem } from './items.sqlite.ts'
+import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -25,6 +25,7 @@ export const sqliteStore: PubsubStore = {
   publishItem,
   retractItem,
   expireItems,
+  purgeAbsent,
   subscribe,
   unsubscribe,
   setOptions,

@@ -131,6 +131,21 @@ export interface ItemsExpired extends NodeRef {
   readonly expired: readonly ItemKey[]
 }
 
+/** Part of the items at a node whose items go with who published them: those of one account, or all. */
+export interface PurgeAbsent extends NodeRef {
+  /** Bare JID; undefined: nobody is online. */
+  readonly publisher: string | undefined
+  /** Where the last part ended. */
+  readonly from: { readonly seq: number; readonly before: number } | undefined
+}
+export interface AbsentPurged extends NodeRef {
+  readonly gone: readonly ItemKey[]
+  /** Nothing is left at the node. */
+  readonly isEmpty: boolean
+  /** Undefined: all is done. */
+  readonly next: PurgeAbsent['from']
+}
+
 export interface RetractItem extends NodeRef {
   readonly actor: Actor
   readonly itemId: string
@@ -272,6 +287,8 @@ export interface PubsubStore {
   readonly retractItem: Operation<RetractItem, ItemRetracted>
   /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
   readonly expireItems: Operation<NodeRef, ItemsExpired>
+  /** Looks at PRUNE_BATCH items at most; at a node that is no more, or not so configured, at none. */
+  readonly purgeAbsent: Operation<PurgeAbsent, AbsentPurged>
   /** @throws Refusal as maySubscribe, pendingSubscription, tooManySubscriptions */
   readonly subscribe: Operation<Subscribe, Subscribed>
   /** @throws Refusal notSubscribed, subidRequired, invalidSubid */

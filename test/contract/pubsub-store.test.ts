@@ -130,6 +130,8 @@ describe('nodes', () => {
       notifySub: true,
       presenceBasedDelivery: true,
       tempSub: true,
+      purgeOffline: true,
+      dataformXslt: 'https://test/x.xsl',
     }
     const made = await create('n', config)
     expect(made.config).toEqual(config)
@@ -486,6 +488,43 @@ describe('affiliations', () => {
     expect(affiliations.map(({ bareJid }) => bareJid)).toEqual(['alice@test'])
     await subscribe(bob, 'bob@test/1')
     await subscribe(bob, 'bob@test/2')
+  })
+})
+
+describe('items that go with who published them', () => {
+  const purge = (publisher: string | undefined, from?: { seq: number; before: number }) =>
+    opened.storage.run(store.purgeAbsent, { ...n, publisher, from })
+
+  test('only where the node is so, and only those of that account', async () => {
+    await create('n', { publishModel: 'open' })
+    for (const [itemId, actor] of [
+      ['1', alice],
+      ['2', bob],
+      ['3', bob],
+    ] as const)
+      await publish(itemId, { actor })
+    expect(await purge('bob@test')).toMatchObject({ gone: [], isEmpty: false, next: undefined })
+    const changes = { purgeOffline: true }
+    await opened.storage.run(store.configureNode, { ...n, actor: alice, changes, itemsMax: 9 })
+    expect(await purge('bob@test', { seq: 0, before: 0 })).toMatchObject({ gone: [] }) // published since
+    expect(await purge('bob@test')).toMatchObject({ gone: [{ itemId: '2' }, { itemId: '3' }], isEmpty: false })
+    expect(await page()).toMatchObject({ count: 1, items: [{ itemId: '1' }] })
+    expect(await purge(undefined)).toMatchObject({ gone: [{ itemId: '1' }], isEmpty: true, next: undefined })
+    expect(await page()).toMatchObject({ count: 0, items: [] })
+  })
+
+  test('a part at a time', async () => {
+    await create('n', { purgeOffline: true, publishModel: 'open' })
+    const calls = Array.from({ length: PRUNE_BATCH + 1 }, (_, at) =>
+      call(store.publishItem, item(String(at), { actor: bob })),
+    )
+    await opened.storage.submit(calls)
+    const first = await purge('bob@test')
+    expect(first.gone).toHaveLength(PRUNE_BATCH)
+    expect(await purge('bob@test', first.next)).toMatchObject({
+      gone: [{ itemId: String(PRUNE_BATCH) }],
+      isEmpty: true,
+    })
   })
 })
 

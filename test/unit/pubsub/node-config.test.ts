@@ -57,6 +57,8 @@ test('what a form shows is read back as the same configuration', () => {
     notifySub: true,
     presenceBasedDelivery: true,
     tempSub: true,
+    purgeOffline: true,
+    dataformXslt: 'https://test/x.xsl',
   }
   for (const shown of [configForm(config), configResult(config), configForm(defaultConfig(BOUNDS))]) {
     const read = parseConfigForm({ ...shown, type: 'submit' }, BOUNDS)
@@ -66,7 +68,8 @@ test('what a form shows is read back as the same configuration', () => {
 })
 
 test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {
-  expect(parse({ 'pubsub#body_xslt': 'x', 'pubsub#purge_offline': '0' })).toEqual({})
+  expect(parse({ 'pubsub#body_xslt': '', 'pubsub#never_heard_of': '0' })).toEqual({})
+  expect(refusal(() => parse({ 'pubsub#body_xslt': 'x' }))).toEqual(['not-acceptable', undefined])
   expect(parse({ 'pubsub#persist_items': 'true', 'pubsub#notify_delete': '0' })).toEqual({
     persistItems: true,
     notifyDelete: false,
