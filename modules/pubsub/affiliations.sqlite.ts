@@ -2,6 +2,7 @@
 
 import { and, count, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../server/module/api.ts'
+import { forgetAll } from './known-nodes.sqlite.ts'
 import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queries.sqlite.ts'
 import { mayChangeAffiliation, mayManage } from './rules.ts'
 import { affiliations } from './schema.sqlite.ts'
@@ -71,6 +72,7 @@ export const forgetAccount: PubsubStore['forgetAccount'] = {
   name: 'pubsub.forgetAccount',
   kind: 'write',
   run(tx, { bareJid }) {
+    forgetAll(tx)
     endAllOf(tx, bareJid)
     tx.use(queries).forget.run({ bareJid })
     return { bareJid }

@@ -3,6 +3,7 @@
 import { and, asc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
+import { KnownNode, knownNode } from './known-nodes.sqlite.ts'
 import { unmetPrecondition } from './node-config.ts'
 import {
   configOf,
@@ -11,9 +12,8 @@ import {
   itemLimit,
   type NodeRow,
   nodeOf,
-  type PublishRow,
   plus,
-  publishNodeOf,
+  readNode,
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
@@ -33,6 +33,7 @@ const writing = (db: Db) => ({
     .delete(items)
     .where(eq(items.seq, ph('seq')))
     .prepare(),
+  /** Changes nothing where there is an item of that id: most publishes need not look for one. */
   insert: db
     .insert(items)
     .values({
@@ -43,6 +44,7 @@ const writing = (db: Db) => ({
       scope: ph('scope'),
       payload: ph('payload'),
     })
+    .onConflictDoNothing({ target: [items.node, items.itemId] })
     .prepare(),
   oldest: db
     .select({ seq: items.seq, itemId: items.itemId, scope: items.scope, publishedAt: items.publishedAt })
@@ -99,15 +101,10 @@ const writing = (db: Db) => ({
     .delete(scopeCounts)
     .where(and(eq(scopeCounts.node, ph('node')), eq(scopeCounts.scope, ph('scope')), eq(scopeCounts.items, 0)))
     .prepare(),
-  setSeenType: db
-    .update(nodes)
-    .set({ seenType: sql`${ph('seenType')}` })
-    .where(eq(nodes.id, ph('node')))
-    .prepare(),
 })
 
 /** Changes the counts by one item per entry: what the pages' count is taken from. */
-function adjustCounts(tx: Tx, node: number, added: readonly ItemKey[], removed: readonly ItemKey[]): void {
+function adjustCounts(tx: Tx, node: CountedNode, added: readonly ItemKey[], removed: readonly ItemKey[]): void {
   const q = tx.use(writing)
   const byScope = new Map<string, number>()
   for (const { scope } of added) if (scope !== undefined) byScope.set(scope, (byScope.get(scope) ?? 0) + 1)
@@ -116,14 +113,16 @@ function adjustCounts(tx: Tx, node: number, added: readonly ItemKey[], removed: 
   for (const [scope, by] of byScope) {
     if (by === 0) continue
     scoped += by
-    q.addScope.run({ node, scope, by })
-    if (by < 0) q.dropScope.run({ node, scope })
+    q.addScope.run({ node: node.id, scope, by })
+    if (by < 0) q.dropScope.run({ node: node.id, scope })
   }
   const total = added.length - removed.length
-  if (total !== 0 || scoped !== 0) q.addCounts.run({ node, items: total, scoped })
+  if (total === 0 && scoped === 0) return
+  if (node instanceof KnownNode) node.count(tx, total, scoped)
+  else q.addCounts.run({ node: node.id, items: total, scoped })
 }
 
-type CountedNode = Pick<NodeRow, 'id' | 'itemCount'>
+type CountedNode = KnownNode | Pick<NodeRow, 'id' | 'itemCount'>
 
 /** Removes the oldest items beyond `limit`, at most PRUNE_BATCH. XEP-0060 §7.1.2.5 (retract-oldest). */
 export function pruneItems(tx: Tx, node: CountedNode, limit: number): ItemKey[] {
@@ -135,21 +134,25 @@ export function pruneItems(tx: Tx, node: CountedNode, limit: number): ItemKey[] 
 
 function remove(
   tx: Tx,
-  node: Pick<NodeRow, 'id'>,
+  node: CountedNode,
   rows: readonly { readonly seq: number; readonly itemId: string; readonly scope: string | null }[],
 ): ItemKey[] {
   for (const { seq } of rows) tx.use(writing).deleteAt.run({ seq })
   const gone = rows.map(({ itemId, scope }) => ({ itemId, scope: scope ?? undefined }))
-  adjustCounts(tx, node.id, [], gone)
+  adjustCounts(tx, node, [], gone)
   return gone
 }
 
 /** Removes what is older than the node keeps, at most PRUNE_BATCH: the oldest are the first of their node. */
-function removeExpired(tx: Tx, node: Pick<NodeRow, 'id' | 'itemExpireSeconds'>): ItemKey[] {
-  if (node.itemExpireSeconds === null) return []
-  const cutoff = tx.now - node.itemExpireSeconds * 1000
-  const rows = tx.use(writing).oldest.all({ node: node.id, max: PRUNE_BATCH })
-  const firstKept = rows.findIndex(({ publishedAt }) => publishedAt > cutoff)
+function removeExpired(tx: Tx, node: CountedNode, seconds: number | null): ItemKey[] {
+  if (seconds === null) return []
+  const cutoff = tx.now - seconds * 1000
+  const isOver = ({ publishedAt }: { readonly publishedAt: number }) => publishedAt <= cutoff
+  const { oldest } = tx.use(writing)
+  // Mostly nothing is over, and then one row tells.
+  if (!oldest.all({ node: node.id, max: 1 }).some(isOver)) return []
+  const rows = oldest.all({ node: node.id, max: PRUNE_BATCH })
+  const firstKept = rows.findIndex((row) => !isOver(row))
   return remove(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
 }
 
@@ -158,7 +161,7 @@ export const expireItems: PubsubStore['expireItems'] = {
   kind: 'write',
   run(tx, { service, nodeId }) {
     const node = findNode(tx, { service, nodeId })
-    return { service, nodeId, expired: node ? removeExpired(tx, node) : [] }
+    return { service, nodeId, expired: node ? removeExpired(tx, node, node.itemExpireSeconds) : [] }
   },
 }
 
@@ -183,22 +186,24 @@ export const publishItem: PubsubStore['publishItem'] = {
   name: 'pubsub.publishItem',
   kind: 'write',
   run(tx, request) {
-    const node = publishNodeOf(tx, request)
-    if (!request.isAuthorized) enforce(mayPublish(node, standingOf(tx, node.id, request.actor)))
+    const node = knownNode(tx, request) ?? refuse('nodeNotFound')
+    const { row } = node
+    if (!request.isAuthorized) {
+      const affiliation = node.affiliationOf(tx, request.actor.bareJid)
+      enforce(mayPublish(row, standingOf(tx, node.id, request.actor, affiliation)))
+    }
     checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
     const payloadBytes = payload === undefined ? 0 : Buffer.byteLength(payload)
     // At a claimed node the claimer knows the payloads, and their namespaces are its own matter.
-    const checked = request.isAuthorized ? { ...node, type: '' } : node
+    const checked = request.isAuthorized ? { ...row, type: '' } : row
     enforce(fitsNode(checked, { hasItem: itemId !== undefined, payloadNs, payloadBytes }, payloadMaxBytes))
     const shared: unknown = tx.shared.get(SHARED_SCOPE)
     const scope = request.scope ?? (typeof shared === 'string' ? shared : undefined)
-    const seenType = node.seenType === null ? payloadNs : undefined
-    if (seenType !== undefined) tx.use(writing).setSeenType.run({ node: node.id, seenType })
-    const isKept = node.persistItems && itemId !== undefined
-    const expired = isKept ? removeExpired(tx, node) : []
-    const left = { ...node, itemCount: node.itemCount - expired.length }
-    const pruned = isKept ? storeItem(tx, left, { ...request, itemId, scope }) : []
+    const seenType = node.see(tx, payloadNs)
+    const isKept = row.persistItems && itemId !== undefined
+    const expired = isKept ? removeExpired(tx, node, row.itemExpireSeconds) : []
+    const pruned = isKept ? storeItem(tx, node, request, { itemId, scope }) : []
     const { service, nodeId, actor } = request
     return { service, nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned, expired }
   },
@@ -209,28 +214,33 @@ function checkPreconditions(tx: Tx, request: PublishItem): void {
   const { preconditions } = request
   // Most publishes have none, and then the whole configuration need not be read.
   if (Object.keys(preconditions).length === 0) return
-  const unmet = unmetPrecondition(configOf(nodeOf(tx, request)), preconditions)
+  const unmet = unmetPrecondition(configOf(readNode(tx, request) ?? refuse('nodeNotFound')), preconditions)
   if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
 }
 
 /** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §13.1. */
-function storeItem(tx: Tx, node: PublishRow, item: PublishItem & { readonly itemId: string }): ItemKey[] {
+function storeItem(tx: Tx, node: KnownNode, request: PublishItem, item: ItemKey): ItemKey[] {
   const q = tx.use(writing)
-  const { itemId, scope, payload, actor } = item
-  const replaced = q.delete.all({ node: node.id, itemId }).map((row) => ({ itemId, scope: row.scope ?? undefined }))
-  q.insert.run({
+  const { itemId, scope } = item
+  const { payload = null, actor } = request
+  const row = {
     node: node.id,
     itemId,
     publisher: actor.bareJid,
     publishedAt: tx.now,
     scope: scope ?? null,
-    payload: payload ?? null,
-  })
-  adjustCounts(tx, node.id, [{ itemId, scope }], replaced)
-  const itemCount = node.itemCount + 1 - replaced.length
-  const limit = itemLimit(node.maxItems, item.itemsMax)
-  if (itemCount > limit && node.publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
-  return pruneItems(tx, { ...node, itemCount }, limit)
+    payload,
+  }
+  let replaced: ItemKey[] = []
+  if (q.insert.run(row).changes === 0) {
+    replaced = q.delete.all({ node: node.id, itemId }).map((old) => ({ itemId, scope: old.scope ?? undefined }))
+    q.insert.run(row)
+  }
+  adjustCounts(tx, node, [item], replaced)
+  const { maxItems, publishNodeFull } = node.row
+  const limit = itemLimit(maxItems, request.itemsMax)
+  if (node.itemCount > limit && publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
+  return pruneItems(tx, node, limit)
 }
 
 export const retractItem: PubsubStore['retractItem'] = {
@@ -249,7 +259,7 @@ export const retractItem: PubsubStore['retractItem'] = {
     else if (authorized === undefined) enforce(mayRetract(config, standing, isOwn))
     const removed = q.delete.all({ node: node.id, itemId }).map((row) => ({ itemId, scope: row.scope ?? undefined }))
     const gone = removed[0] ?? refuse('itemNotFound')
-    adjustCounts(tx, node.id, [], removed)
+    adjustCounts(tx, node, [], removed)
     return { service, nodeId, ...gone }
   },
 }

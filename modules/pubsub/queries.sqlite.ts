@@ -3,28 +3,13 @@
 import { type AnyColumn, and, count, eq, type SQL, sql } from 'drizzle-orm'
 import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
 import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
+import { forget } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
 import type { Affiliation, Standing, Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
 import type { Actor, NodeRecord, NodeRef } from './store.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
-
-/** What a publish needs to know of its node: the road that is taken most reads no more than that. */
-const forPublish = {
-  id: nodes.id,
-  seenType: nodes.seenType,
-  itemCount: nodes.itemCount,
-  type: nodes.type,
-  publishModel: nodes.publishModel,
-  persistItems: nodes.persistItems,
-  maxItems: nodes.maxItems,
-  maxPayloadBytes: nodes.maxPayloadBytes,
-  deliverPayloads: nodes.deliverPayloads,
-  itemExpireSeconds: nodes.itemExpireSeconds,
-  publishNodeFull: nodes.publishNodeFull,
-}
-export type PublishRow = Pick<NodeRow, keyof typeof forPublish>
 
 const ph = sql.placeholder
 
@@ -33,7 +18,6 @@ const named = and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId'
 /** Prepared once per connection. */
 const queries = (db: Db) => ({
   node: db.select().from(nodes).where(named).prepare(),
-  publishNode: db.select(forPublish).from(nodes).where(named).prepare(),
   affiliation: db
     .select({ affiliation: affiliations.affiliation })
     .from(affiliations)
@@ -79,16 +63,17 @@ export function enforce(verdict: Verdict): void {
 }
 
 /** @throws Refusal nodeNotFound */
-export function nodeOf(tx: Tx, { service, nodeId }: NodeRef): NodeRow {
-  return tx.use(queries).node.get({ service, nodeId }) ?? refuse('nodeNotFound')
+export function nodeOf(tx: Tx, ref: NodeRef): NodeRow {
+  return findNode(tx, ref) ?? refuse('nodeNotFound')
 }
 
-/** @throws Refusal nodeNotFound */
-export function publishNodeOf(tx: Tx, { service, nodeId }: NodeRef): PublishRow {
-  return tx.use(queries).publishNode.get({ service, nodeId }) ?? refuse('nodeNotFound')
+export function findNode(tx: Tx, ref: NodeRef): NodeRow | undefined {
+  forget(tx, ref)
+  return readNode(tx, ref)
 }
 
-export function findNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefined {
+/** Only to look at its configuration: the counts may be those of before this transaction. */
+export function readNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefined {
   return tx.use(queries).node.get({ service, nodeId })
 }
 
@@ -100,9 +85,14 @@ export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boo
   return affiliation === 'owner' && (tx.use(queries).ownerCount.get({ node })?.owners ?? 0) <= 1
 }
 
-export function standingOf(tx: Tx, node: number, { bareJid, isAdmin }: Actor): Standing {
+export function standingOf(
+  tx: Tx,
+  node: number,
+  { bareJid, isAdmin }: Actor,
+  affiliation = affiliationOf(tx, node, bareJid),
+): Standing {
   return {
-    affiliation: affiliationOf(tx, node, bareJid),
+    affiliation,
     // Read only where a rule asks: most publishes do not depend on it.
     get isSubscribed() {
       return tx.use(queries).subscribed.get({ node, bareJid }) !== undefined

@@ -1,8 +1,8 @@
 /** Group commit: runs what is waiting in one transaction, each group in its own savepoint. */
 
 import type { Group, Outcome } from './protocol.ts'
-import { type Connection, unavailableReason } from './sqlite.ts'
-import { type Operation, Refusal } from './storage.ts'
+import { type Connection, type Effects, unavailableReason } from './sqlite.ts'
+import { type Operation, Refusal, type Tx } from './storage.ts'
 
 /** Runs groups in order in one transaction; the outcomes are true once it returns. */
 export type Commit = (groups: readonly Group[]) => readonly Outcome[]
@@ -23,11 +23,14 @@ export function groupCommit(connection: Connection, operations: readonly Operati
   const release = sqlite.prepare('RELEASE step')
   const undo = sqlite.prepare('ROLLBACK TO step')
 
+  const memory = new Memory()
+
   const runGroup = (group: Group): Outcome => {
     let current = ''
+    const before = memory.changes
     savepoint.run()
     try {
-      const tx = connection.tx()
+      const tx = connection.tx(memory)
       const results = group.map(([name, args]) => {
         current = name
         const operation = byName.get(name)
@@ -42,26 +45,72 @@ export function groupCommit(connection: Connection, operations: readonly Operati
         undo.run()
         release.run()
       }
+      memory.rollBack(before)
       return failure(error, current)
     }
   }
 
+  const runAll = (groups: readonly Group[]): readonly Outcome[] => {
+    begin.run()
+    const outcomes: Outcome[] = []
+    for (const group of groups) {
+      const outcome = runGroup(group)
+      if (!sqlite.inTransaction) {
+        memory.rollBack(0)
+        return groups.map(() => lost(outcome))
+      }
+      outcomes.push(outcome)
+    }
+    memory.flush(connection.tx(memory))
+    commit.run()
+    return outcomes
+  }
+
   return (groups) => {
     try {
-      begin.run()
-      const outcomes: Outcome[] = []
-      for (const group of groups) {
-        const outcome = runGroup(group)
-        if (!sqlite.inTransaction) return groups.map(() => lost(outcome))
-        outcomes.push(outcome)
-      }
-      commit.run()
-      return outcomes
+      return runAll(groups)
     } catch (error) {
       if (sqlite.inTransaction) rollback.run()
+      memory.rollBack(0)
       const outcome = lost(failure(error, 'COMMIT'))
       return groups.map(() => outcome)
+    } finally {
+      memory.forget()
     }
+  }
+}
+
+/** What the operations of one transaction have said of their memory beside the tables. */
+export class Memory implements Effects {
+  readonly #undos: (() => void)[] = []
+  readonly #flushes = new Set<(tx: Tx) => void>()
+
+  /** How many changes can be undone by now. */
+  get changes(): number {
+    return this.#undos.length
+  }
+
+  readonly onRollback = (undo: () => void): void => {
+    this.#undos.push(undo)
+  }
+
+  readonly beforeCommit = (flush: (tx: Tx) => void): void => {
+    this.#flushes.add(flush)
+  }
+
+  /** Undoes, last first, until so many changes are left. */
+  rollBack(left: number): void {
+    while (this.#undos.length > left) this.#undos.pop()?.()
+  }
+
+  flush(tx: Tx): void {
+    for (const flush of this.#flushes) flush(tx)
+  }
+
+  /** The transaction is over: nothing of it can be undone. */
+  forget(): void {
+    this.#undos.length = 0
+    this.#flushes.clear()
   }
 }
 

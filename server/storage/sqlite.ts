@@ -11,11 +11,23 @@ import type { Db, Tx } from './storage.ts'
 /** One connection with its prepared queries. */
 export interface Connection {
   readonly sqlite: Database.Database
-  /** What the operations of one savepoint run on. */
-  tx(): Tx
+  /** What the operations of one savepoint run on; without `effects`: of a read, which has none. */
+  tx(effects?: Effects): Tx
   /** Runs one read in a transaction, so that all its queries see the same state. */
   snapshot<R>(read: (tx: Tx) => R): R
   close(): void
+}
+
+/** Takes what operations say of their memory. */
+export type Effects = Pick<Tx, 'onRollback' | 'beforeCommit'>
+
+const READS_ONLY: Effects = {
+  onRollback: () => refuseEffect(),
+  beforeCommit: () => refuseEffect(),
+}
+
+function refuseEffect(): never {
+  throw new Error('a read changes nothing')
 }
 
 /** How long a call waits for another program that holds the database, before it is refused. */
@@ -153,7 +165,13 @@ function connect(sqlite: Database.Database): Connection {
     // Kept under the function that made it, so it is what that function returns.
     return queries as Q
   }
-  const tx = (): Tx => ({ use, now: Date.now(), shared: new Map() })
+  const tx = ({ onRollback, beforeCommit } = READS_ONLY): Tx => ({
+    use,
+    now: Date.now(),
+    shared: new Map(),
+    onRollback,
+    beforeCommit,
+  })
   const begin = sqlite.prepare('BEGIN')
   const end = sqlite.prepare('COMMIT')
   return {

@@ -18,6 +18,16 @@ export interface Tx {
    * `module.value` (`pubsub.scope`). Empty at the start of each savepoint.
    */
   readonly shared: Map<string, unknown>
+  /**
+   * For a store that keeps something in memory beside the tables (made by `use`): `undo` puts back what this savepoint
+   * changed there. Called, last first, when the savepoint is rolled back or its transaction is lost.
+   */
+  onRollback(undo: () => void): void
+  /**
+   * Writes what the store has only in memory yet: called once before COMMIT, however often a transaction's operations
+   * name it, and in that transaction, so that what is in memory is on disk with them or not at all. A top-level function.
+   */
+  beforeCommit(flush: (tx: Tx) => void): void
 }
 
 /**

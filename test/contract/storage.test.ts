@@ -9,6 +9,7 @@ import { addonPath, bundleWorker } from './storage/bundle.ts'
 import { recordingLog } from './storage/log.ts'
 import { type OpenOptions, open as openWith, WORKER } from './storage/open.ts'
 import {
+  add,
   buildCount,
   die,
   find,
@@ -92,6 +93,18 @@ describe('writes', () => {
   test('prepare their queries once per connection', async () => {
     const counts = await Promise.all([storage.run(buildCount, undefined), storage.run(buildCount, undefined)])
     expect(counts).toEqual([1, 1])
+  })
+
+  test('flush what they keep in memory once per transaction, and undo it with what is rolled back', async () => {
+    const sums = [1, 2, 500, 4].map((by) => storage.run(add, by))
+    expect((await Promise.allSettled(sums)).map((each) => (each.status === 'fulfilled' ? each.value : 0))).toEqual([
+      1, 3, 0, 7,
+    ])
+    await rejection(storage.submit([call(add, 1), call(add, 1), call(add, 500)]))
+    // A transaction that is lost takes its memory along: 13 cannot be written.
+    expect(await rejection(storage.run(add, 6))).toBeInstanceOf(StorageUnavailable)
+    expect(await storage.run(add, 1)).toBe(8)
+    expect(await storage.run(readAll, undefined)).toEqual(['sum 7 at 1', 'sum 7 at 2', 'sum 8 at 3'])
   })
 
   test('an empty submit resolves in its turn', async () => {

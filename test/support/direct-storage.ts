@@ -4,9 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { folderAssets } from '../../server/storage/assets.ts'
+import { Memory } from '../../server/storage/batch.ts'
 import { migrate } from '../../server/storage/migrate.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
-import type { Call, Results, Storage } from '../../server/storage/storage.ts'
+import type { Call, Results, Storage, Tx } from '../../server/storage/storage.ts'
 
 export function openDirectStorage(): Storage {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-direct-'))
@@ -18,15 +19,29 @@ export function openDirectStorage(): Storage {
   migrate(connection.sqlite, assets.migrations())
   let submitted = 0
 
+  function transact<R>(act: (tx: Tx) => R): R {
+    const memory = new Memory()
+    const tx = connection.tx(memory)
+    const all = connection.sqlite.transaction(() => {
+      const result = act(tx)
+      memory.flush(tx)
+      return result
+    })
+    try {
+      return all()
+    } catch (error) {
+      memory.rollBack(0)
+      throw error
+    }
+  }
+
   async function submit<const C extends readonly Call[]>(
     calls: C,
     applied?: (results: Results<C>) => void,
   ): Promise<Results<C>> {
     submitted += 1
-    const tx = connection.tx()
-    const all = connection.sqlite.transaction(() => calls.map(({ operation, args }) => operation.run(tx, args)))
     // One result per call, in their order.
-    const results = all() as Results<C>
+    const results = transact((tx) => calls.map(({ operation, args }) => operation.run(tx, args))) as Results<C>
     applied?.(results)
     return results
   }
@@ -34,7 +49,7 @@ export function openDirectStorage(): Storage {
   return {
     submit,
     async run(operation, args, applied) {
-      const result = connection.sqlite.transaction(() => operation.run(connection.tx(), args))()
+      const result = transact((tx) => operation.run(tx, args))
       applied?.(result)
       return result
     },

@@ -2,7 +2,7 @@
 
 import { eq, sql } from 'drizzle-orm'
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import { type Db, type Operation, Refusal } from '../../../server/storage/storage.ts'
+import { type Db, type Operation, Refusal, type Tx } from '../../../server/storage/storage.ts'
 
 const notes = sqliteTable('notes', {
   id: integer().primaryKey({ autoIncrement: true }),
@@ -76,6 +76,29 @@ const countBuilds = () => {
   return { built: builds }
 }
 
+/** Keeps a sum in memory beside the table, written as one note before COMMIT. */
+export const add: Operation<number, number> = {
+  name: 'test.add',
+  kind: 'write',
+  run(tx, by) {
+    const kept = tx.use(sumInMemory)
+    kept.sum += by
+    tx.onRollback(() => {
+      kept.sum -= by
+    })
+    tx.beforeCommit(writeSum)
+    if (by > 100) throw new Refusal('tooMuch')
+    return kept.sum
+  },
+}
+const sumInMemory = () => ({ sum: 0 })
+const writeSum = (tx: Tx): void => {
+  const { sum } = tx.use(sumInMemory)
+  if (sum === 13) throw new Error('no such sum')
+  tx.use(queries).insert.run({ body: `sum ${sum} at ${++sums}` })
+}
+let sums = 0
+
 export const pragma: Operation<string, unknown> = {
   name: 'test.pragma',
   kind: 'write',
@@ -123,6 +146,7 @@ export const operations = [
   remember,
   recall,
   buildCount,
+  add,
   pragma,
   unclonable,
   die,
