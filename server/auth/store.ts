@@ -100,7 +100,13 @@ const queries = (db: Db) => ({
     .prepare(),
   all: db.select().from(accounts).orderBy(accounts.local).prepare(),
   keysOf: db
-    .select()
+    .select({
+      hash: scramKeys.hash,
+      salt: scramKeys.salt,
+      iterations: scramKeys.iterations,
+      storedKey: scramKeys.storedKey,
+      serverKey: scramKeys.serverKey,
+    })
     .from(scramKeys)
     .innerJoin(accounts, and(eq(accounts.local, scramKeys.local), isNull(accounts.disabledAt)))
     .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
@@ -302,10 +308,7 @@ export const readKeys: Operation<{ readonly local: string; readonly hash: ScramH
   name: 'accounts.keys',
   kind: 'read',
   run(tx, { local, hash }) {
-    const row = tx.use(queries).keysOf.get({ local, hash })?.scram_keys
-    if (!row) return undefined
-    const { local: _local, ...keys } = row
-    return keys
+    return tx.use(queries).keysOf.get({ local, hash })
   },
 }
 
