@@ -4,7 +4,7 @@
  * (DESIGN decision 7; a hand-made TLSSocket would leave `authorized` false). RFC 6120 §5, RFC 7590, XEP-0368.
  */
 
-import { constants } from 'node:crypto'
+import { constants, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Logger } from '../log.ts'
@@ -58,8 +58,7 @@ export class TlsAcceptor {
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
     this.#readOthers(material)
     this.#server = createServer({
-      ...tlsContextOptions(material),
-      ...clientCertificates(material),
+      ...contextOptions(material, material),
       SNICallback: this.#contexts.choose,
       ALPNProtocols: ['xmpp-client'], // XEP-0368 §3
       handshakeTimeout: handshakeTimeoutMs,
@@ -92,21 +91,34 @@ export class TlsAcceptor {
   /** New connections get this certificate; those that stand keep theirs. */
   reload(material: TlsMaterial): void {
     this.#readOthers(material)
-    this.#server.setSecureContext({ ...tlsContextOptions(material), ...clientCertificates(material) })
+    this.#server.setSecureContext(contextOptions(material, material))
   }
 
   #readOthers(material: TlsMaterial): void {
-    this.#contexts.reload(material.others ?? [], (pair) => ({
-      ...tlsContextOptions(pair),
-      ...clientCertificates(material),
-    }))
+    this.#contexts.reload(material.others ?? [], (pair) => contextOptions(pair, material))
   }
 }
 
 /** Asks for a certificate and lets go on without one; SASL EXTERNAL decides. An empty `ca` trusts no public authority. */
-function clientCertificates(material: TlsMaterial): TlsOptions {
-  return { requestCert: true, rejectUnauthorized: false, ca: material.clientCa ?? [] }
+function contextOptions({ key, cert }: TlsPair, { clientCa }: TlsMaterial): TlsOptions {
+  return {
+    ...tlsContextOptions({ key, cert: withIssuer(cert, clientCa) }),
+    requestCert: true,
+    rejectUnauthorized: false,
+    ca: clientCa ?? [],
+  }
 }
+
+/**
+ * A certificate with its issuer, where that is the authority trusted for clients: else OpenSSL looks for it there, and
+ * checks its signature, at every handshake before it sends both.
+ */
+function withIssuer(cert: string, authority: string | undefined): string {
+  if (authority === undefined || cert.split(BEGIN_CERTIFICATE).length !== 2) return cert
+  return new X509Certificate(cert).checkIssued(new X509Certificate(authority)) ? `${cert}\n${authority}` : cert
+}
+
+const BEGIN_CERTIFICATE = '-----BEGIN CERTIFICATE-----'
 
 function connectionKey(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
