@@ -1,35 +1,61 @@
 /** What ties a login to the TLS connection it comes over. RFC 5056, RFC 5929 §4, RFC 9266. */
 
-import { hash as digest, type X509Certificate } from 'node:crypto'
+import { hash as digest, X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import { signatureHash } from '../../certs/signature.ts'
 
 export interface ChannelBinding {
   readonly type: 'tls-exporter' | 'tls-server-end-point' | 'tls-unique'
-  readonly data: Buffer
+  /** Computed when a client binds: few do, and it costs more than the rest of an offer. */
+  readonly data: Buffer | undefined
 }
 
 const EXPORTER_LABEL = 'EXPORTER-Channel-Binding'
 const EXPORTER_BYTES = 32
+const NONE: readonly ChannelBinding[] = []
 
 /**
- * The bindings that this connection really has, strongest first; none without TLS. It is the TLS that ends in this
- * process, so what a proxy in front of it ended binds to nothing here, and a client behind one finds out.
+ * What connections can be bound to. It is the TLS that ends in this process, so what a proxy in front of it ended binds
+ * to nothing here, and a client behind one finds out.
  */
-export function channelBindings(tls: TLSSocket | undefined): readonly ChannelBinding[] {
-  if (!tls) return []
-  const bindings: ChannelBinding[] = []
-  // RFC 9266 §4.2: before TLS 1.3 it needs the extended master secret, of which Node tells nothing.
-  if (tls.getProtocol() === 'TLSv1.3') {
-    const data = tls.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))
-    bindings.push({ type: 'tls-exporter', data })
+export class ChannelBindings {
+  #haveEndPoints = false
+
+  /** @param certificates  PEM: every certificate that a connection may have been given */
+  constructor(certificates: readonly string[]) {
+    this.reload(certificates)
   }
-  const certificate = tls.getX509Certificate()
-  const endPoint = certificate && endPointOf(certificate)
-  if (endPoint) bindings.push({ type: 'tls-server-end-point', data: endPoint })
-  const unique = finishedMessage(tls)
-  if (unique) bindings.push({ type: 'tls-unique', data: unique })
-  return bindings
+
+  reload(certificates: readonly string[]): void {
+    this.#haveEndPoints = certificates.every((pem) => endPointBinding(new X509Certificate(pem).raw) !== undefined)
+  }
+
+  /** The bindings that this connection really has, strongest first; none without TLS. */
+  of(tls: TLSSocket | undefined): readonly ChannelBinding[] {
+    if (!tls) return NONE
+    const isLatest = tls.getProtocol() === 'TLSv1.3'
+    // A connection's own certificate is dear to look at: only where they differ.
+    const hasEndPoint = this.#haveEndPoints || endPointOf(tls) !== undefined
+    return [
+      // RFC 9266 §4.2: before TLS 1.3 it needs the extended master secret, of which Node tells nothing.
+      ...(isLatest ? [bindingOf('tls-exporter', () => exported(tls))] : []),
+      ...(hasEndPoint ? [bindingOf('tls-server-end-point', () => endPointOf(tls))] : []),
+      ...(isLatest ? [bindingOf('tls-unique', () => finishedMessage(tls))] : []),
+    ]
+  }
+}
+
+function bindingOf(type: ChannelBinding['type'], compute: () => Buffer | undefined): ChannelBinding {
+  return {
+    type,
+    get data() {
+      return compute()
+    },
+  }
+}
+
+function exported(tls: TLSSocket): Buffer {
+  return tls.exportKeyingMaterial(EXPORTER_BYTES, EXPORTER_LABEL, Buffer.alloc(0))
 }
 
 /** The types to tell of; tls-unique is taken and not advertised. */
@@ -43,21 +69,12 @@ export function advertisedTypes(bindings: readonly ChannelBinding[]): readonly s
  * and stands for all of the handshake. Before TLS 1.3 that needs the extended master secret. RFC 5929 §3, RFC 7627.
  */
 function finishedMessage(tls: TLSSocket): Buffer | undefined {
-  if (tls.getProtocol() !== 'TLSv1.3') return undefined
   return tls.isSessionReused() ? tls.getFinished() : tls.getPeerFinished()
 }
 
-/** The server has few certificates at a time; each is looked at once. */
-const MAX_CERTIFICATES = 64
-const endPoints = new Map<string, Buffer | undefined>()
-
-function endPointOf(certificate: X509Certificate): Buffer | undefined {
-  const key = certificate.fingerprint256
-  if (endPoints.has(key)) return endPoints.get(key)
-  const binding = endPointBinding(certificate.raw)
-  if (endPoints.size >= MAX_CERTIFICATES) endPoints.clear()
-  endPoints.set(key, binding)
-  return binding
+function endPointOf(tls: TLSSocket): Buffer | undefined {
+  const certificate = tls.getX509Certificate()
+  return certificate && endPointBinding(certificate.raw)
 }
 
 /**

@@ -96,9 +96,9 @@ export class ScramServer {
     const { bindings, isPlusOffered } = this.#options
     if (flag.startsWith('p=')) {
       if (!bindings) throw malformed('channel-binding-not-supported')
-      const binding = bindings.find(({ type }) => type === flag.slice(2))
-      if (!binding) throw malformed('unsupported-channel-binding-type')
-      return Buffer.concat([Buffer.from(gs2Header), binding.data]).toString('base64')
+      const data = bindings.find(({ type }) => type === flag.slice(2))?.data
+      if (!data) throw malformed('unsupported-channel-binding-type')
+      return Buffer.concat([Buffer.from(gs2Header), data]).toString('base64')
     }
     if (bindings) throw malformed('a -PLUS mechanism needs channel binding')
     // The client could bind and saw no -PLUS in our list: somebody took it out. RFC 5802 §6.

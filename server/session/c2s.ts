@@ -3,6 +3,7 @@
 import type { Server } from 'node:http'
 import type { AnonymousAccounts } from '../auth/anonymous.ts'
 import type { ClientCertificates } from '../auth/certificates.ts'
+import { ChannelBindings } from '../auth/channel-binding.ts'
 import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
 import { FlushTurn } from '../net/flush.ts'
@@ -160,6 +161,7 @@ export class C2s {
   readonly #limits: C2sLimits
   readonly #timeouts: C2sTimeouts
   readonly #tls: TlsAcceptor
+  readonly #bindings: ChannelBindings
   readonly #management: StreamManagement
   readonly #clientStates: ClientStates
   readonly #nonzas: StreamContext['nonzas']
@@ -177,6 +179,7 @@ export class C2s {
     this.#limits = { ...DEFAULT_C2S_LIMITS, ...options.limits }
     this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
     this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
+    this.#bindings = new ChannelBindings(certificatesOf(options.tls))
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
     this.#addresses = new Addresses(this.#limits.connectionsPerAddress)
     this.#management = new StreamManagement(this.#timeouts.resumeMs, options.log)
@@ -227,6 +230,7 @@ export class C2s {
   /** New connections get this certificate. */
   reload(tls: TlsMaterial): void {
     this.#tls.reload(tls)
+    this.#bindings.reload(certificatesOf(tls))
   }
 
   /** Accepts no more, tells every client, and resolves when they have gone; those that linger are cut off. */
@@ -289,6 +293,7 @@ export class C2s {
       inline: inlineFeatures(this.#management, this.#clientStates),
       tokens: this.#options.tokens,
       certificates: this.#options.certificates,
+      bindings: this.#bindings,
       anonymous: this.#options.anonymous,
       nonzas: this.#nonzas,
       seeOther,
@@ -341,6 +346,11 @@ export class C2s {
     this.registry.add(session)
     return session
   }
+}
+
+/** All that a connection may be shown, here or over HTTPS. */
+function certificatesOf({ cert, others = [] }: TlsMaterial): readonly string[] {
+  return [cert, ...others.map((other) => other.cert)]
 }
 
 export function createC2s(options: C2sOptions): C2s {

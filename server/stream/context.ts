@@ -2,6 +2,7 @@
 
 import type { AnonymousAccounts } from '../auth/anonymous.ts'
 import type { ClientCertificates } from '../auth/certificates.ts'
+import type { ChannelBindings } from '../auth/channel-binding.ts'
 import type { TokenBook } from '../auth/tokens.ts'
 import type { Logger } from '../log.ts'
 import type { StreamError } from '../stanza/errors.ts'
@@ -25,6 +26,7 @@ export interface StreamContext {
   readonly extraFeatures: FeatureOptions['extraFeatures']
   /** Where new clients are sent instead: a host and port, or a WebSocket's URI. RFC 6120 §4.9.3.19, RFC 7395 §3.6.1. */
   readonly seeOther?: string | undefined
+  readonly bindings: ChannelBindings
   /** Left out: no ANONYMOUS. */
   readonly anonymous?: AnonymousAccounts | undefined
   /** Left out: no EXTERNAL. */

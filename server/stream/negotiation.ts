@@ -8,7 +8,6 @@
  */
 
 import type { TLSSocket } from 'node:tls'
-import { channelBindings } from '../auth/channel-binding.ts'
 import { SaslError, StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import { attr, childOf, type Element, el, isElement, textOf } from '../xml/element.ts'
@@ -116,7 +115,8 @@ export class Negotiation {
 
   #loginOffer(): Offer {
     const { tls } = this.#stream
-    return makeOffer(this.#context.mechanisms, tls !== undefined, channelBindings(tls), this.#identities().length > 0)
+    const { mechanisms, bindings } = this.#context
+    return makeOffer(mechanisms, tls !== undefined, bindings.of(tls), this.#identities().length > 0)
   }
 
   #identities(): readonly Jid[] {

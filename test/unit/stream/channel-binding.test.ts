@@ -1,8 +1,13 @@
 /** SCRAM-PLUS over real TLS with a client's own bindings, and what every kind of connection advertises. */
 
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { needTool } from '../../support/tools.ts'
 import {
   auth,
   type Client,
@@ -19,6 +24,7 @@ import {
   startC2s,
   type TcpClient,
   type TestC2s,
+  tlsMaterial,
 } from './harness.ts'
 
 let server: TestC2s
@@ -93,6 +99,27 @@ describe('XEP-0440 §2  what a connection can be bound to', () => {
     expect(bindings).toEqual([])
     expect(mechanisms.filter((name) => name.endsWith('-PLUS'))).toEqual([])
     plain.destroy()
+  })
+
+  test('a certificate whose signature names no hash has no end point, though others have (RFC 5929 §4.1)', async (context) => {
+    needTool(context, ['openssl', 'version'], 'apt-get install openssl')
+    const folder = mkdtempSync(join(tmpdir(), 'sacm-binding-'))
+    const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+    const names = ['-subj', '/CN=other.test', '-addext', 'subjectAltName=DNS:other.test']
+    try {
+      const args = ['req', '-x509', '-nodes', '-newkey', 'ed25519', ...names, '-keyout', key, '-out', cert]
+      execFileSync('openssl', args, { stdio: 'ignore' })
+      const other = { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+      const mixed = await startC2s({ tls: { ...tlsMaterial(), others: [other] } })
+      const to = { servername: 'other.test', ca: other.cert }
+      const [one, two] = [await connectTls(mixed.ports.tls, [], to), await connectTls(mixed.ports.tls)]
+      expect((await advertised(one)).bindings).toEqual(['tls-exporter'])
+      expect((await advertised(two)).bindings).toEqual(['tls-exporter', 'tls-server-end-point'])
+      for (const client of [one, two]) client.destroy()
+      await mixed.stop()
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('rule 5: no types without a -PLUS mechanism', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { ChannelBindings } from '../../../server/auth/channel-binding.ts'
 import { StreamError } from '../../../server/stanza/errors.ts'
 import type { Jid } from '../../../server/stanza/jid.ts'
 import type { StreamContext, StreamUser } from '../../../server/stream/context.ts'
@@ -57,6 +58,7 @@ function setup(kind: 'tcp' | 'websocket' = 'tcp', security: StreamContext['secur
     mechanisms: ['SCRAM-SHA-1', 'PLAIN'],
     authenticator,
     throttle: UNTHROTTLED,
+    bindings: new ChannelBindings([]),
     inline: { login: [], bind: [], resume: () => undefined, enable: () => undefined },
     extraFeatures: () => [],
     nonzas: new Map(),
