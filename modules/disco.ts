@@ -46,7 +46,8 @@ export const disco: Module = {
       endpoint.onIq('get', `{${NS_DISCO_ITEMS}}query`, async ({ from, to, payload }) => {
         const node = attr(payload, 'node') || undefined
         const page = parseRsm(payload)
-        let listed = await endpoint.itemsOf({ to, asker: from, node, page: isRoot(endpoint, node) ? undefined : page })
+        const asked = { to, asker: from, node, page: isRoot(endpoint, node) ? undefined : page, payload }
+        let listed = await endpoint.itemsOf(asked)
         if (isRoot(endpoint, node)) {
           const all = [...servicesOf(services, endpoints), ...(listed?.items ?? [])]
           listed = pageOf(all, ({ jid, node: at = '' }) => `${jid}${at}`, page, MAX_ROOT_ITEMS)

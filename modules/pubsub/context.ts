@@ -7,6 +7,7 @@ import { renderEvent } from './answer-xml.ts'
 import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import type { Counts } from './counts.ts'
+import type { Cursors } from './cursors.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
 import type { Notifier } from './notify.ts'
@@ -35,6 +36,8 @@ export interface PubsubParts {
   readonly counts: Counts
   readonly log: Logger
   config(): Readonly<PubsubConfig>
+  /** From the start of the server on, when their key has been read. */
+  cursors(): Cursors
 }
 
 /** Who asks, which service, and at which of its addresses. */

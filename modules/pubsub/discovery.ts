@@ -1,10 +1,13 @@
 /** Nodes and items in service discovery. XEP-0060 §5.1 to §5.5; XEP-0030, XEP-0059, XEP-0128. */
 
-import type { DiscoInfo, DiscoItem, DiscoItemsHandler, DiscoQuery } from '../../server/module/api.ts'
+import type { DiscoInfo, DiscoItem, DiscoItemsQuery, DiscoQuery } from '../../server/module/api.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { type Page, pageOfSorted, type RsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
+import { childOf } from '../../server/xml/element.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
+import { pubsubError } from './errors.ts'
+import { NS_ORDER_BY, parseOrder } from './order.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
@@ -118,13 +121,17 @@ function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
 /** §5.2 without a node, §5.5 with one. */
 export async function listItems(
   parts: PubsubParts,
-  query: Parameters<DiscoItemsHandler>[0],
+  query: DiscoItemsQuery,
   service = SHARED_SERVICE,
 ): Promise<Page<DiscoItem> | undefined> {
   const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
-  if (query.node === undefined) return listNodes(parts, asker, query.page)
+  if (query.node === undefined) {
+    if (childOf(query.payload, 'order', NS_ORDER_BY))
+      throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+    return listNodes(parts, asker, query.page)
+  }
   const node = parts.replica.get({ service, nodeId: query.node })
-  return node && listItemIds(parts, asker, node, query.page)
+  return node && listItemIds(parts, asker, node, query)
 }
 
 /** §5.5: the name is the ItemID, and there is no node attribute. */
@@ -132,7 +139,7 @@ async function listItemIds(
   parts: PubsubParts,
   asker: Asker,
   node: NodeView,
-  request: RsmRequest | undefined,
+  query: DiscoItemsQuery,
 ): Promise<Page<DiscoItem>> {
   const { config } = node.record
   const nothing = { items: [], count: 0, first: undefined, last: undefined }
@@ -141,9 +148,14 @@ async function listItemIds(
   const visible = authorizeRetrieve(parts, asker, node)
   if (visible.length === 0) return nothing
   await freshen(parts, node)
-  const page = await readPage(parts, node.record, visible, request, { maxItems: undefined, withPayloads: false })
+  const page = await readPage(parts, node.record, visible, {
+    page: query.page,
+    order: parseOrder(query.payload),
+    maxItems: undefined,
+    withPayloads: false,
+  })
   const items = page.items.map(({ itemId }): DiscoItem => ({ jid: asker.address, name: itemId }))
-  return { ...pageOf(page), items }
+  return { ...pageOf(parts, page), items }
 }
 
 /**

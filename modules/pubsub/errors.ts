@@ -31,6 +31,7 @@ const ROWS = {
   subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
   tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
+  orderUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0413 §5: an order that was not agreed on
   pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6: farther in than is counted
 
   mayNotPublish: ['auth', 'forbidden'], // XEP-0060 §7.1.3.1

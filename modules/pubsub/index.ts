@@ -9,11 +9,13 @@ import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
+import { Cursors, newCursorKey } from './cursors.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
 import { Notifier } from './notify.ts'
+import { ORDER_FEATURES } from './order.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
 import { Replica } from './replica.ts'
@@ -44,14 +46,25 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
+    {
+      doc: 'XEP-0413',
+      version: '0.2.1',
+      status: 'partial',
+      omits: 'lists of nodes; by creation at nodes of other modules that show each only what is its own',
+    },
   ],
   requires: ['commands', 'offline'],
   config: pubsubConfig,
   setup(ctx) {
-    const parts = makeParts(ctx)
+    let cursors: Cursors | undefined
+    const parts = makeParts(ctx, () => {
+      if (!cursors) throw new Error('no cursors before the server has started')
+      return cursors
+    })
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
+      cursors = new Cursors((await run(parts, parts.store.ensureKey, { key: newCursorKey() })).key)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
@@ -65,7 +78,7 @@ export const pubsub = defineModule<PubsubConfig>({
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
-      endpoint.feature(...FEATURES, NS_SHIM)
+      endpoint.feature(...FEATURES, NS_SHIM, ...ORDER_FEATURES)
       endpoint.info((query) => (query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query)))
       endpoint.command(getPending(parts, endpoint.address))
       endpoint.onMessage(`{${NS_FORMS}}x`, ({ from, payload }) =>
@@ -100,7 +113,7 @@ function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): v
   })
 }
 
-function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
+function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): PubsubParts {
   const { domain, storage, accounts, log, sessions } = ctx
   const claims = new Claims()
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
@@ -120,6 +133,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>): PubsubParts {
     log,
     claims,
     notifier,
+    cursors,
     config: () => ctx.config(),
     store: sqliteStore,
     replica: new Replica(),

@@ -27,7 +27,7 @@ const writing = (db: Db) => ({
   delete: db
     .delete(items)
     .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
-    .returning({ scope: items.scope })
+    .returning({ seq: items.seq, created: items.created, scope: items.scope })
     .prepare(),
   deleteAt: db
     .delete(items)
@@ -43,6 +43,7 @@ const writing = (db: Db) => ({
       publishedAt: ph('publishedAt'),
       scope: ph('scope'),
       payload: ph('payload'),
+      created: ph('created'),
     })
     .onConflictDoNothing({ target: [items.node, items.itemId] })
     .prepare(),
@@ -203,9 +204,10 @@ export const publishItem: PubsubStore['publishItem'] = {
     const seenType = node.see(tx, payloadNs)
     const isKept = row.persistItems && itemId !== undefined
     const expired = isKept ? removeExpired(tx, node, row.itemExpireSeconds) : []
-    const pruned = isKept ? storeItem(tx, node, request, { itemId, scope }) : []
+    const stored = isKept ? storeItem(tx, node, request, { itemId, scope }) : { position: undefined, pruned: [] }
     const { service, nodeId, actor } = request
-    return { service, nodeId, itemId, publisher: actor.bareJid, publishedAt: tx.now, scope, seenType, pruned, expired }
+    const item = { itemId, publisher: actor.bareJid, publishedAt: tx.now, scope }
+    return { service, nodeId, ...item, seenType, ...stored, expired }
   },
 } satisfies { run(tx: Tx, request: PublishItem): ItemPublished; name: string; kind: 'write' }
 
@@ -219,7 +221,12 @@ function checkPreconditions(tx: Tx, request: PublishItem): void {
 }
 
 /** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §13.1. */
-function storeItem(tx: Tx, node: KnownNode, request: PublishItem, item: ItemKey): ItemKey[] {
+function storeItem(
+  tx: Tx,
+  node: KnownNode,
+  request: PublishItem,
+  item: ItemKey,
+): Pick<ItemPublished, 'position' | 'pruned'> {
   const q = tx.use(writing)
   const { itemId, scope } = item
   const { payload = null, actor } = request
@@ -230,17 +237,23 @@ function storeItem(tx: Tx, node: KnownNode, request: PublishItem, item: ItemKey)
     publishedAt: tx.now,
     scope: scope ?? null,
     payload,
+    created: null,
   }
+  let stored = q.insert.run(row)
   let replaced: ItemKey[] = []
-  if (q.insert.run(row).changes === 0) {
-    replaced = q.delete.all({ node: node.id, itemId }).map((old) => ({ itemId, scope: old.scope ?? undefined }))
-    q.insert.run(row)
+  let created: number | null = null
+  if (stored.changes === 0) {
+    const before = q.delete.all({ node: node.id, itemId })
+    replaced = before.map((old) => ({ itemId, scope: old.scope ?? undefined }))
+    created = before[0]?.created ?? before[0]?.seq ?? null
+    stored = q.insert.run({ ...row, created })
   }
   adjustCounts(tx, node, [item], replaced)
   const { maxItems, publishNodeFull } = node.row
   const limit = itemLimit(maxItems, request.itemsMax)
   if (node.itemCount > limit && publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
-  return pruneItems(tx, node, limit)
+  const seq = Number(stored.lastInsertRowid)
+  return { position: { seq, creation: created ?? seq }, pruned: pruneItems(tx, node, limit) }
 }
 
 export const retractItem: PubsubStore['retractItem'] = {

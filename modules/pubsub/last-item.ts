@@ -10,6 +10,7 @@ import type { SessionHandle } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { KeptMessage } from '../offline/index.ts'
 import { freshen, type PubsubParts } from './context.ts'
+import { PUBLICATION_ORDER } from './order.ts'
 import { type NodeView, subscriberOf } from './replica.ts'
 import type { ItemRecord, NodeRef, SubscriptionRecord } from './store.ts'
 
@@ -117,7 +118,15 @@ async function readAndSend(
   if (visible.length === 0 || !before) return
   await freshen(parts, before)
   const end = { at: 'end' } as const
-  const last = { service, nodeId, visible, start: end, indexMax: 0, max: 1, maxChars: 0, withPayloads: true }
+  const page = {
+    start: end,
+    order: PUBLICATION_ORDER,
+    lastSeq: Number.MAX_SAFE_INTEGER,
+    indexMax: 0,
+    max: 1,
+    maxChars: 0,
+  }
+  const last = { service, nodeId, visible, ...page, withPayloads: true }
   const [item] = (await parts.storage.run(parts.store.readPage, last)).items
   // What is read may be on disk and not told of yet.
   await parts.storage.settled(parts.storage.submitted)

@@ -1,6 +1,6 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { count, eq, sql } from 'drizzle-orm'
+import { count, eq, max, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { pruneItems } from './items.sqlite.ts'
 import {
@@ -16,7 +16,7 @@ import {
   standingOf,
 } from './queries.sqlite.ts'
 import { mayManage } from './rules.ts'
-import { affiliations, nodes } from './schema.sqlite.ts'
+import { affiliations, items, nodes } from './schema.sqlite.ts'
 import type { CreateNode, NodeRecord, PubsubStore, Snapshot } from './store.ts'
 import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
@@ -86,6 +86,10 @@ const queries = (db: Db) => ({
 })
 
 const snapshot = (db: Db) => ({
+  lastSeq: db
+    .select({ seq: max(items.seq) })
+    .from(items)
+    .prepare(),
   nodes: db.select().from(nodes).orderBy(nodes.id).prepare(),
   affiliations: db
     .select({
@@ -162,6 +166,11 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
   run(tx): Snapshot {
     const q = tx.use(snapshot)
     const records: NodeRecord[] = q.nodes.all().map(recordOf)
-    return { nodes: records, affiliations: q.affiliations.all(), subscriptions: allSubscriptions(tx) }
+    return {
+      nodes: records,
+      affiliations: q.affiliations.all(),
+      subscriptions: allSubscriptions(tx),
+      lastSeq: q.lastSeq.get()?.seq ?? 0,
+    }
   },
 }

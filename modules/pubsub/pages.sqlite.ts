@@ -1,14 +1,21 @@
-/** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; DESIGN decision 11. */
+/** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; XEP-0413; DESIGN decision 11. */
 
-import { and, asc, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import type { Order } from './order.ts'
 import { type NodeRow, nodeOf, refuse } from './queries.sqlite.ts'
 import { items, scopeCounts } from './schema.sqlite.ts'
-import type { ItemPage, ItemRecord, PageStart, PubsubStore, ReadPage, Visible } from './store.ts'
+import type { ItemPage, ItemRecord, PagedItem, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
 
 const ph = sql.placeholder
 
-const ids = { seq: items.seq, itemId: items.itemId, publisher: items.publisher, publishedAt: items.publishedAt }
+const ids = {
+  seq: items.seq,
+  created: items.created,
+  itemId: items.itemId,
+  publisher: items.publisher,
+  publishedAt: items.publishedAt,
+}
 const whole = { ...ids, payload: items.payload }
 
 /** Items without a scope, and those of the scopes in the JSON array `:scopes`. */
@@ -16,51 +23,62 @@ const inScopes = or(isNull(items.scope), sql`${items.scope} in (select value fro
 /** `is` finds null too, by the same index. */
 const ofScope = sql`${items.scope} is ${ph('scope')}`
 
-const beyond = (isForward: boolean, where?: SQL) =>
-  and(eq(items.node, ph('node')), isForward ? gt(items.seq, ph('seq')) : lt(items.seq, ph('seq')), where)
-const order = (isForward: boolean) => (isForward ? asc(items.seq) : desc(items.seq))
+/** What an order counts along; each stands behind the node in an index of its own. */
+const KEYS = { modification: items.seq, creation: items.creation } as const
+type Key = (typeof KEYS)[Order['by']]
+
+const inOrder = (key: Key, isAscending: boolean) => (isAscending ? asc(key) : desc(key))
+/** Above `:low` and below `:high`. */
+const inWindow = (key: Key, where?: SQL) =>
+  and(eq(items.node, ph('node')), gt(key, ph('low')), lt(key, ph('high')), where)
 
 const queries = (db: Db) => {
-  const direction = (isForward: boolean) => {
+  const direction = (key: Key, isAscending: boolean) => {
     const rows = (where?: SQL) =>
-      db.select(whole).from(items).where(beyond(isForward, where)).orderBy(order(isForward)).limit(ph('max')).prepare()
+      db.select(whole).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
     const idRows = (where?: SQL) =>
-      db.select(ids).from(items).where(beyond(isForward, where)).orderBy(order(isForward)).limit(ph('max')).prepare()
-    return {
-      all: rows(),
-      allIds: idRows(),
-      some: rows(inScopes),
-      someIds: idRows(inScopes),
-      seqsOf: db
-        .select({ seq: items.seq })
+      db.select(ids).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
+    const atIndex = (where?: SQL) =>
+      db
+        .select({ seq: items.seq, created: items.created })
         .from(items)
-        .where(beyond(isForward, ofScope))
-        .orderBy(order(isForward))
-        .limit(ph('max'))
-        .prepare(),
+        .where(and(eq(items.node, ph('node')), where))
+        .orderBy(inOrder(key, isAscending))
+        .limit(1)
+        .offset(ph('offset'))
+    return {
+      all: rows().prepare(),
+      allIds: idRows().prepare(),
+      some: rows(inScopes).prepare(),
+      someIds: idRows(inScopes).prepare(),
+      atIndex: atIndex().prepare(),
+      someAtIndex: atIndex(inScopes).prepare(),
     }
   }
-  const fromIndex = (isForward: boolean, where?: SQL) =>
+  const seqsOf = (isAscending: boolean) =>
     db
       .select({ seq: items.seq })
       .from(items)
-      .where(and(eq(items.node, ph('node')), where))
-      .orderBy(order(isForward))
-      .limit(1)
-      .offset(ph('offset'))
+      .where(inWindow(items.seq, ofScope))
+      .orderBy(inOrder(items.seq, isAscending))
+      .limit(ph('max'))
       .prepare()
   return {
-    forward: direction(true),
-    backward: direction(false),
+    modification: { up: direction(items.seq, true), down: direction(items.seq, false) },
+    creation: { up: direction(items.creation, true), down: direction(items.creation, false) },
+    seqsOf: { up: seqsOf(true), down: seqsOf(false) },
     at: db
       .select(whole)
       .from(items)
       .where(eq(items.seq, ph('seq')))
       .prepare(),
-    atIndex: fromIndex(true),
-    atIndexBack: fromIndex(false),
-    someAtIndex: fromIndex(true, inScopes),
-    someAtIndexBack: fromIndex(false, inScopes),
+    /** Is anything kept there that is as old? */
+    asOld: db
+      .select({ seq: items.seq })
+      .from(items)
+      .where(and(eq(items.node, ph('node')), lte(items.seq, ph('seq'))))
+      .limit(1)
+      .prepare(),
     one: db
       .select({ ...whole, scope: items.scope })
       .from(items)
@@ -79,17 +97,26 @@ const queries = (db: Db) => {
   }
 }
 
+/** Keys of one order, both ends left out. */
+interface Window {
+  readonly low: number
+  readonly high: number
+}
+
 export const readPage: PubsubStore['readPage'] = {
   name: 'pubsub.readPage',
   kind: 'read',
   run(tx, request): ItemPage {
     const node = nodeOf(tx, request)
-    const { start, visible } = request
+    const { start, visible, order } = request
+    // No index has creation and scope, and to pass by a million items of others is no page.
+    if (order.by === 'creation' && visible !== 'all') refuse('orderUnsupported', 'not by creation here')
     const count = countVisible(tx, node, visible)
-    const from = startSeq(tx, node, request, count)
     const isForward = start.at !== 'end' && start.at !== 'before'
+    const isUp = isForward !== order.isDescending
+    const window = windowFrom(tx, node, request, count, isUp)
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
-    const rows = take(steps(tx, node, request, from, isForward), request)
+    const rows = take(steps(tx, node, request, window, isUp), request)
     if (!isForward) rows.reverse()
     return { items: rows.map(itemOf), count, index: indexOf(start, count, rows.length) }
   },
@@ -109,18 +136,39 @@ function indexOf(start: PageStart, count: number, rows: number): number | undefi
   }
 }
 
-/** The seq just before the item at that index; beyond the last: an empty page. XEP-0059 §2.6. */
-function seqBefore(tx: Tx, node: NodeRow, index: number, count: number, { visible, indexMax }: ReadPage): number {
-  const q = tx.use(queries)
-  if (index >= count) return Number.MAX_SAFE_INTEGER
+/** What the page is taken from, in the direction that it is read. */
+function windowFrom(tx: Tx, node: NodeRow, request: ReadPage, count: number, isUp: boolean): Window {
+  const { start, order, lastSeq } = request
+  const everything = { low: 0, high: order.by === 'creation' ? Number.MAX_SAFE_INTEGER : lastSeq + 1 }
+  if (start.at === 'start' || start.at === 'end') return everything
+  const isIndex = start.at === 'index'
+  const key = isIndex ? keyAt(tx, node, request, start.index, count, isUp) : keyOf(tx, node, request, start.place, isUp)
+  if (key === undefined) return { low: 0, high: 0 }
+  return isUp ? { ...everything, low: key } : { ...everything, high: Math.min(key, everything.high) }
+}
+
+/** The key just before the item at that index; undefined beyond the last. XEP-0059 §2.6. */
+function keyAt(
+  tx: Tx,
+  node: NodeRow,
+  request: ReadPage,
+  index: number,
+  count: number,
+  isUp: boolean,
+): number | undefined {
+  if (index >= count) return undefined
+  const { order, visible, indexMax } = request
   const fromEnd = count - 1 - index
   const isNear = index <= fromEnd
   const offset = Math.min(index, fromEnd)
   if (offset >= indexMax) refuse('pageByIndex', `pages by index are for the first and last ${indexMax} items`)
-  const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
-  const query = visible === 'all' ? (isNear ? q.atIndex : q.atIndexBack) : isNear ? q.someAtIndex : q.someAtIndexBack
-  const row = query.get({ node: node.id, offset, scopes })
-  return row ? row.seq - 1 : Number.MAX_SAFE_INTEGER
+  const directions = tx.use(queries)[order.by]
+  const q = isNear === isUp ? directions.up : directions.down
+  const query = visible === 'all' ? q.atIndex : q.someAtIndex
+  const row = query.get({ node: node.id, offset, scopes: visible === 'all' ? '[]' : JSON.stringify(visible) })
+  if (!row) return undefined
+  const key = order.by === 'creation' ? (row.created ?? row.seq) : row.seq
+  return isUp ? key - 1 : key + 1
 }
 
 function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
@@ -129,14 +177,25 @@ function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
   return node.itemCount - node.scopedCount + scoped
 }
 
-/** The seq that the page begins beyond. XEP-0059 §2.4: a place that is no more is item-not-found. */
-function startSeq(tx: Tx, node: NodeRow, request: ReadPage, count: number): number {
-  const { start, visible } = request
-  if (start.at === 'start') return 0
-  if (start.at === 'end') return Number.MAX_SAFE_INTEGER
-  if (start.at === 'index') return seqBefore(tx, node, start.index, count, request)
-  const row = tx.use(queries).one.get({ node: node.id, itemId: start.itemId })
-  return row && isVisible(row.scope, visible) ? row.seq : refuse('pageNotFound')
+/**
+ * The key of a place in the order that is asked for. XEP-0059 §2.4: a place that is no more, and cannot be told from what
+ * is left, is item-not-found.
+ */
+function keyOf(tx: Tx, node: NodeRow, { order, visible }: ReadPage, place: Place, isUp: boolean): number {
+  const q = tx.use(queries)
+  if ('itemId' in place) {
+    const row = q.one.get({ node: node.id, itemId: place.itemId })
+    if (!row || !isVisible(row.scope, visible)) refuse('pageNotFound')
+    if (order.by === 'creation') return row.created ?? row.seq
+    // What was published between its two places would be missed by who means the first.
+    if (row.created !== null)
+      refuse('pageNotFound', 'that item was published anew; page by the ids in <first/>, <last/>')
+    return row.seq
+  }
+  if (order.by === 'creation') return place.creation
+  // The oldest items go first: while one is kept that is as old as this place, nothing behind it went for room or age.
+  if (isUp && !q.asOld.get({ node: node.id, seq: place.seq })) refuse('pageNotFound')
+  return place.seq
 }
 
 function isVisible(scope: string | null, visible: Visible): boolean {
@@ -145,6 +204,7 @@ function isVisible(scope: string | null, visible: Visible): boolean {
 
 interface Row {
   readonly seq: number
+  readonly created: number | null
   readonly itemId: string
   readonly publisher: string
   readonly publishedAt: number
@@ -169,40 +229,41 @@ function take(rows: Iterable<Row>, { max, maxChars }: ReadPage): Row[] {
 const STEP_ROWS = 32
 
 /** The node's items in order, those of other scopes left out by the index while passing. */
-function* scannedSteps(tx: Tx, node: NodeRow, request: ReadPage, from: number, isForward: boolean): Generator<Row> {
-  const { visible, withPayloads, max } = request
-  const q = isForward ? tx.use(queries).forward : tx.use(queries).backward
+function* scannedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
+  const { visible, withPayloads, max, order } = request
+  const q = tx.use(queries)[order.by][isUp ? 'up' : 'down']
   const query = visible === 'all' ? (withPayloads ? q.all : q.allIds) : withPayloads ? q.some : q.someIds
   const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
   const step = withPayloads ? Math.min(STEP_ROWS, max) : max
-  let seq = from
+  let left = window
   for (let seen = 0; seen < max; seen += step) {
-    const rows: Row[] = query.all({ node: node.id, seq, max: step, scopes })
+    const rows: Row[] = query.all({ node: node.id, ...left, max: step, scopes })
     yield* rows
     const last = rows.at(-1)
     if (!last || rows.length < step) return
-    seq = last.seq
+    const key = order.by === 'creation' ? (last.created ?? last.seq) : last.seq
+    left = isUp ? { ...left, low: key } : { ...left, high: key }
   }
 }
 
 /** Up to this many scopes, a page is merged from a short list per scope; a scan could pass a million foreign items. */
 const MERGED_SCOPES_MAX = 64
 
-function* mergedSteps(tx: Tx, node: NodeRow, request: ReadPage, from: number, isForward: boolean): Generator<Row> {
+function* mergedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
   const { visible, max } = request
   const q = tx.use(queries)
-  const query = (isForward ? q.forward : q.backward).seqsOf
+  const query = q.seqsOf[isUp ? 'up' : 'down']
   const scopes = [null, ...(visible === 'all' ? [] : new Set(visible))]
-  const seqs = scopes.flatMap((scope) => query.all({ node: node.id, seq: from, scope, max }).map(({ seq }) => seq))
-  seqs.sort(isForward ? (a, b) => a - b : (a, b) => b - a)
+  const seqs = scopes.flatMap((scope) => query.all({ node: node.id, ...window, scope, max }).map(({ seq }) => seq))
+  seqs.sort(isUp ? (a, b) => a - b : (a, b) => b - a)
   for (const seq of seqs.slice(0, max)) {
     const row = q.at.get({ seq })
     if (row) yield request.withPayloads ? row : { ...row, payload: null }
   }
 }
 
-function itemOf({ itemId, publisher, publishedAt, payload }: Row): ItemRecord {
-  return { itemId, publisher, publishedAt, payload: payload ?? undefined }
+function itemOf({ seq, created, itemId, publisher, publishedAt, payload }: Row): PagedItem {
+  return { itemId, publisher, publishedAt, payload: payload ?? undefined, position: { seq, creation: created ?? seq } }
 }
 
 export const readItems: PubsubStore['readItems'] = {

@@ -59,13 +59,20 @@ interface Service {
 }
 
 export class Replica {
+  #lastSeq = 0
   readonly #services = new Map<string, Service>()
   /** bareJid -> nodes where it has a subscription or an affiliation. */
   readonly #accounts = new Map<string, Set<Node>>()
   /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
   readonly #leaving = new Map<string, Set<Node>>()
 
+  /** Of the newest item that subscribers were told of. */
+  get lastSeq(): number {
+    return this.#lastSeq
+  }
+
   load(snapshot: Snapshot): void {
+    this.#lastSeq = snapshot.lastSeq
     for (const record of snapshot.nodes) this.#put(record)
     for (const affiliation of snapshot.affiliations) this.#affiliate(affiliation)
     for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
@@ -211,7 +218,8 @@ export class Replica {
 
   /** Hands back the node, which is there unless it was deleted meanwhile. */
   published(result: ItemPublished): NodeView | undefined {
-    const { seenType, publisher } = result
+    const { seenType, publisher, position } = result
+    if (position) this.#lastSeq = position.seq
     const node = this.#get(result)
     if (node && seenType !== undefined) node.record = { ...node.record, seenType }
     if (node?.record.config.purgeOffline) this.#mayLeave(publisher, node)

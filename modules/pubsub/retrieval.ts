@@ -5,9 +5,10 @@ import type { Element } from '../../server/xml/element.ts'
 import { renderItems } from './answer-xml.ts'
 import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
+import type { Order } from './order.ts'
 import { type NodeView, publisherShown } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
-import type { ItemPage, NodeRef, PageStart, Visible } from './store.ts'
+import type { ItemPage, NodeRef, PageStart, Place, Visible } from './store.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -28,11 +29,11 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
     const found = await run(parts, parts.store.readItems, { ...ref, visible, itemIds, maxChars })
     return renderItems(nodeId, found, publisherOf, undefined)
   }
-  const page = await readPage(parts, ref, visible, request.page, { maxItems: request.maxItems, withPayloads: true })
+  const page = await readPage(parts, ref, visible, { ...request, withPayloads: true })
   const wanted = Math.min(request.maxItems ?? page.count, page.count)
   // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
   const isCut = page.items.length < wanted
-  return renderItems(nodeId, page.items, publisherOf, request.page || isCut ? pageOf(page) : undefined)
+  return renderItems(nodeId, page.items, publisherOf, request.page || isCut ? pageOf(parts, page) : undefined)
 }
 
 /** Who has several subscriptions says which one asks. §6.5.9.1, §6.5.9.2 */
@@ -54,22 +55,33 @@ export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeVi
   return parts.claims.visible(asker.actor.bareJid, node.record)
 }
 
-/** Reads the page that was asked for, within the bounds of one answer. XEP-0059 §2.2 to §2.7. */
+/** Which part of a node's items is asked for, and how. */
+export interface PageRequest {
+  readonly page: RsmRequest | undefined
+  readonly order: Order
+  readonly maxItems: number | undefined
+  readonly withPayloads: boolean
+}
+
+/** Reads the page that was asked for, within the bounds of one answer. XEP-0059 §2.2 to §2.7; XEP-0413. */
 export function readPage(
   parts: PubsubParts,
   { service, nodeId }: NodeRef,
   visible: Visible,
-  request: RsmRequest | undefined,
-  options: { readonly maxItems: number | undefined; readonly withPayloads: boolean },
+  request: PageRequest,
 ): Promise<ItemPage> {
   const { pageMaxItems, pageMaxChars: maxChars, pageIndexMax: indexMax } = parts.config()
-  const { maxItems, withPayloads } = options
-  const max = Math.min(request?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
+  const { page, order, maxItems, withPayloads } = request
+  const max = Math.min(page?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
+  const start = startOf(parts, request)
   return run(parts, parts.store.readPage, {
     service,
     nodeId,
     visible,
-    start: startOf(request, maxItems),
+    start,
+    order,
+    // What is committed can be read before its events have gone out: here, no item comes before its event.
+    lastSeq: parts.replica.lastSeq,
     indexMax,
     max,
     maxChars,
@@ -77,17 +89,22 @@ export function readPage(
   })
 }
 
-function startOf(request: RsmRequest | undefined, maxItems: number | undefined): PageStart {
-  if (request?.index !== undefined) return { at: 'index', index: request.index } // §2.6
-  if (request?.after !== undefined) return { at: 'after', itemId: request.after }
-  if (request?.before === '') return { at: 'end' } // §2.5
-  if (request?.before !== undefined) return { at: 'before', itemId: request.before }
+function startOf(parts: PubsubParts, { page, order, maxItems }: PageRequest): PageStart {
+  if (page?.index !== undefined) return { at: 'index', index: page.index } // §2.6
+  if (page?.after !== undefined) return { at: 'after', place: placeOf(parts, page.after) }
+  if (page?.before === '') return { at: 'end' } // §2.5
+  if (page?.before !== undefined) return { at: 'before', place: placeOf(parts, page.before) }
   // XEP-0060 §6.5.7: max_items asks for the most recent.
-  return maxItems === undefined ? { at: 'start' } : { at: 'end' }
+  return maxItems === undefined || order.isDescending ? { at: 'start' } : { at: 'end' }
+}
+
+/** What a page's ids are, or an item's own id: the last that a subscriber was told of. */
+function placeOf(parts: PubsubParts, text: string): Place {
+  return parts.cursors().decode(text) ?? { itemId: text }
 }
 
 /** The page as RSM tells of it. */
-export function pageOf({ items, count, index }: ItemPage): Page<unknown> {
-  const page = { items, count, first: items[0]?.itemId, last: items.at(-1)?.itemId }
-  return index === undefined ? page : { ...page, index }
+export function pageOf(parts: PubsubParts, { items, count, index }: ItemPage): Page<unknown> {
+  const [first, last] = [items[0], items.at(-1)].map((item) => item && parts.cursors().encode(item.position))
+  return { items, count, first, last, ...(index !== undefined && { index }) }
 }

@@ -112,13 +112,17 @@ export const items = sqliteTable(
     publishedAt: integer().notNull(),
     /** Who may see it at a claimed node; null: everyone who may read the node. */
     scope: text(),
-    /** Self-contained XML; last, since SQLite reads a row from its start. */
+    /** Self-contained XML; last of what is read by itself, since SQLite reads a row from its start. */
     payload: text(),
+    /** The seq of the first publication under this id; null where there was no other. XEP-0413 §3 */
+    created: integer(),
+    creation: integer().generatedAlwaysAs(sql`coalesce(created, seq)`, { mode: 'virtual' }),
   },
   (table) => [
     uniqueIndex('pubsub_items_by_id').on(table.node, table.itemId),
     // The scope is in the index, so that a page for many scopes skips the others without reading their rows.
     index('pubsub_items_by_order').on(table.node, table.seq, table.scope),
+    index('pubsub_items_by_creation').on(table.node, table.creation),
     // A page for few scopes is merged from these.
     index('pubsub_items_by_scope').on(table.node, table.scope, table.seq),
   ],
@@ -134,3 +138,10 @@ export const scopeCounts = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.node, table.scope] })],
 )
+
+/** Made once, with the first start: the key that the cursors of items are made with. */
+export const keys = sqliteTable('pubsub_keys', {
+  name: text().primaryKey(),
+  /** Hexadecimal. */
+  key: text().notNull(),
+})

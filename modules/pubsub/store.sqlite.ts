@@ -3,6 +3,7 @@
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
+import { ensureKey } from './keys.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -35,6 +36,7 @@ export const sqliteStore: PubsubStore = {
   modifyAffiliations,
   modifySubscriptions,
   forgetAccount,
+  ensureKey,
   readSnapshot,
   readPage,
   readItems,

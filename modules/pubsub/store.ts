@@ -2,6 +2,7 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import type { ConfigChanges, NodeConfig, Preconditions } from './node-config.ts'
+import type { Order } from './order.ts'
 import type { Affiliation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
@@ -57,6 +58,17 @@ export interface ItemRecord {
   readonly publishedAt: number
   /** Self-contained XML; undefined when the item is empty, or when only ids were asked for. */
   readonly payload: string | undefined
+}
+
+/** An item of a page. */
+export interface PagedItem extends ItemRecord {
+  readonly position: Position
+}
+
+/** Where an item stands, or stood, in the orders of publication and of first publication. Never used again. */
+export interface Position {
+  readonly seq: number
+  readonly creation: number
 }
 
 /** An item by what tells it apart: enough to say that it is gone, and to whom. */
@@ -123,6 +135,8 @@ export interface ItemPublished extends NodeRef {
   readonly scope: string | undefined
   /** The node's new seenType when this payload was its first. */
   readonly seenType: string | undefined
+  /** Undefined: the item is not kept. */
+  readonly position: Position | undefined
   readonly pruned: readonly ItemKey[]
   readonly expired: readonly ItemKey[]
 }
@@ -227,6 +241,11 @@ export interface SubscriptionsModified extends NodeRef {
   readonly refused: readonly { readonly jid: string; readonly state: 'subscribed' | 'pending' | 'none' }[]
 }
 
+/** Hexadecimal. */
+export interface CursorKey {
+  readonly key: string
+}
+
 export interface AccountForgotten {
   readonly bareJid: string
 }
@@ -235,19 +254,27 @@ export interface Snapshot {
   readonly nodes: readonly NodeRecord[]
   readonly affiliations: readonly AffiliationRecord[]
   readonly subscriptions: readonly SubscriptionRecord[]
+  /** Of the newest item of all. */
+  readonly lastSeq: number
 }
 
-/** Where a page begins; `after` and `before` are item ids. XEP-0059 §2.2 to §2.5. */
+/** What a page begins at: an item by its id, or a position, which outlives its item. */
+export type Place = { readonly itemId: string } | Position
+
+/** Where a page begins. XEP-0059 §2.2 to §2.5. */
 export type PageStart =
   | { readonly at: 'start' }
   | { readonly at: 'end' }
-  | { readonly at: 'after'; readonly itemId: string }
-  | { readonly at: 'before'; readonly itemId: string }
+  | { readonly at: 'after'; readonly place: Place }
+  | { readonly at: 'before'; readonly place: Place }
   | { readonly at: 'index'; readonly index: number }
 
 export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
+  readonly order: Order
+  /** Items published later are left out of the order of publication: nobody has been told of them yet. */
+  readonly lastSeq: number
   /** The farthest from an end that an index may be: it is counted item by item. */
   readonly indexMax: number
   /** 0 asks for the count only. */
@@ -257,8 +284,8 @@ export interface ReadPage extends NodeRef {
   readonly withPayloads: boolean
 }
 export interface ItemPage {
-  /** Oldest first. */
-  readonly items: readonly ItemRecord[]
+  /** In the order asked for. */
+  readonly items: readonly PagedItem[]
   readonly count: number
   /** Position of the first; undefined where counting would be dear. */
   readonly index: number | undefined
@@ -308,8 +335,10 @@ export interface PubsubStore {
   /** Drops the subscriptions and affiliations of an account that is no more. */
   readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
 
+  /** The key that cursors are made with: this one where there is none yet. */
+  readonly ensureKey: Operation<CursorKey, CursorKey>
   readonly readSnapshot: Operation<undefined, Snapshot>
-  /** @throws Refusal pageNotFound */
+  /** @throws Refusal pageNotFound, pageByIndex, orderUnsupported */
   readonly readPage: Operation<ReadPage, ItemPage>
   /** Those of the ids that exist and are visible, in the order asked. @throws Refusal tooManyItems */
   readonly readItems: Operation<ReadItems, readonly ItemRecord[]>

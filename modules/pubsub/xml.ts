@@ -9,6 +9,7 @@ import { serialize } from '../../server/xml/serialize.ts'
 import { pubsubError } from './errors.ts'
 import type { Preconditions } from './node-config.ts'
 import { type ConfigBounds, type ConfigChanges, parseConfigForm, parsePreconditions } from './node-config.ts'
+import { type Order, parseOrder } from './order.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
@@ -46,6 +47,7 @@ export type EntityRequest =
       readonly itemIds: readonly string[]
       readonly maxItems: number | undefined
       readonly page: RsmRequest | undefined
+      readonly order: Order
       readonly subid: string | undefined
     }
   /** `options` undefined: the request says nothing of them. */
@@ -243,6 +245,7 @@ function parseItems(pubsub: Element, action: Element): EntityRequest {
     itemIds,
     maxItems: maxItems === undefined ? undefined : Number(maxItems),
     page: parseRsm(pubsub),
+    order: parseOrder(pubsub),
     subid: subidOf(action),
   }
 }

@@ -189,9 +189,16 @@ export interface DiscoQuery {
 }
 /** Answers disco#info of a node; undefined: not mine. */
 export type DiscoInfoHandler = (query: DiscoQuery) => Promise<DiscoInfo | undefined> | DiscoInfo | undefined
-/** Lists disco#items; undefined: not mine. `node` is undefined for the address itself. */
+/** What disco#items is asked for; `node` is undefined for the address itself. */
+export interface DiscoItemsQuery extends Omit<DiscoQuery, 'node'> {
+  readonly node: string | undefined
+  readonly page: RsmRequest | undefined
+  /** The whole `<query/>`, for what extends it. */
+  readonly payload: Element
+}
+/** Lists disco#items; undefined: not mine. */
 export type DiscoItemsHandler = (
-  query: Omit<DiscoQuery, 'node'> & { readonly node: string | undefined; readonly page: RsmRequest | undefined },
+  query: DiscoItemsQuery,
 ) => Promise<Page<DiscoItem> | undefined> | Page<DiscoItem> | undefined
 
 /** One stage of a command: a form to fill in. XEP-0050 §2.4. */

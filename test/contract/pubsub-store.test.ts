@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
+import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS, type OptionChanges } from '../../modules/pubsub/subscription-options.ts'
@@ -69,6 +70,8 @@ const page = (options: Partial<ReadPage> = {}) =>
     ...n,
     visible: 'all',
     start: { at: 'start' },
+    order: PUBLICATION_ORDER,
+    lastSeq: Number.MAX_SAFE_INTEGER - 1,
     indexMax: 3,
     max: 10,
     maxChars: 100_000,
@@ -216,6 +219,7 @@ describe('nodes', () => {
       nodes: [],
       affiliations: [],
       subscriptions: [],
+      lastSeq: expect.any(Number),
     })
     await create()
     expect(await page()).toMatchObject({ items: [], count: 0 })
@@ -269,12 +273,60 @@ describe('items', () => {
     for (let n = 1; n <= 7; n++) await publish(String(n))
     expect(await page({ max: 3 })).toMatchObject({ count: 7, index: 0 })
     expect(await ids({ max: 3 })).toEqual(['1', '2', '3'])
-    expect(await ids({ max: 3, start: { at: 'after', itemId: '3' } })).toEqual(['4', '5', '6'])
-    expect(await ids({ max: 3, start: { at: 'after', itemId: '7' } })).toEqual([])
-    expect(await ids({ max: 3, start: { at: 'before', itemId: '5' } })).toEqual(['2', '3', '4'])
+    expect(await ids({ max: 3, start: { at: 'after', place: { itemId: '3' } } })).toEqual(['4', '5', '6'])
+    expect(await ids({ max: 3, start: { at: 'after', place: { itemId: '7' } } })).toEqual([])
+    expect(await ids({ max: 3, start: { at: 'before', place: { itemId: '5' } } })).toEqual(['2', '3', '4'])
     expect(await page({ max: 3, start: { at: 'end' } })).toMatchObject({ index: 4, count: 7 })
     expect(await ids({ max: 3, start: { at: 'end' } })).toEqual(['5', '6', '7'])
-    await expect(ids({ start: { at: 'after', itemId: 'x' } })).rejects.toMatchObject(refused('pageNotFound'))
+    await expect(ids({ start: { at: 'after', place: { itemId: 'x' } } })).rejects.toMatchObject(refused('pageNotFound'))
+  })
+
+  test('stand in the order of their first publication too', async () => {
+    await create()
+    const [b] = [await publish('a'), await publish('b')].slice(1)
+    for (const id of ['c', 'a', 'd', 'b']) await publish(id)
+    for (const isDescending of [false, true]) {
+      const order = { by: 'creation', isDescending } as const
+      const straight = ['a', 'b', 'c', 'd']
+      const wanted = isDescending ? straight.toReversed() : straight
+      expect(await ids({ order })).toEqual(wanted)
+      expect(await ids({ order, max: 2, start: { at: 'end' } })).toEqual(wanted.slice(2))
+      expect(await ids({ order, max: 2, start: { at: 'index', index: 1 } })).toEqual(wanted.slice(1, 3))
+      expect(await ids({ order, max: 1, start: { at: 'index', index: 3 } })).toEqual(wanted.slice(3))
+      expect(await ids({ order, start: { at: 'after', place: { itemId: 'b' } } })).toEqual(
+        isDescending ? ['a'] : ['c', 'd'],
+      )
+      // The place of the item as it was: it outlives it.
+      const place = b?.position ?? { itemId: '' }
+      expect(await ids({ order, start: { at: 'before', place } })).toEqual(isDescending ? ['d', 'c'] : ['a'])
+    }
+  })
+
+  test('that nobody was told of yet are left out', async () => {
+    await create()
+    const lastSeq = (await publish('1')).position?.seq ?? 0
+    await publish('2')
+    expect(await ids({ lastSeq })).toEqual(['1'])
+    expect(await ids({ lastSeq, start: { at: 'end' } })).toEqual(['1'])
+    expect(await ids({ lastSeq, order: { by: 'modification', isDescending: true } })).toEqual(['1'])
+    expect(await ids({ lastSeq, start: { at: 'after', place: { itemId: '2' } } })).toEqual([])
+    expect(await ids({ lastSeq, start: { at: 'before', place: { itemId: '2' } } })).toEqual(['1'])
+  })
+
+  test('page from a place whose item is gone, unless what followed it may be gone too', async () => {
+    await create()
+    const positions = []
+    for (const id of ['1', '2', '3', '4', '2']) positions.push((await publish(id)).position ?? { itemId: '' })
+    const [first, second] = positions
+    if (!first || !second) throw new Error('no positions')
+    expect(await ids({ start: { at: 'after', place: second } })).toEqual(['3', '4', '2'])
+    expect(await ids({ start: { at: 'before', place: second } })).toEqual(['1'])
+    // Published anew: which of its places is meant is not known.
+    const again = { at: 'after', place: { itemId: '2' } } as const
+    await expect(ids({ start: again })).rejects.toMatchObject(refused('pageNotFound'))
+    await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
+    for (const place of [first, second])
+      await expect(ids({ start: { at: 'after', place } })).rejects.toMatchObject(refused('pageNotFound'))
   })
 
   test('a page of large payloads stops at its bound, but never at nothing', async () => {
@@ -386,10 +438,12 @@ describe('scopes', () => {
     })
     expect(await ids({ visible: ['b', 'x'] })).toEqual(['2', '3'])
     expect(await ids({ visible: ['a'], max: 2, start: { at: 'end' } })).toEqual(['3', '4'])
-    expect(await ids({ visible: ['a'], start: { at: 'after', itemId: '1' } })).toEqual(['3', '4'])
-    await expect(ids({ visible: ['a'], start: { at: 'after', itemId: '2' } })).rejects.toMatchObject(
+    expect(await ids({ visible: ['a'], start: { at: 'after', place: { itemId: '1' } } })).toEqual(['3', '4'])
+    await expect(ids({ visible: ['a'], start: { at: 'after', place: { itemId: '2' } } })).rejects.toMatchObject(
       refused('pageNotFound'),
     )
+    const order = { by: 'creation', isDescending: false } as const
+    await expect(ids({ visible: ['a'], order })).rejects.toMatchObject(refused('orderUnsupported'))
     const itemIds = ['1', '2', '3']
     const found = await opened.storage.run(store.readItems, { ...n, visible: ['b'], itemIds, maxChars: 1_000 })
     expect(found.map(({ itemId }) => itemId)).toEqual(['2', '3'])
@@ -401,8 +455,8 @@ describe('scopes', () => {
       for (const start of [
         { at: 'start' },
         { at: 'end' },
-        { at: 'after', itemId: '1' },
-        { at: 'before', itemId: '4' },
+        { at: 'after', place: { itemId: '1' } },
+        { at: 'before', place: { itemId: '4' } },
       ] as const) {
         const options = { start, max: 2, withPayloads }
         expect(await page({ visible: many, ...options })).toEqual(await page({ visible: ['a'], ...options }))

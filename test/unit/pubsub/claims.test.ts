@@ -6,6 +6,7 @@ import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
+import { Cursors } from '../../../modules/pubsub/cursors.ts'
 import { listItems, nodeInfo } from '../../../modules/pubsub/discovery.ts'
 import { reviewKept } from '../../../modules/pubsub/kept.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
@@ -26,6 +27,7 @@ import {
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
+import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
@@ -79,6 +81,7 @@ beforeEach(async () => {
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),
     counts: startCounts(),
+    cursors: () => new Cursors('00'.repeat(16)),
     storage,
     replica: new Replica(),
     claims,
@@ -211,7 +214,13 @@ describe('items with a scope', () => {
     expect([idsIn(one), one]).toEqual([['1', '3'], expect.stringContaining('<count>2</count>')])
     expect(idsIn(await ask('one@test', 'get', '<items node="/n"><item id="2"/><item id="3"/></items>'))).toEqual(['3'])
     const to = parseJid('pubsub.test')
-    const listed = await listItems(parts, { to, asker: parseJid('one@test/r'), node: '/n', page: undefined })
+    const listed = await listItems(parts, {
+      to,
+      asker: parseJid('one@test/r'),
+      node: '/n',
+      page: undefined,
+      payload: el('query'),
+    })
     expect(listed).toMatchObject({ count: 2, items: [{ jid: 'pubsub.test', name: '1' }, { name: '3' }] })
     await expect(ask('none@test', 'get', '<items node="/n"/>')).rejects.toMatchObject(refusedAs('forbidden'))
   })
@@ -253,7 +262,8 @@ describe('items with a scope', () => {
   test('are not listed for those who may do nothing at the node', async () => {
     const to = parseJid('test')
     const nodesOf = async (asker: string) =>
-      (await listItems(parts, { to, asker: parseJid(asker), node: undefined, page: undefined }))?.items
+      (await listItems(parts, { to, asker: parseJid(asker), node: undefined, page: undefined, payload: el('query') }))
+        ?.items
     expect(await nodesOf('none@test')).toEqual([])
     expect(await nodesOf('alice@test')).toEqual([{ jid: 'test', node: '/n', name: 'N' }])
     const formsFor = (asker: string) => nodeInfo(parts, { to, asker: parseJid(asker), node: '/n' })?.forms

@@ -6,6 +6,7 @@ import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
+import { Cursors } from '../../../modules/pubsub/cursors.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
@@ -116,6 +117,7 @@ class Real {
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),
       counts: startCounts(),
+      cursors: () => new Cursors('00'.repeat(16)),
       storage,
       replica: new Replica(),
       claims: new Claims(),

@@ -30,6 +30,7 @@ let replica: Replica
 beforeEach(() => {
   replica = new Replica()
   replica.load({
+    lastSeq: 0,
     nodes: [node('b'), node('a')],
     affiliations: [
       { ...at('a'), bareJid: 'alice@test', affiliation: 'owner' },

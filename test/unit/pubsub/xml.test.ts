@@ -15,6 +15,7 @@ import {
   renderSubscriptions,
 } from '../../../modules/pubsub/answer-xml.ts'
 import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
+import { PUBLICATION_ORDER } from '../../../modules/pubsub/order.ts'
 import { SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub, payloadOf } from '../../../modules/pubsub/xml.ts'
@@ -52,7 +53,7 @@ describe('requests', () => {
     expect(read('set', '<unsubscribe node="n" jid="a@test" subid="x"/>')).toMatchObject({ kind: 'unsubscribe' })
     expect(
       read('get', '<items node="n" max_items="3"/><set xmlns="http://jabber.org/protocol/rsm"><max>2</max></set>'),
-    ).toEqual({ kind: 'items', nodeId: 'n', itemIds: [], maxItems: 3, page: { max: 2 } })
+    ).toEqual({ kind: 'items', nodeId: 'n', itemIds: [], maxItems: 3, page: { max: 2 }, order: PUBLICATION_ORDER })
     expect(read('get', '<items node="n"><item id="1"/><item id="2"/></items>')).toMatchObject({ itemIds: ['1', '2'] })
   })
 
