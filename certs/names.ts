@@ -1,4 +1,4 @@
-/** What a certificate says of its owner: XMPP addresses, e-mail addresses, common name. RFC 5280 §4.2.1.6, RFC 6120 §13.7. */
+/** What a certificate says of its owner: XMPP addresses, services, e-mail addresses, common name. RFC 5280 §4.2.1.6, RFC 6120 §13.7. */
 
 import forge from 'node-forge'
 import { type Der, decode } from './der.ts'
@@ -9,9 +9,16 @@ export interface OwnerNames {
   /** rfc822Name. */
   readonly emails: readonly string[]
   readonly commonNames: readonly string[]
+  /** id-on-dnsSRV: `_service.name`. RFC 4985. */
+  readonly srv: readonly string[]
 }
 
-const OID = { commonName: '2.5.4.3', subjectAltName: '2.5.29.17', xmppAddr: '1.3.6.1.5.5.7.8.5' }
+const OID = {
+  commonName: '2.5.4.3',
+  subjectAltName: '2.5.29.17',
+  xmppAddr: '1.3.6.1.5.5.7.8.5',
+  srvName: '1.3.6.1.5.5.7.8.7',
+}
 const { Class, Type } = forge.asn1
 
 /** @param certificate  DER */
@@ -24,8 +31,9 @@ export function ownerNames(certificate: Buffer): OwnerNames {
   const extensions = parts(parts(fields.find((field) => isTagged(field, 3)))[0])
   const names = extensions.flatMap((extension) => alternativeNames(extension))
   return {
-    xmpp: names.flatMap((name) => (isTagged(name, 0) ? xmppAddress(name) : [])),
+    xmpp: names.flatMap((name) => (isTagged(name, 0) ? otherName(name, OID.xmppAddr) : [])),
     emails: names.flatMap((name) => (isTagged(name, 1) ? text(name) : [])),
+    srv: names.flatMap((name) => (isTagged(name, 0) ? otherName(name, OID.srvName) : [])),
     commonNames: parts(subject)
       .flatMap((set) => parts(set))
       .flatMap((pair) => namedValue(pair, OID.commonName)),
@@ -43,9 +51,9 @@ function alternativeNames(extension: Der): readonly Der[] {
 }
 
 /** otherName: type, [0] value. */
-function xmppAddress(name: Der): string[] {
+function otherName(name: Der, type: string): string[] {
   const [id, value] = parts(name)
-  return oidOf(id) === OID.xmppAddr && value && isTagged(value, 0) ? parts(value).flatMap(text) : []
+  return oidOf(id) === type && value && isTagged(value, 0) ? parts(value).flatMap(text) : []
 }
 
 function namedValue(pair: Der, id: string): string[] {

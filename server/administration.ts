@@ -5,6 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type ClientCertificate, revokeClientCertificates } from '../certs/client.ts'
+import { CertificateError } from '../certs/errors.ts'
 import { type Accounts, PasswordError } from './auth/accounts.ts'
 import { ComponentError, type ComponentSecrets } from './auth/components.ts'
 import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
@@ -45,7 +46,7 @@ export interface AdministrationParts {
   /** Folder of the built-in authority. */
   readonly certificateDir: string
   /** Reads again what is revoked. */
-  readonly onRevoked?: () => void
+  readonly onRevoked?: () => Promise<void>
   /** Re-reads certificates; undefined when no server runs. */
   readonly reload?: () => Promise<void>
 }
@@ -130,7 +131,7 @@ export function administration(parts: AdministrationParts): Administer {
       const revoked =
         bySerial.length > 0 ? bySerial : revokeClientCertificates(parts.certificateDir, `${localOf(what)}@${domain}`)
       if (revoked.length === 0) throw new AdministrationError(`${what} has no certificate that is good`)
-      parts.onRevoked?.()
+      await parts.onRevoked?.()
       for (const jid of new Set(revoked.map((each) => each.jid))) {
         const local = localOf(jid)
         // A token that came with the certificate would outlive it.
@@ -152,6 +153,8 @@ export function administration(parts: AdministrationParts): Administer {
     } catch (error) {
       if (error instanceof PasswordError || error instanceof ComponentError)
         throw new AdministrationError(error.message, { cause: error })
+      if (error instanceof CertificateError)
+        throw new AdministrationError(`${error.message}. ${error.remedy}`, { cause: error })
       if (error instanceof z.ZodError) throw new AdministrationError(z.prettifyError(error), { cause: error })
       throw error
     }

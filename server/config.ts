@@ -25,6 +25,12 @@ const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonl
       z.array(z.enum(allowed)).readonly(),
     )
     .default(fallback)
+const paths = z
+  .preprocess(
+    (value) => (typeof value === 'string' ? value.split(',').flatMap((part) => part.trim() || []) : value),
+    z.array(z.string().min(1)).readonly(),
+  )
+  .default([])
 
 export const PROFILES = ['arch'] as const
 export const MECHANISMS = [
@@ -102,8 +108,29 @@ const OPTIONS = {
     'SASL mechanisms on the WebSocket; no -PLUS by default: a page in a browser cannot bind to its connection, and libraries made for it stumble over the offer',
   ),
   'external.mappings': option(
-    list(['xmppAddr', 'email', 'commonName'], ['xmppAddr']),
-    'where a client certificate names its account; the first that does decides. EXTERNAL is offered once the chain to the built-in authority, the time and the revocation list have been checked',
+    list(['file', 'xmppAddr', 'srvName', 'email', 'commonName'], ['xmppAddr']),
+    'where a client certificate names its account; the first that does decides: external.mapFile, its XMPP address, a service _xmpp-client.NAME.DOMAIN, its e-mail address, its common name. EXTERNAL is offered once the chain to a trusted authority, the time and the revocation have been checked',
+  ),
+  'external.mapFile': option(
+    z.string().default(''),
+    'list of which certificate is whose, for the mapping "file"; a line is an account and sha256:FINGERPRINT, email:ADDRESS, commonName:NAME or srvName:NAME',
+  ),
+  'external.revocation': option(
+    z.enum(['required', 'ifListed']).default('required'),
+    'what is asked of the authorities in tls.clientCas: required: a list of what each has revoked that is in force, else nobody logs in with its certificates; ifListed: one without any list has revoked nothing',
+  ),
+  'tls.clientCas': option(
+    paths,
+    'PEM files of further authorities whose client certificates are taken (EXTERNAL), those between them and the root included. Each of them can name any account that external.mappings finds',
+  ),
+  'tls.clientCrls': option(
+    paths,
+    'files with their lists of revoked certificates, PEM or DER; one that is past its time lets nobody log in with a certificate of its authority. Sessions of a certificate that comes onto a list end',
+  ),
+  'tls.clientCrlSeconds': option(
+    integer(300, 1, 86_400),
+    'how often those lists are read again; SIGHUP and `sacm cert revoke` do it at once',
+    'seconds',
   ),
   'scram.iterations': option(integer(10_000, 4096, 10_000_000), 'PBKDF2 iterations for new passwords'),
   'login.freeFailures': option(

@@ -1,16 +1,13 @@
 /** The composition root: builds every part in order from the configuration and the module list; closes in reverse. */
 
 import { join } from 'node:path'
-import { ensureCa } from '../certs/ca.ts'
-import { readHostCertificates } from '../certs/hosts.ts'
-import { ensureServerCertificate } from '../certs/issue.ts'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { type Accounts, openAccounts } from './auth/accounts.ts'
 import { AnonymousAccounts } from './auth/anonymous.ts'
-import { ClientCertificates } from './auth/certificates.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
 import { TokenBook } from './auth/tokens.ts'
+import { certificateDir, openCertificates, readTls } from './certificates.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, type HttpsServer, WEBSOCKET_PATH } from './http/https.ts'
@@ -20,7 +17,6 @@ import type { Logger } from './log.ts'
 import { MetricTable } from './metrics.ts'
 import { type AccountView, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
 import { ModuleHost } from './module/host.ts'
-import type { TlsMaterial } from './net/tls.ts'
 import { HookTable } from './route/hooks.ts'
 import { PresenceRouter } from './route/presence.ts'
 import { Router } from './route/router.ts'
@@ -68,7 +64,6 @@ const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
 /** Files in the data folder. */
 export const databaseFile = (dataDir: string): string => join(dataDir, 'sacm.sqlite')
-export const certificateDir = (dataDir: string): string => join(dataDir, 'certs')
 
 /** @throws FolderLocked, JidError for the domain, errors of the listeners; what was opened before is closed again */
 export async function startServer({
@@ -101,12 +96,8 @@ export async function startServer({
     const adminPassword = await ensureAdmin(accounts, dataDir)
     const anonymous = new AnonymousAccounts(accounts, domain, log.child('anonymous'))
     await anonymous.sweep()
-    const tls = readTls(dataDir, domain, log)
-    const certificates = new ClientCertificates({
-      dir: certificateDir(dataDir),
-      domain,
-      mappings: config['external.mappings'],
-    })
+    const certificates = openCertificates(config, domain, log)
+    const tls = readTls(dataDir, domain, certificates, log)
     const https = createHttps({
       tls,
       domain,
@@ -213,6 +204,7 @@ export async function startServer({
         presence.ended(session)
         hooks.emit('session.closed', { session })
         anonymous.sessionEnded(session.bareJid)
+        if (c2s.registry.of(session.bareJid).length === 0) certificates.forget(session.bareJid)
       },
       log: log.child('c2s'),
     })
@@ -292,19 +284,26 @@ export async function startServer({
     )
     await host.start()
 
-    const reload = async (): Promise<void> => {
-      const next = readTls(dataDir, domain, log)
-      c2s.reload(next)
+    const rereadCertificates = async (): Promise<void> => {
       certificates.reload()
+      for (const warning of certificates.warnings) log.warn({ what: 'certificate_warning', warning })
+      for (const bareJid of certificates.revokedAccounts()) {
+        log.info({ what: 'certificate_revoked', account: bareJid })
+        // A token that came with the certificate would outlive it.
+        await accounts.endTokens(parseJid(bareJid).local)
+        endSessions(bareJid)
+      }
+    }
+    closers.push(every(config['tls.clientCrlSeconds'] * 1000, 'revocation_not_read', rereadCertificates, log))
+    const reload = async (): Promise<void> => {
+      await rereadCertificates()
+      const next = readTls(dataDir, domain, certificates, log)
+      c2s.reload(next)
       https.reload(next)
       log.info({ what: 'certificates_reloaded' })
     }
     // A certificate of our own authority is renewed when it is due, however long the server runs.
-    const renewal = setInterval(() => {
-      reload().catch((error: unknown) => log.error({ what: 'certificate_renewal_failed', error: String(error) }))
-    }, RENEWAL_CHECK_MS)
-    renewal.unref()
-    closers.push(() => clearInterval(renewal))
+    closers.push(every(RENEWAL_CHECK_MS, 'certificate_renewal_failed', reload, log))
     const administer = administration({
       domain,
       accounts,
@@ -313,7 +312,7 @@ export async function startServer({
       sessionsOf: (bareJid) => sessions.of(bareJid).length,
       endSessions,
       certificateDir: certificateDir(dataDir),
-      onRevoked: () => certificates.reload(),
+      onRevoked: rereadCertificates,
       reload,
     })
     const control = await listenControl(dataDir, administer, log.child('control'))
@@ -353,6 +352,15 @@ function serveMetrics(https: HttpsServer, metrics: MetricTable, dataDir: string)
   )
 }
 
+/** Runs a task again and again; what it throws is logged. @returns what ends it */
+function every(intervalMs: number, what: string, task: () => Promise<void>, log: Logger): () => void {
+  const timer = setInterval(() => {
+    task().catch((error: unknown) => log.error({ what, error: String(error) }))
+  }, intervalMs)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
 /** @returns the port; undefined when external components are off */
 async function listenForComponents(components: Components, config: Config, log: Logger): Promise<number | undefined> {
   const { 'component.port': port, 'component.host': host } = config
@@ -372,15 +380,4 @@ function viewOf(accounts: Accounts, presence: PresenceRouter): AccountView {
     bindSelf: (bareJid, endpointId) => accounts.bindSelf(bareJid, endpointId),
     maySeePresence: (of, by) => presence.maySee(of, by),
   }
-}
-
-/** The operator's certificate, or one of our own authority, renewed here when it is due. */
-function readTls(dataDir: string, domain: string, log: Logger): TlsMaterial {
-  const { cert, key, isNew, warnings } = ensureServerCertificate(certificateDir(dataDir), domain)
-  if (isNew) log.info({ what: 'certificate_issued', domain })
-  for (const warning of warnings) log.warn({ what: 'certificate_warning', warning })
-  const warn = (warning: string): void => log.warn({ what: 'certificate_warning', warning })
-  const others = readHostCertificates(certificateDir(dataDir), warn)
-  for (const { name, warnings: lacks } of others) for (const lack of lacks) warn(`${name}: ${lack}`)
-  return { cert, key, clientCa: ensureCa(certificateDir(dataDir)).certPem, others }
 }

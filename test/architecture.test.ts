@@ -70,6 +70,10 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
     types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts', 'server/metrics.ts'],
   },
   'server/server.ts': { any: ['server/', 'certs/'] },
+  'server/certificates.ts': {
+    any: ['certs/', 'server/auth/', 'server/log.ts'],
+    types: ['server/config.ts', 'server/net/'],
+  },
   'server/limits.ts': {
     any: ['server/xml/', 'server/module/api.ts'],
     types: ['server/config.ts', 'server/session/'],

@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { CertificateError } from '../../certs/errors.ts'
 import { modules } from '../../modules/index.ts'
 import { createLogger } from '../../server/log.ts'
 import { ConfigRefused } from '../../server/module/api.ts'
@@ -114,6 +115,7 @@ function asCliError(error: unknown, config: ReturnType<typeof readConfig>): unkn
       { cause: error },
     )
   }
+  if (error instanceof CertificateError) return new CliError(EXIT.misuse, error.message, error.remedy, { cause: error })
   if (error instanceof ConfigRefused) return new CliError(EXIT.misuse, error.message, error.hint, { cause: error })
   const { code, port, address } = error as NodeJS.ErrnoException & { port?: number; address?: string }
   switch (code) {

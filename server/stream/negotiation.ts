@@ -207,6 +207,7 @@ export class Negotiation {
   #loggedIn(account: Jid): void {
     const mechanism = this.#login?.mechanism ?? ''
     this.#context.log.info({ what: 'sasl_succeeded', stream: this.#stream.id, mechanism, account: account.bare })
+    if (mechanism === 'EXTERNAL') this.#context.certificates?.used(account.bare, this.#stream.tls)
     this.#login = undefined
     this.#sasl2 = undefined
     this.#stream.loggedIn(account)

@@ -33,14 +33,15 @@ test('by OpenSSL: several kinds, several of a kind, other than ASCII, among othe
   needTool(context, ['openssl', 'version'], 'apt-get install openssl')
   const all = selfSigned(
     '/O=Lab/CN=jürgen',
-    'DNS:host.test,otherName:1.3.6.1.5.5.7.8.5;UTF8:i@test,email:j@test,otherName:1.2.3.4;UTF8:no@test,email:k@test,otherName:1.3.6.1.5.5.7.8.5;UTF8:k@test',
+    'DNS:host.test,otherName:1.3.6.1.5.5.7.8.5;UTF8:i@test,email:j@test,otherName:1.2.3.4;UTF8:no@test,email:k@test,otherName:1.3.6.1.5.5.7.8.5;UTF8:k@test,otherName:1.3.6.1.5.5.7.8.7;IA5:_xmpp-client.web1.test',
   )
   expect(ownerNames(all.raw)).toEqual({
     xmpp: ['i@test', 'k@test'],
     emails: ['j@test', 'k@test'],
+    srv: ['_xmpp-client.web1.test'],
     commonNames: ['jürgen'],
   })
-  expect(ownerNames(selfSigned('/O=Lab', undefined).raw)).toEqual({ xmpp: [], emails: [], commonNames: [] })
+  expect(ownerNames(selfSigned('/O=Lab', undefined).raw)).toEqual({ srv: [], xmpp: [], emails: [], commonNames: [] })
 })
 
 test('a mapping to e-mail addresses takes those of the domain, and the first mapping that fits decides', (context) => {
@@ -55,7 +56,7 @@ test('a mapping to e-mail addresses takes those of the domain, and the first map
 
 test('by our own authority; listed, revoked by number and by account, also when a crash cut a line off', () => {
   const first = issueClientCertificate(dir, 'ä@test')
-  expect(ownerNames(read(first.cert).raw)).toEqual({ xmpp: ['ä@test'], emails: [], commonNames: ['ä@test'] })
+  expect(ownerNames(read(first.cert).raw)).toEqual({ srv: [], xmpp: ['ä@test'], emails: [], commonNames: ['ä@test'] })
   const [second, third] = [issueClientCertificate(dir, 'b@test'), issueClientCertificate(dir, 'b@test')]
   const states = () => listClientCertificates(dir).map(({ serial, revokedAt }) => [serial, revokedAt !== undefined])
   expect(revokeClientCertificates(dir, first.serial.toLowerCase()).map(({ jid }) => jid)).toEqual(['ä@test'])
