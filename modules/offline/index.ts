@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { defineModule } from '../../server/module/api.ts'
 import { attr, Element, isElement } from '../../server/xml/element.ts'
 import { NS_DELAY } from '../../server/xml/namespaces.ts'
+import { mayHold } from '../../server/xml/unread.ts'
 import { OFFLINE } from './api.ts'
 import { OfflineService } from './service.ts'
 import { offlineStore } from './store.sqlite.ts'
@@ -62,7 +63,7 @@ export const offline = defineModule<z.output<typeof config>>({
 
 /** XEP-0203 §5: only this server says what this server delayed. */
 function dropForgedDelay(stanza: Element, domain: string): void {
-  if (stanza.getName() === 'iq') return
+  if (stanza.getName() === 'iq' || !mayHold(stanza, NS_DELAY)) return
   const isForged = (child: unknown): boolean =>
     child instanceof Element && isElement(child, 'delay', NS_DELAY) && attr(child, 'from') === domain
   if (stanza.children.some(isForged)) stanza.children = stanza.children.filter((child) => !isForged(child))

@@ -5,6 +5,7 @@ import { type DiscoItem, defineModule, type ModuleContext, PRESENCE_AUTHORITY } 
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import { attr, childElements, type Element } from '../../server/xml/element.ts'
+import { mayHold } from '../../server/xml/unread.ts'
 import { type ClaimedNodes, PUBSUB } from '../pubsub/api.ts'
 import { REPOSITORY } from '../repository/api.ts'
 import { readCollection } from './collection.ts'
@@ -194,7 +195,7 @@ function claimedNodes(parts: TopicParts): ClaimedNodes {
 
 /** No topic:0 between other addresses: what the server did not stamp is not from it. SACM-XMPP §2. */
 function guardTopics(stanza: Element, service: string): void {
-  if (attr(stanza, 'to') === service || attr(stanza, 'type') === 'error') return
+  if (!mayHold(stanza, NS_TOPIC) || attr(stanza, 'to') === service || attr(stanza, 'type') === 'error') return
   if (childElements(stanza).some((child) => child.getNS() === NS_TOPIC)) {
     throw sacmError('onlyThroughService', `directed topics are at ${service} (PROTOCOL.md §2.2)`)
   }

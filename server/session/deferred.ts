@@ -2,7 +2,7 @@
 
 const FIRST_TAG = /^<(?:presence|message)(?=[\s/>])[^>]*>/
 const CHAT_STATE =
-  /^<message(?=[\s>])[^>]*><(?:active|composing|paused|inactive|gone) xmlns=["']http:\/\/jabber\.org\/protocol\/chatstates["']\/><\/message>$/
+  /^<message(?=[\s>])[^>]*><(active|composing|paused|inactive|gone) +xmlns=["']http:\/\/jabber\.org\/protocol\/chatstates["'] *(?:\/>|><\/\1>)<\/message>$/
 
 export class Deferred {
   readonly #max: number

@@ -132,7 +132,9 @@ class MessageReader implements Reader {
       if (message.length > this.#limits.maxStanzaBytes) {
         throw new StreamError('policy-violation', `over the limit maxStanzaBytes of ${this.#limits.maxStanzaBytes}`)
       }
-      return parseFragment(message.toString(isAscii(message) ? 'latin1' : 'utf8'), this.#limits)
+      return isAscii(message)
+        ? parseFragment(message.toString('latin1'), this.#limits, message)
+        : parseFragment(message.toString('utf8'), this.#limits)
     } catch (error) {
       this.#isDead = true
       throw error

@@ -3,6 +3,7 @@
 import { StreamError } from '../stanza/errors.ts'
 import type { Element } from './element.ts'
 import { NS_CLIENT } from './namespaces.ts'
+import { QuickReader, readable } from './quick.ts'
 import { type Event, NEED_INPUT, ROOT_CLOSED, ROOT_OPENED, STANZA, Tokenizer } from './tokenizer.ts'
 import { beyond, DEFAULT_LIMITS, type ParserLimits } from './tree.ts'
 import { Utf8Decoder } from './utf8.ts'
@@ -50,7 +51,8 @@ export class StreamParser {
   write(chunk: Buffer): void {
     if (this.#isDead) return
     const text = this.#decoder.decode(chunk)
-    if (text !== '') this.#tokenizer.feed(text, this.#decoder.isAscii)
+    const { isAscii } = this.#decoder
+    if (text !== '') this.#tokenizer.feed(text, isAscii, isAscii ? chunk : undefined)
     this.#read()
   }
 
@@ -137,11 +139,15 @@ export class StreamParser {
 /**
  * Reads a text that is one complete element: a WebSocket frame, a stored payload. An XML declaration before it and
  * white space around it are allowed (RFC 7395 §3.3.3).
+ * @param bytes  the text's, when it is ASCII and they are at hand
  * @throws StreamError as a stream would
  */
-export function parseFragment(text: string, limits: ParserLimits = DEFAULT_LIMITS): Element {
+export function parseFragment(text: string, limits: ParserLimits = DEFAULT_LIMITS, bytes?: Uint8Array): Element {
   // Characters are never more than bytes; the exact count is taken while reading.
   if (text.length > limits.maxStanzaBytes) throw beyond('maxStanzaBytes', limits.maxStanzaBytes)
+  const quick = new QuickReader()
+  const element = text.isWellFormed() ? quick.read(readable(text, bytes), 0, null, limits) : undefined
+  if (element && quick.end === text.length) return element
   const tokenizer = new Tokenizer(limits, false)
   tokenizer.feed(text, false)
   if (!text.isWellFormed()) throw new StreamError('not-well-formed', 'half of a character')

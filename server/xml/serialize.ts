@@ -3,6 +3,7 @@
 import { Element, RawXml } from './element.ts'
 import { isQualifiedName, isXmlChar } from './names.ts'
 import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
+import { UnreadElement } from './unread.ts'
 
 /** A tree that has no XML form: an illegal character or name, a prefix without a namespace. A defect of ours. */
 export class SerializeError extends Error {
@@ -86,6 +87,8 @@ function write(
     scope = { prefix, uri, outer: scope }
     text += ` xmlns:${prefix}="${escapeAttribute(uri)}"`
   }
+  const unread = element instanceof UnreadElement ? element.rest : undefined
+  if (unread !== undefined) return `${text}>${unread}`
   let content = ''
   for (const child of element.children) {
     if (child instanceof RawXml) {

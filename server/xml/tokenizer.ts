@@ -8,6 +8,7 @@
 
 import { StreamError } from '../stanza/errors.ts'
 import { isNameChar, isNameStart, isXmlChar } from './names.ts'
+import { QuickReader, type Readable, readable } from './quick.ts'
 import { checkDeclaration, fault, illegal, MAX_DECLARATION, resolveReference } from './syntax.ts'
 import { beyond, type ParserLimits, TreeBuilder } from './tree.ts'
 
@@ -68,6 +69,9 @@ for (const char of '"&\'<>') STOPS[char.charCodeAt(0)] = 1
 export class Tokenizer {
   readonly tree: TreeBuilder
   readonly #isStream: boolean
+  readonly #quick = new QuickReader()
+  /** `#text`, for the quick reader; made when it is needed. */
+  #readable: Readable | undefined
   #text = ''
   #isAscii = true
   #at = 0
@@ -127,13 +131,16 @@ export class Tokenizer {
   /** Takes the text that has not been read. */
   takeRest(): string {
     const rest = this.#text.slice(this.#at)
-    this.#text = ''
-    this.#at = 0
+    this.#forgetText()
     return rest
   }
 
-  /** Adds text after what is not read yet. */
-  feed(text: string, isAscii: boolean): void {
+  /**
+   * Adds text after what is not read yet.
+   * @param bytes  the text's, when it is ASCII and they do not change any more
+   */
+  feed(text: string, isAscii: boolean, bytes?: Uint8Array): void {
+    this.#readable = undefined
     if (this.hasRest) {
       // Only while its caller has stopped between two stanzas, where no token is cut.
       this.#text = this.#text.slice(this.#at) + text
@@ -141,6 +148,7 @@ export class Tokenizer {
     } else {
       this.#text = text
       this.#isAscii = isAscii
+      if (bytes) this.#readable = readable(text, bytes)
     }
     this.#at = 0
     this.#mark = 0
@@ -165,6 +173,7 @@ export class Tokenizer {
    * @throws StreamError at the first fault; the machine is of no use after it
    */
   next(): Event {
+    if (this.#state === BETWEEN && this.#readQuickly()) return STANZA
     try {
       const event = this.#read()
       if (event === STANZA || event === ROOT_OPENED || event === ROOT_CLOSED) {
@@ -172,6 +181,7 @@ export class Tokenizer {
         this.#stanzaBytes = 0
       } else if (event === NEED_INPUT) {
         this.#save()
+        this.#forgetText()
       }
       return event
     } catch (error) {
@@ -181,6 +191,18 @@ export class Tokenizer {
       }
       throw error
     }
+  }
+
+  /** A stanza that lies whole in this text, when it is one like most. False: nothing has been read. */
+  #readQuickly(): boolean {
+    const { tree } = this
+    if (!this.hasRest || this.#isRootEmpty || !tree.root) return false
+    this.#readable ??= readable(this.#text)
+    const stanza = this.#quick.read(this.#readable, this.#at, tree.root, tree.limits)
+    if (!stanza) return false
+    this.#at = this.#quick.end
+    tree.closed = stanza
+    return true
   }
 
   get #isOutside(): boolean {
@@ -213,6 +235,15 @@ export class Tokenizer {
       case DECLARATION:
         this.#savePiece()
     }
+  }
+
+  /** An idle connection keeps no input alive. */
+  #forgetText(): void {
+    this.#text = ''
+    this.#readable = undefined
+    this.#at = 0
+    this.#mark = 0
+    this.#stanzaFrom = 0
   }
 
   #savePiece(): void {

@@ -31,14 +31,15 @@ export const DEFAULT_LIMITS: ParserLimits = {
 }
 
 const DEFAULT_MAX_NAMESPACES = 64
-const DEFAULT_MAX_ELEMENTS = 16_384
+/** Of one stanza, where the limits do not say. */
+export const MAX_ELEMENTS = 16_384
 const NS_SERVER = 'jabber:server'
 
 /**
  * Attributes without anything inherited, so that `constructor` and `__proto__` are names like any other. An instance of
  * a class keeps its fields in fixed places, which what `Object.create(null)` makes does not.
  */
-class AttributeMap {
+export class AttributeMap {
   [name: string]: string
 }
 Object.setPrototypeOf(AttributeMap.prototype, null)
@@ -106,7 +107,7 @@ export class TreeBuilder {
   open(name: string): void {
     if (this.depth - this.#outside >= this.limits.maxDepth) throw beyond('maxDepth', this.limits.maxDepth)
     this.#elements = this.depth <= this.#outside ? 1 : this.#elements + 1
-    const maxElements = this.limits.maxElements ?? DEFAULT_MAX_ELEMENTS
+    const maxElements = this.limits.maxElements ?? MAX_ELEMENTS
     if (this.#elements > maxElements) throw beyond('maxElements', maxElements)
     checkColon(name)
     this.#name = name

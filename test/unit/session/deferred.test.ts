@@ -12,9 +12,11 @@ describe('XEP-0352 §3  what an inactive client need not hear at once', () => {
       `<message from="a@test/x" to="c@test"><composing xmlns="${CHAT_STATES}"/></message>`,
       `<message from='a@test/x' to='c@test'><paused xmlns='${CHAT_STATES}'/></message>`,
       "<presence type='unavailable' from='a@test/x'/>",
+      `<message from="b@test/x"><gone  xmlns='${CHAT_STATES}' /></message>`,
+      `<message from="c@test/x"><gone xmlns='${CHAT_STATES}'></gone></message>`,
     ]
     for (const xml of held) expect(deferred.hold(xml), xml).toBe(true)
-    expect(deferred.take()).toEqual([held[1], held[3], held[4]])
+    expect(deferred.take()).toEqual([held[1], held[3], held[4], held[5], held[6]])
     expect(deferred.take()).toEqual([])
   })
 
