@@ -17,6 +17,13 @@ export const pubsubConfig = z.object({
     100_000_000,
     'items a node keeps at most, and what max_items=max means; the oldest go; a larger max_items: not-acceptable',
   ),
+  childrenMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    'nodes a collection holds at most, and what children_max=max means; more: not-allowed with max-nodes-exceeded',
+  ),
+  parentsMax: whole(16, 1, 1_000, 'collections that a node is in at most; more: not-allowed with max-nodes-exceeded'),
   payloadMaxBytes: whole(
     262_144,
     1_024,

@@ -2,7 +2,7 @@
 
 import type { DiscoInfo, DiscoItem, DiscoItemsQuery, DiscoQuery } from '../../server/module/api.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
-import { type Page, pageOfSorted, type RsmRequest } from '../../server/stanza/rsm.ts'
+import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf } from '../../server/xml/element.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
@@ -78,7 +78,7 @@ export function nodeInfo(parts: PubsubParts, query: DiscoQuery, service = SHARED
 
 function identityOf({ record }: NodeView): { category: string; type: string; name?: string } {
   const { title } = record.config
-  return { category: 'pubsub', type: 'leaf', ...(title && { name: title }) }
+  return { category: 'pubsub', type: record.config.nodeType, ...(title && { name: title }) }
 }
 
 function metaData({ record, affiliations, subscribers }: NodeView): DataForm {
@@ -118,20 +118,21 @@ function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
   return maySee(record.config, parts.replica.standing(node, asker.actor))
 }
 
-/** §5.2 without a node, §5.5 with one. */
+/** §5.2 without a node; §5.5 with one, which may be a collection (XEP-0248 §5.2). */
 export async function listItems(
   parts: PubsubParts,
   query: DiscoItemsQuery,
   service = SHARED_SERVICE,
 ): Promise<Page<DiscoItem> | undefined> {
   const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
-  if (query.node === undefined) {
-    if (childOf(query.payload, 'order', NS_ORDER_BY))
-      throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
-    return listNodes(parts, asker, query.page)
-  }
+  if (query.node === undefined) return listNodes(parts, asker, firstLevel(parts, asker), query)
   const node = parts.replica.get({ service, nodeId: query.node })
-  return node && listItemIds(parts, asker, node, query)
+  if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
+  const children = isListed(parts, asker, node)
+    ? [...node.children].filter((child) => isListed(parts, asker, child))
+    : []
+  children.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1))
+  return listNodes(parts, asker, children, query)
 }
 
 /** §5.5: the name is the ItemID, and there is no node attribute. */
@@ -158,17 +159,27 @@ async function listItemIds(
   return { ...pageOf(parts, page), items }
 }
 
+/** Nodes that stand at the root, and those whose collections the asker may not see. XEP-0248 §5.2. */
+function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
+  const { service } = asker
+  return parts.replica
+    .sortedNodeIds(service)
+    .map((nodeId) => parts.replica.get({ service, nodeId }))
+    .filter((node) => node !== undefined)
+    .filter((node) => isListed(parts, asker, node) && ![...node.parents].some((each) => isListed(parts, asker, each)))
+}
+
 /**
  * Nodes in the order of their NodeIDs. That order tells where a page begins even when the node it was named by is no
  * more, so there is no item-not-found here. XEP-0059 §2.4.
  */
-function listNodes(parts: PubsubParts, asker: Asker, request: RsmRequest | undefined): Page<DiscoItem> {
-  const { service } = asker
-  const listed = parts.replica
-    .sortedNodeIds(service)
-    .map((nodeId) => parts.replica.get({ service, nodeId }))
-    .filter((node) => node !== undefined)
-    .filter((node) => isListed(parts, asker, node))
+function listNodes(
+  parts: PubsubParts,
+  asker: Asker,
+  listed: readonly NodeView[],
+  { page: request, payload }: DiscoItemsQuery,
+): Page<DiscoItem> {
+  if (childOf(payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
   const page = request && pageOfSorted(listed, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
   const items = (page?.items ?? listed).map(({ record }): DiscoItem => {
     const { title } = record.config

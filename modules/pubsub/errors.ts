@@ -11,7 +11,6 @@ const ROWS = {
   nodeIdRequired: ['modify', 'bad-request', 'nodeid-required'], // XEP-0060 §7.2.3.3, §8.2.3.3
   nodeNotFound: ['cancel', 'item-not-found'], // XEP-0060 §6.1.3.12, §7.1.3.3, §8.2.3.5
   claimedNode: ['cancel', 'not-allowed'], // SACM-XMPP §2; XEP-0060 §8.2.3.4
-  unsupported: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.3.4.6, §6.4.3.2
   subscribingDisabled: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.1.3.10
   notPersistent: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.4, §7.2.3.5, §8.5.3.3
 
@@ -29,11 +28,13 @@ const ROWS = {
   noRequest: ['cancel', 'item-not-found'], // XEP-0060 §8.6: answered already, or never made
   notYourSubscription: ['auth', 'forbidden'], // XEP-0060 §6.2.3.3, §6.3.4.1
   subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
+  noItemsHere: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.5; XEP-0248 §6.2.3
   tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
   orderUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0413 §5: an order that was not agreed on
   pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6: farther in than is counted
 
+  noPublishingHere: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §7.1.3.2; XEP-0248 §4.1
   mayNotPublish: ['auth', 'forbidden'], // XEP-0060 §7.1.3.1
   itemRequired: ['modify', 'bad-request', 'item-required'], // XEP-0060 §7.1.3.7, §7.2.3.4
   itemForbidden: ['modify', 'bad-request', 'item-forbidden'], // XEP-0060 §7.1.3.7
@@ -44,6 +45,14 @@ const ROWS = {
   preconditionNotMet: ['cancel', 'conflict', 'precondition-not-met'], // XEP-0060 §7.1.5
   mayNotRetract: ['auth', 'forbidden'], // XEP-0060 §7.2.3.1
   itemNotFound: ['cancel', 'item-not-found'], // XEP-0060 §7.2.3.2
+
+  subscribedAlready: ['cancel', 'conflict'], // XEP-0248 §6.1.3
+  mayNotAssociate: ['auth', 'forbidden'], // XEP-0248 §7.2.3.2, §7.5.3.1, §7.6.3.2
+  notACollection: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.1
+  nodeTypeFixed: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.4
+  cycle: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.5, §7.5.3.3
+  tooManyAssociated: ['cancel', 'not-allowed', 'max-nodes-exceeded'], // XEP-0248 §7.2.3.3, §7.5.3.2
+  notAssociated: ['modify', 'bad-request'], // XEP-0248 §7.6.3.1
 
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
   nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1
@@ -62,6 +71,8 @@ const fromTable = errorTable(NS_PUBSUB_ERRORS, ROWS)
 const FEATURES: { readonly [K in PubsubErrorKey]?: string } = {
   subscribingDisabled: 'subscribe',
   notPersistent: 'persistent-items',
+  noItemsHere: 'retrieve-items',
+  noPublishingHere: 'publish',
 }
 
 /**

@@ -189,6 +189,7 @@ export const publishItem: PubsubStore['publishItem'] = {
   run(tx, request) {
     const node = knownNode(tx, request) ?? refuse('nodeNotFound')
     const { row } = node
+    if (row.nodeType === 'collection') refuse('noPublishingHere')
     if (!request.isAuthorized) {
       const affiliation = node.affiliationOf(tx, request.actor.bareJid)
       enforce(mayPublish(row, standingOf(tx, node.id, request.actor, affiliation)))
@@ -284,10 +285,15 @@ export const purgeNode: PubsubStore['purgeNode'] = {
     const node = nodeOf(tx, request)
     enforce(mayManage(standingOf(tx, node.id, request.actor)))
     if (!node.persistItems) refuse('notPersistent')
-    const q = tx.use(writing)
-    q.purge.run({ node: node.id })
-    q.purgeScopes.run({ node: node.id })
-    q.zeroCounts.run({ node: node.id })
+    removeAll(tx, node)
     return request
   },
+}
+
+/** Removes every item of a node. */
+export function removeAll(tx: Tx, { id: node }: Pick<NodeRow, 'id'>): void {
+  const q = tx.use(writing)
+  q.purge.run({ node })
+  q.purgeScopes.run({ node })
+  q.zeroCounts.run({ node })
 }

@@ -29,6 +29,7 @@ const queries = (db: Db) => ({
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
       type: nodes.type,
+      nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
       persistItems: nodes.persistItems,
       maxItems: nodes.maxItems,

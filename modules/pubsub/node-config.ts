@@ -8,6 +8,13 @@ export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
 export const PUBLISH_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#publish-options'
 
 export interface NodeConfig {
+  /** A collection holds nodes and no items. XEP-0248 */
+  readonly nodeType: 'leaf' | 'collection'
+  /** Who may put nodes into a collection. */
+  readonly childrenPolicy: 'owners' | 'whitelist' | 'all'
+  /** For that policy: JIDs, one per line. */
+  readonly childrenWhitelist: string
+  readonly childrenMax: number | 'max'
   /** Empty: unset. */
   readonly title: string
   readonly description: string
@@ -43,15 +50,33 @@ export interface NodeConfig {
 }
 export type ConfigChanges = Partial<NodeConfig>
 
+/** Its place among the nodes of its service, by NodeID. XEP-0248. */
+export interface Links {
+  /** Empty: it stands at the root. */
+  readonly parents: readonly string[]
+  readonly children: readonly string[]
+}
+export type LinkChanges = Partial<Links>
+
+/** A collection keeps no items, whatever else is said of it. XEP-0248 §4.1. */
+export function normalized(config: NodeConfig): NodeConfig {
+  return config.nodeType === 'leaf' ? config : { ...config, persistItems: false }
+}
+
 /** What the service allows at most. */
 export interface ConfigBounds {
   readonly itemsMax: number
+  readonly childrenMax: number
   readonly payloadMaxBytes: number
 }
 
 /** What a new node gets when its creator says nothing. XEP-0060 §4.5 recommends `open`; SACM-XMPP §5 wants `normal`. */
 export function defaultConfig(bounds: ConfigBounds): NodeConfig {
   return {
+    nodeType: 'leaf',
+    childrenPolicy: 'owners',
+    childrenWhitelist: '',
+    childrenMax: 'max',
     title: '',
     description: '',
     type: '',
@@ -88,6 +113,8 @@ interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
   readonly label: string
   readonly type: FieldType
   readonly options?: readonly string[]
+  /** Shown for nodes of this kind alone. */
+  readonly of?: NodeConfig['nodeType']
   render(config: NodeConfig): string
   /** @throws StanzaError not-acceptable when the node cannot be so */
   parse(value: string, bounds: ConfigBounds): NodeConfig[K]
@@ -97,6 +124,29 @@ const MAX_CONTACTS = 20
 const MAX_EXPIRE_SECONDS = 3_153_600_000
 
 const OPTIONS: readonly Option[] = [
+  choice('nodeType', 'pubsub#node_type', 'Whether the node holds items or other nodes', ['leaf', 'collection']),
+  {
+    ...choice('childrenPolicy', 'pubsub#children_association_policy', 'Who may put nodes into this collection', [
+      'owners',
+      'whitelist',
+      'all',
+    ]),
+    of: 'collection',
+  },
+  {
+    ...jids('childrenWhitelist', 'pubsub#children_association_whitelist', 'Who is on the whitelist for that', 1_000),
+    of: 'collection',
+  },
+  {
+    key: 'childrenMax',
+    field: 'pubsub#children_max',
+    label: 'How many nodes the collection holds; "max" for as many as the service allows',
+    type: 'text-single',
+    of: 'collection',
+    render: (config) => String(config.childrenMax),
+    parse: (value, bounds) =>
+      value === 'max' ? 'max' : wholeNumber('pubsub#children_max', value, bounds.childrenMax, 'use "max"'),
+  },
   text('title', 'pubsub#title', 'A short name for the node'),
   text('description', 'pubsub#description', 'A description of the node'),
   text('type', 'pubsub#type', 'Namespace of the payloads at this node'),
@@ -142,16 +192,7 @@ const OPTIONS: readonly Option[] = [
     'on_sub_and_presence',
   ]),
   text('language', 'pubsub#language', 'The default language of the node'),
-  {
-    ...text('contact', 'pubsub#contact', 'Whom to ask about the node'),
-    type: 'jid-multi',
-    parse(value) {
-      const jids = value.split('\n').filter((jid) => jid !== '')
-      if (jids.length > MAX_CONTACTS || jids.some((jid) => !tryParseJid(jid)))
-        throw pubsubError('invalidConfig', `pubsub#contact takes up to ${MAX_CONTACTS} JIDs`)
-      return jids.join('\n')
-    },
-  },
+  jids('contact', 'pubsub#contact', 'Whom to ask about the node', MAX_CONTACTS),
   {
     key: 'itemExpireSeconds',
     field: 'pubsub#item_expire',
@@ -185,30 +226,79 @@ const REFUSED: Readonly<Record<string, string>> = {
   'pubsub#body_xslt': 'message bodies are made by the service itself', // §13.8
 }
 
-/** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3. */
-export function configForm(config: NodeConfig): DataForm {
-  const fields = OPTIONS.map((option): FormField => {
+/** Options that mean nothing where there are no items. */
+const OF_ITEMS: ReadonlySet<keyof NodeConfig> = new Set([
+  'type',
+  'publishModel',
+  'persistItems',
+  'maxItems',
+  'maxPayloadBytes',
+  'deliverPayloads',
+  'notifyRetract',
+  'itemReply',
+  'sendLastItem',
+  'itemExpireSeconds',
+  'publishNodeFull',
+  'purgeOffline',
+  'dataformXslt',
+])
+
+function optionsOf({ nodeType }: NodeConfig): readonly Option[] {
+  return OPTIONS.filter(({ key, of = nodeType }) => of === nodeType && (nodeType === 'leaf' || !OF_ITEMS.has(key)))
+}
+
+/** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3; XEP-0248 §7.2. */
+export function configForm(config: NodeConfig, links: Links = UNLINKED): DataForm {
+  const fields = optionsOf(config).map((option): FormField => {
     const { field, label, type, options } = option
     const values = valuesOf(option, config)
     return { name: field, type, label, values, ...(options && { options: options.map((value) => ({ value })) }) }
   })
-  return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, nodeType('list-single')] }
+  return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, ...linkFields(config, links)] }
 }
 
-/** The configuration as told to subscribers. XEP-0060 §8.2.5.3. */
+/** The configuration as told to subscribers, who need not know every collection the node is in. XEP-0060 §8.2.5.3. */
 export function configResult(config: NodeConfig): DataForm {
-  const fields = OPTIONS.map((option): FormField => ({ name: option.field, values: valuesOf(option, config) }))
+  const fields = optionsOf(config).map(
+    (option): FormField => ({ name: option.field, values: valuesOf(option, config) }),
+  )
   return { type: 'result', formType: NODE_CONFIG_FORM, fields }
+}
+
+const UNLINKED: Links = { parents: [], children: [] }
+
+/** XEP-0248 §7.2, §8.1: who has no parent stands at the root, which has no name. */
+function linkFields({ nodeType }: NodeConfig, { parents, children }: Links): FormField[] {
+  const collection: FormField = {
+    name: 'pubsub#collection',
+    type: 'text-multi',
+    label: 'The collections that this node is in',
+    values: parents.length > 0 ? parents : [''],
+  }
+  const own = {
+    name: 'pubsub#children',
+    type: 'text-multi',
+    label: 'The nodes in this collection',
+    values: children,
+  } as const
+  return nodeType === 'leaf' ? [collection] : [collection, own]
+}
+
+/** The place that a submitted form gives the node; what it does not name stays. XEP-0248 §7.2. */
+export function parseLinks(form: DataForm): LinkChanges {
+  const named = (name: string) => {
+    const field = form.fields.find((each) => each.name === name)
+    // Line by line: clients send a text-multi either way (XEP-0004 §3.3).
+    return field && [...new Set(field.values.flatMap((value) => value.split('\n')))].filter((nodeId) => nodeId !== '')
+  }
+  const [parents, children] = [named('pubsub#collection'), named('pubsub#children')]
+  return { ...(parents && { parents }), ...(children && { children }) }
 }
 
 function valuesOf(option: Option, config: NodeConfig): readonly string[] {
   const value = option.render(config)
   if (option.type !== 'jid-multi') return [value]
   return value === '' ? [] : value.split('\n')
-}
-
-function nodeType(type: FieldType): FormField {
-  return { name: 'pubsub#node_type', type, label: 'Kind of node', values: ['leaf'], options: [{ value: 'leaf' }] }
 }
 
 /**
@@ -221,8 +311,6 @@ export function parseConfigForm(form: DataForm, bounds: ConfigBounds): ConfigCha
     throw pubsubError('malformed', `the form's FORM_TYPE is not ${NODE_CONFIG_FORM}`)
   const changes: Partial<Record<keyof NodeConfig, NodeConfig[keyof NodeConfig]>> = {}
   for (const { name, values } of form.fields) {
-    if (name === 'pubsub#node_type' && values.length > 0 && values[0] !== 'leaf')
-      throw pubsubError('unsupported', 'only leaf nodes', 'collections') // XEP-0248
     const option = OPTIONS.find(({ field }) => field === name)
     const refusal = REFUSED[name]
     if (refusal !== undefined && values.some((value) => value !== ''))
@@ -275,7 +363,7 @@ export function unmetPrecondition(config: NodeConfig, preconditions: Preconditio
 type KeysOf<T> = { [K in keyof NodeConfig]: NodeConfig[K] extends T ? K : never }[keyof NodeConfig]
 
 function text(
-  key: 'title' | 'description' | 'type' | 'language' | 'contact' | 'dataformXslt',
+  key: 'title' | 'description' | 'type' | 'language' | 'dataformXslt',
   field: Option['field'],
   label: string,
 ): Option {
@@ -294,6 +382,22 @@ function text(
 }
 
 const MAX_TEXT_CHARS = 4096
+
+function jids(key: 'contact' | 'childrenWhitelist', field: Option['field'], label: string, max: number): Option {
+  return {
+    key,
+    field,
+    label,
+    type: 'jid-multi',
+    render: (config) => config[key],
+    parse(value) {
+      const known = value.split('\n').filter((jid) => jid !== '')
+      if (known.length > max || known.some((jid) => !tryParseJid(jid)))
+        throw pubsubError('invalidConfig', `${field} takes up to ${max} JIDs`)
+      return known.join('\n')
+    },
+  }
+}
 
 function flag(key: KeysOf<boolean>, field: Option['field'], label: string): Option {
   return {
@@ -317,7 +421,15 @@ function readFlag(value: string): boolean | undefined {
 }
 
 function choice(
-  key: 'accessModel' | 'publishModel' | 'notificationType' | 'itemReply' | 'sendLastItem' | 'publishNodeFull',
+  key:
+    | 'nodeType'
+    | 'childrenPolicy'
+    | 'accessModel'
+    | 'publishModel'
+    | 'notificationType'
+    | 'itemReply'
+    | 'sendLastItem'
+    | 'publishNodeFull',
   field: Option['field'],
   label: string,
   values: readonly string[],

@@ -2,7 +2,9 @@
 
 import { count, eq, max, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { pruneItems } from './items.sqlite.ts'
+import { allLinks } from './graph.sqlite.ts'
+import { pruneItems, removeAll } from './items.sqlite.ts'
+import { normalized } from './node-config.ts'
 import {
   configColumns,
   configOf,
@@ -49,6 +51,10 @@ const config = {
   tempSub: ph('tempSub'),
   purgeOffline: ph('purgeOffline'),
   dataformXslt: ph('dataformXslt'),
+  nodeType: ph('nodeType'),
+  childrenPolicy: ph('childrenPolicy'),
+  childrenWhitelist: ph('childrenWhitelist'),
+  childrenMax: ph('childrenMax'),
 }
 
 const queries = (db: Db) => ({
@@ -105,7 +111,9 @@ const snapshot = (db: Db) => ({
 
 function insertNode(tx: Tx, node: Omit<CreateNode, 'nodesMax'>): NodeRow {
   const { service, nodeId, creator } = node
-  return tx.use(queries).insert.get({ service, nodeId, creator, createdAt: tx.now, ...configColumns(node.config) })
+  return tx
+    .use(queries)
+    .insert.get({ service, nodeId, creator, createdAt: tx.now, ...configColumns(normalized(node.config)) })
 }
 
 export const createNode: PubsubStore['createNode'] = {
@@ -137,13 +145,18 @@ export const configureNode: PubsubStore['configureNode'] = {
   run(tx, { actor, changes, itemsMax, ...ref }) {
     const before = nodeOf(tx, ref)
     enforce(mayManage(standingOf(tx, before.id, actor)))
-    const config = { ...configOf(before), ...changes }
+    const config = normalized({ ...configOf(before), ...changes })
+    // XEP-0248 §7.2.3.4, §7.2.4: a leaf may become a collection, and then has no items any more
+    if (before.nodeType === 'collection' && config.nodeType === 'leaf') refuse('nodeTypeFixed')
+    const isNewCollection = before.nodeType !== config.nodeType
     const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
     const hasNewAccess = config.accessModel !== before.accessModel
+    if (isNewCollection) removeAll(tx, row)
     return {
       node: recordOf(row),
       ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
-      pruned: pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
+      pruned: isNewCollection ? [] : pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
+      isPurged: isNewCollection && before.itemCount > 0,
     }
   },
 }
@@ -171,6 +184,7 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
       affiliations: q.affiliations.all(),
       subscriptions: allSubscriptions(tx),
       lastSeq: q.lastSeq.get()?.seq ?? 0,
+      links: allLinks(tx),
     }
   },
 }

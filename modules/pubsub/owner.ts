@@ -11,6 +11,7 @@ import {
   renderOwnerAffiliations,
   renderOwnerSubscriptions,
 } from './answer-xml.ts'
+import { applyRelinked, placed, refuseClaimed } from './collections.ts'
 import {
   type Asker,
   mayCreate,
@@ -43,12 +44,16 @@ export async function create(
   const nodeId = request.nodeId ?? randomUUID()
   parts.claims.refuseOwner({ service, nodeId })
   const { nodesMax, ...bounds } = parts.config()
-  const { bareJid } = asker.actor
+  const { changes, links } = request.submitted
+  const { actor } = asker
   if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
-  const config = { ...defaultConfig(bounds), ...request.config }
-  await run(parts, parts.store.createNode, { service, nodeId, creator: bareJid, config, nodesMax }, (node) =>
-    parts.replica.created(node),
-  )
+  const config = { ...defaultConfig(bounds), ...changes }
+  const node = { service, nodeId, creator: actor.bareJid, config, nodesMax }
+  refuseClaimed(parts, service, links)
+  await placed(parts, parts.store.createNode, node, { service, nodeId, actor, links }, (record, relinked) => {
+    parts.replica.created(record)
+    parts.replica.relinked(relinked)
+  })
   return renderCreated(nodeId)
 }
 
@@ -64,23 +69,29 @@ function ownNode(parts: PubsubParts, asker: Asker, nodeId: string): NodeView {
 
 /** §8.2.1. */
 export function getConfig(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getConfig'>): Element {
-  return renderConfig(nodeId, configForm(ownNode(parts, asker, nodeId).record.config))
+  const { record, parents, children } = ownNode(parts, asker, nodeId)
+  const idsOf = (nodes: ReadonlySet<NodeView>) => [...nodes].map((node) => node.record.nodeId)
+  return renderConfig(nodeId, configForm(record.config, { parents: idsOf(parents), children: idsOf(children) }))
 }
 
-/** §8.3. */
-export function getDefault(parts: PubsubParts): Element {
-  return renderDefault(configForm(defaultConfig(parts.config())))
+/** §8.3; XEP-0248 §7.3. */
+export function getDefault(parts: PubsubParts, { nodeType }: Request<'getDefault'>): Element {
+  return renderDefault(configForm({ ...defaultConfig(parts.config()), nodeType }))
 }
 
 /** §8.2.4. */
 export async function configure(parts: PubsubParts, asker: Asker, request: Request<'configure'>): Promise<undefined> {
-  const { nodeId, changes = {} } = request
+  const { nodeId, submitted } = request
+  const { changes = {}, links = {} } = submitted ?? {}
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
+  refuseClaimed(parts, service, links)
   const { itemsMax } = parts.config()
-  await run(parts, parts.store.configureNode, { service, nodeId, actor, changes, itemsMax }, (result) =>
-    applyConfigured(parts, result, request.changes !== undefined),
-  )
+  const args = { service, nodeId, actor, changes, itemsMax }
+  await placed(parts, parts.store.configureNode, args, { service, nodeId, actor, links }, (result, relinked) => {
+    applyConfigured(parts, result, submitted !== undefined)
+    applyRelinked(parts, relinked)
+  })
 }
 
 function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
@@ -95,6 +106,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
     const form = config.deliverPayloads ? configResult(config) : undefined
     parts.notifier.toAll(node, { kind: 'configuration', nodeId, form })
   }
+  if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
 }
 

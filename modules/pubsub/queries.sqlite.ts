@@ -136,18 +136,25 @@ export function configOf(row: NodeRow): NodeConfig {
     tempSub: row.tempSub,
     purgeOffline: row.purgeOffline,
     dataformXslt: row.dataformXslt,
+    nodeType: row.nodeType,
+    childrenPolicy: row.childrenPolicy,
+    childrenWhitelist: row.childrenWhitelist,
+    childrenMax: row.childrenMax ?? 'max',
   }
 }
 
+/** Options that are numbers or `max`: null in their columns. */
+type Unbounded = 'maxItems' | 'itemExpireSeconds' | 'childrenMax'
+
 /** The columns of a configuration. */
-export function configColumns(
-  config: NodeConfig,
-): Omit<NodeConfig, 'maxItems' | 'itemExpireSeconds'> & { maxItems: number | null; itemExpireSeconds: number | null } {
-  const { maxItems, itemExpireSeconds } = config
+export function configColumns(config: NodeConfig): Omit<NodeConfig, Unbounded> & Record<Unbounded, number | null> {
+  const { maxItems, itemExpireSeconds, childrenMax } = config
+  const columnOf = (value: number | 'max') => (value === 'max' ? null : value)
   return {
     ...config,
-    maxItems: maxItems === 'max' ? null : maxItems,
-    itemExpireSeconds: itemExpireSeconds === 'max' ? null : itemExpireSeconds,
+    maxItems: columnOf(maxItems),
+    itemExpireSeconds: columnOf(itemExpireSeconds),
+    childrenMax: columnOf(childrenMax),
   }
 }
 

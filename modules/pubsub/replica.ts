@@ -13,6 +13,7 @@ import type {
   NodeConfigured,
   NodeRecord,
   NodeRef,
+  Relinked,
   Snapshot,
   SubscriptionRecord,
   SubscriptionsModified,
@@ -39,6 +40,16 @@ export interface NodeView {
   readonly subscribers: ReadonlyMap<string, Subscriber>
   /** Waiting for an owner's answer, by the JID that asked: one at a time. XEP-0060 §6.1.3.7. */
   readonly pending: ReadonlyMap<string, SubscriptionRecord>
+  /** Collections that the node is in; none: it stands at the root. XEP-0248. */
+  readonly parents: ReadonlySet<NodeView>
+  /** Of a collection. */
+  readonly children: ReadonlySet<NodeView>
+}
+
+/** A collection above a node, and how many steps there are in between. */
+export interface Ancestor {
+  readonly node: NodeView
+  readonly distance: number
 }
 
 interface Node {
@@ -46,6 +57,8 @@ interface Node {
   readonly affiliations: Map<string, Affiliation>
   readonly subscribers: Map<string, Subscriber>
   readonly pending: Map<string, SubscriptionRecord>
+  readonly parents: Set<Node>
+  readonly children: Set<Node>
 }
 
 /** Which of an account's nodes: those of a service, one of them, or all there are. */
@@ -66,6 +79,9 @@ export class Replica {
   /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
   readonly #leaving = new Map<string, Set<Node>>()
 
+  /** Found when they are asked for, and anew when the graph has changed. */
+  readonly #ancestors = new Map<NodeView, readonly Ancestor[]>()
+
   /** Of the newest item that subscribers were told of. */
   get lastSeq(): number {
     return this.#lastSeq
@@ -74,6 +90,7 @@ export class Replica {
   load(snapshot: Snapshot): void {
     this.#lastSeq = snapshot.lastSeq
     for (const record of snapshot.nodes) this.#put(record)
+    this.relinked({ added: snapshot.links, removed: [] })
     for (const affiliation of snapshot.affiliations) this.#affiliate(affiliation)
     for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
   }
@@ -100,6 +117,20 @@ export class Replica {
     if (!known) return []
     known.sorted ??= [...known.nodes.keys()].sort()
     return known.sorted
+  }
+
+  /** All collections above a node, nearest first; by the shortest way where there are several. */
+  ancestors(node: NodeView): readonly Ancestor[] {
+    const known = this.#ancestors.get(node)
+    if (known) return known
+    const distances = new Map<NodeView, number>([[node, 0]])
+    // A map is walked to its end, what is added on the way too.
+    for (const [each, distance] of distances)
+      for (const parent of each.parents) if (!distances.has(parent)) distances.set(parent, distance + 1)
+    distances.delete(node)
+    const found = [...distances].map(([each, distance]) => ({ node: each, distance }))
+    this.#ancestors.set(node, found)
+    return found
   }
 
   *#all(): Iterable<Node> {
@@ -202,6 +233,21 @@ export class Replica {
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
+  relinked({ added, removed }: Relinked): void {
+    for (const { service, parent, child } of removed) {
+      const [upper, lower] = [this.#get({ service, nodeId: parent }), this.#get({ service, nodeId: child })]
+      if (lower) upper?.children.delete(lower)
+      if (upper) lower?.parents.delete(upper)
+    }
+    for (const { service, parent, child } of added) {
+      const [upper, lower] = [this.#get({ service, nodeId: parent }), this.#get({ service, nodeId: child })]
+      if (!upper || !lower) continue
+      upper.children.add(lower)
+      lower.parents.add(upper)
+    }
+    if (added.length > 0 || removed.length > 0) this.#ancestors.clear()
+  }
+
   /** Removes the node and hands back what it was, for the last notification. */
   deleted(ref: NodeRef): NodeView | undefined {
     const node = this.#get(ref)
@@ -210,6 +256,10 @@ export class Replica {
     service.nodes.delete(ref.nodeId)
     service.sorted = undefined
     if (service.nodes.size === 0) this.#services.delete(ref.service)
+    for (const parent of node.parents) parent.children.delete(node)
+    for (const child of node.children) child.parents.delete(node)
+    if (node.parents.size > 0 || node.children.size > 0) this.#ancestors.clear()
+    else this.#ancestors.delete(node)
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
@@ -273,7 +323,14 @@ export class Replica {
       service = { nodes: new Map(), sorted: undefined }
       this.#services.set(record.service, service)
     }
-    service.nodes.set(record.nodeId, { record, affiliations: new Map(), subscribers: new Map(), pending: new Map() })
+    service.nodes.set(record.nodeId, {
+      record,
+      affiliations: new Map(),
+      subscribers: new Map(),
+      pending: new Map(),
+      parents: new Set(),
+      children: new Set(),
+    })
     service.sorted = undefined
   }
 

@@ -51,6 +51,7 @@ export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeVi
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const refusal = claim ? undefined : mayRetrieve(config, parts.replica.standing(node, asker.actor))
   if (refusal) throw pubsubError(refusal)
+  if (config.nodeType === 'collection') throw pubsubError('noItemsHere', 'ask the nodes in the collection')
   if (!config.persistItems) throw pubsubError('notPersistent') // §6.5.9.4
   return parts.claims.visible(asker.actor.bareJid, node.record)
 }

@@ -99,6 +99,27 @@ export function mayRetract(config: NodeConfig, standing: Standing, isOwnItem: bo
   return mayPublish(config, standing) === undefined && isOwnItem ? undefined : 'mayNotRetract'
 }
 
+/**
+ * May the entity put nodes into the collection? That it may move the nodes is another question.
+ * @param isListed  on the collection's whitelist
+ * XEP-0248 §7.2.
+ */
+export function mayAssociate(
+  { nodeType, childrenPolicy }: Pick<NodeConfig, 'nodeType' | 'childrenPolicy'>,
+  standing: Standing,
+  isListed: boolean,
+): Verdict {
+  if (nodeType !== 'collection') return 'notACollection'
+  if (isOwner(standing)) return undefined
+  const isAllowed = childrenPolicy === 'all' || (childrenPolicy === 'whitelist' && isListed)
+  return isAllowed && standing.affiliation !== 'outcast' ? undefined : 'mayNotAssociate'
+}
+
+/** Does an event of the node reach the entity by a collection it is subscribed to? Only what it may ask for itself. */
+export function mayGetThrough(config: NodeConfig, standing: Standing): boolean {
+  return mayRead(config, standing) === undefined && !needsApproval(config, standing)
+}
+
 /** Is the node listed for, and its metadata told to, this entity? XEP-0060 §5.2, §15.1. */
 export function maySee(config: NodeConfig, standing: Standing): boolean {
   if (isOwner(standing)) return true

@@ -52,6 +52,16 @@ export const nodes = sqliteTable(
     tempSub: integer({ mode: 'boolean' }).notNull().default(false),
     purgeOffline: integer({ mode: 'boolean' }).notNull().default(false),
     dataformXslt: text().notNull().default(''),
+    nodeType: text({ enum: ['leaf', 'collection'] })
+      .notNull()
+      .default('leaf'),
+    childrenPolicy: text({ enum: ['owners', 'whitelist', 'all'] })
+      .notNull()
+      .default('owners'),
+    /** One JID per line. */
+    childrenWhitelist: text().notNull().default(''),
+    /** Null: as many as the service allows. */
+    childrenMax: integer(),
   },
   (table) => [uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId)],
 )
@@ -74,6 +84,12 @@ export const affiliations = sqliteTable(
     index('pubsub_affiliations_by_account').on(table.bareJid),
   ],
 )
+
+/** Which node is in which collection: an acyclic graph. XEP-0248. */
+export const links = sqliteTable('pubsub_links', { parent: nodeRef(), child: nodeRef() }, (table) => [
+  primaryKey({ columns: [table.parent, table.child] }),
+  index('pubsub_links_by_child').on(table.child),
+])
 
 export const subscriptions = sqliteTable(
   'pubsub_subscriptions',

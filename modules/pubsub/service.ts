@@ -1,6 +1,7 @@
 /** One use case per request; §5 to §8 of XEP-0060 have a file each. */
 
 import type { Element } from '../../server/xml/element.ts'
+import { associate, dissociate } from './collections.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { affiliations, subscriptions } from './entity.ts'
 import {
@@ -56,7 +57,11 @@ export function perform(
     case 'getConfig':
       return getConfig(parts, asker, request)
     case 'getDefault':
-      return getDefault(parts)
+      return getDefault(parts, request)
+    case 'associate':
+      return associate(parts, asker, request)
+    case 'dissociate':
+      return dissociate(parts, asker, request)
     case 'configure':
       return configure(parts, asker, request)
     case 'delete':

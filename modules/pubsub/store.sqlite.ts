@@ -2,6 +2,7 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
+import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey } from './keys.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
@@ -21,6 +22,9 @@ export const sqliteStore: PubsubStore = {
   createNode,
   ensureNode,
   configureNode,
+  relink,
+  associate,
+  dissociate,
   deleteNode,
   purgeNode,
   publishItem,

@@ -1,7 +1,7 @@
 /** What pubsub keeps: its records, and the verbs of its store. Importable in the storage worker. */
 
 import type { Operation } from '../../server/module/api.ts'
-import type { ConfigChanges, NodeConfig, Preconditions } from './node-config.ts'
+import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Order } from './order.ts'
 import type { Affiliation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
@@ -109,9 +109,37 @@ export interface NodeConfigured {
   readonly ended: readonly SubscriptionRecord[]
   readonly approved: readonly SubscriptionRecord[]
   readonly pruned: readonly ItemKey[]
+  /** It became a collection, and its items went. */
+  readonly isPurged: boolean
 }
 export interface OwnerRequest extends NodeRef {
   readonly actor: Actor
+}
+
+/** That one node is in another, which is a collection of the same service. XEP-0248. */
+export interface LinkRecord {
+  readonly service: string
+  /** NodeIDs. */
+  readonly parent: string
+  readonly child: string
+}
+export interface LinkBounds {
+  readonly childrenMax: number
+  readonly parentsMax: number
+}
+/** Gives a node this place; what is not named stays. */
+export interface Relink extends OwnerRequest, LinkBounds {
+  readonly links: LinkChanges
+}
+export interface Associate extends LinkRecord, LinkBounds {
+  readonly actor: Actor
+}
+export interface Dissociate extends LinkRecord {
+  readonly actor: Actor
+}
+export interface Relinked {
+  readonly added: readonly LinkRecord[]
+  readonly removed: readonly LinkRecord[]
 }
 
 export interface PublishItem extends NodeRef {
@@ -256,6 +284,7 @@ export interface Snapshot {
   readonly subscriptions: readonly SubscriptionRecord[]
   /** Of the newest item of all. */
   readonly lastSeq: number
+  readonly links: readonly LinkRecord[]
 }
 
 /** What a page begins at: an item by its id, or a position, which outlives its item. */
@@ -302,8 +331,14 @@ export interface PubsubStore {
   readonly createNode: Operation<CreateNode, NodeRecord>
   /** Makes the node, or gives it this configuration. */
   readonly ensureNode: Operation<EnsureNode, NodeRecord>
-  /** @throws Refusal notOwner */
+  /** @throws Refusal notOwner, nodeTypeFixed */
   readonly configureNode: Operation<ConfigureNode, NodeConfigured>
+  /** @throws Refusal notOwner, mayNotAssociate, notACollection, cycle, tooManyAssociated */
+  readonly relink: Operation<Relink, Relinked>
+  /** @throws Refusal mayNotAssociate, notACollection, cycle, tooManyAssociated */
+  readonly associate: Operation<Associate, Relinked>
+  /** @throws Refusal mayNotAssociate, notAssociated */
+  readonly dissociate: Operation<Dissociate, Relinked>
   /** @throws Refusal notOwner */
   readonly deleteNode: Operation<OwnerRequest, OwnerRequest>
   /** @throws Refusal notOwner, notPersistent */

@@ -8,7 +8,15 @@ import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
 import { pubsubError } from './errors.ts'
 import type { Preconditions } from './node-config.ts'
-import { type ConfigBounds, type ConfigChanges, parseConfigForm, parsePreconditions } from './node-config.ts'
+import {
+  type ConfigBounds,
+  type ConfigChanges,
+  type LinkChanges,
+  type NodeConfig,
+  parseConfigForm,
+  parseLinks,
+  parsePreconditions,
+} from './node-config.ts'
 import { type Order, parseOrder } from './order.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
@@ -71,14 +79,22 @@ export type EntityRequest =
       readonly preconditions: Preconditions
     }
   | { readonly kind: 'retract'; readonly nodeId: string; readonly itemId: string; readonly notify: boolean }
-  | { readonly kind: 'create'; readonly nodeId: string | undefined; readonly config: ConfigChanges }
+  | { readonly kind: 'create'; readonly nodeId: string | undefined; readonly submitted: SubmittedConfig }
+
+/** What a configuration form says. */
+export interface SubmittedConfig {
+  readonly changes: ConfigChanges
+  readonly links: LinkChanges
+}
 
 /** What an owner asks. XEP-0060 §8. */
 export type OwnerRequest =
   | { readonly kind: 'getConfig'; readonly nodeId: string }
-  | { readonly kind: 'getDefault' }
-  /** `changes` undefined: the form was cancelled. */
-  | { readonly kind: 'configure'; readonly nodeId: string; readonly changes: ConfigChanges | undefined }
+  | { readonly kind: 'getDefault'; readonly nodeType: NodeConfig['nodeType'] }
+  /** `submitted` undefined: the form was cancelled. */
+  | { readonly kind: 'configure'; readonly nodeId: string; readonly submitted: SubmittedConfig | undefined }
+  /** XEP-0248 §7.5, §7.6. */
+  | { readonly kind: 'associate' | 'dissociate'; readonly nodeId: string; readonly child: string }
   | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
   | { readonly kind: 'purge'; readonly nodeId: string }
   | ({ readonly kind: 'getSubscriptions'; readonly nodeId: string } & Paged)
@@ -157,10 +173,12 @@ function parseOwner(
     case 'get configure':
       return { kind: 'getConfig', nodeId: nodeIdOf(action) }
     case 'set configure':
-      return { kind: 'configure', nodeId: nodeIdOf(action), changes: submitted(action, bounds) }
+      return { kind: 'configure', nodeId: nodeIdOf(action), submitted: submitted(action, bounds) }
     case 'get default':
-      if ((attr(action, 'type') ?? 'leaf') !== 'leaf') throw unsupported('collections') // §8.3.2, XEP-0248
-      return { kind: 'getDefault' }
+      // XEP-0248 §7.3.1
+      return { kind: 'getDefault', nodeType: attr(action, 'type') === 'collection' ? 'collection' : 'leaf' }
+    case 'set collection':
+      return parseAssociation(action)
     case 'set delete': {
       const redirect = childOf(action, 'redirect', NS_PUBSUB_OWNER)
       return { kind: 'delete', nodeId: nodeIdOf(action), redirect: redirect && attr(redirect, 'uri') }
@@ -178,10 +196,6 @@ function parseOwner(
     default:
       return undefined
   }
-}
-
-function unsupported(feature: string): Error {
-  return pubsubError('unsupported', `${feature} is not implemented`, feature)
 }
 
 function nodeIdOf(action: Element): string {
@@ -305,18 +319,28 @@ function parseCreate(pubsub: Element, action: Element, bounds: ConfigBounds): En
   return {
     kind: 'create',
     nodeId: nodeId === undefined || nodeId === '' ? undefined : checkId(nodeId, 'NodeID'),
-    config: (configure && childOf(configure, 'x', NS_FORMS) && submitted(configure, bounds)) ?? {},
+    submitted: (configure && childOf(configure, 'x', NS_FORMS) && submitted(configure, bounds)) ?? NOTHING_SAID,
   }
 }
 
+const NOTHING_SAID: SubmittedConfig = { changes: {}, links: {} }
+
+function parseAssociation(action: Element): OwnerRequest {
+  const kinds = ['associate', 'dissociate'] as const
+  const asked = kinds.flatMap((kind) => childrenOf(action, kind, NS_PUBSUB_OWNER).map((element) => ({ kind, element })))
+  const [first] = asked
+  if (!first || asked.length > 1) throw pubsubError('malformed', 'a collection takes one <associate/> or <dissociate/>')
+  return { kind: first.kind, nodeId: nodeIdOf(action), child: nodeIdOf(first.element) }
+}
+
 /** The form that a `<configure/>` submits; undefined when it cancels. §8.2.4. */
-function submitted(configure: Element, bounds: ConfigBounds): ConfigChanges | undefined {
+function submitted(configure: Element, bounds: ConfigBounds): SubmittedConfig | undefined {
   const x = childOf(configure, 'x', NS_FORMS)
   if (!x) throw pubsubError('malformed', 'a configuration is submitted as a data form')
   const form = parseForm(x)
   if (form.type === 'cancel') return undefined
   if (form.type !== 'submit') throw pubsubError('malformed', 'the form is not of type submit')
-  return parseConfigForm(form, bounds)
+  return { changes: parseConfigForm(form, bounds), links: parseLinks(form) }
 }
 
 function subscriptionChanges(action: Element): { jid: Jid; subid: string | undefined; state: string }[] {

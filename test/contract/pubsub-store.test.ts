@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
-import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
+import { defaultConfig, type LinkChanges, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
@@ -19,7 +19,7 @@ import { openWriter } from '../../server/storage/sqlite.ts'
 import { type Call, call, type Operation } from '../../server/storage/storage.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
 
-const BOUNDS = { itemsMax: 1_000_000, payloadMaxBytes: 1_000 }
+const BOUNDS = { itemsMax: 1_000_000, childrenMax: 100, payloadMaxBytes: 1_000 }
 const FOLDERS = {
   workerEntry: new URL('../../modules/worker.ts', import.meta.url),
   migrations: new URL('../../migrations/sqlite/', import.meta.url),
@@ -166,6 +166,10 @@ describe('nodes', () => {
 
   test('keep every option over a restart', async () => {
     const config: NodeConfig = {
+      nodeType: 'leaf',
+      childrenPolicy: 'whitelist',
+      childrenWhitelist: 'c@test\nd@test',
+      childrenMax: 7,
       title: 'T',
       description: 'D',
       type: 'urn:t',
@@ -673,6 +677,109 @@ describe('affiliations', () => {
     expect(affiliations.map(({ bareJid }) => bareJid)).toEqual(['alice@test'])
     await subscribe(bob, 'bob@test/1')
     await subscribe(bob, 'bob@test/2')
+  })
+})
+
+describe('collections', () => {
+  const bounds = { childrenMax: 3, parentsMax: 2 }
+  const collection = (nodeId: string, config: Partial<NodeConfig> = {}) =>
+    create(nodeId, { nodeType: 'collection', ...config })
+  const relink = (nodeId: string, links: LinkChanges, actor = alice) =>
+    opened.storage.run(store.relink, { ...at(nodeId), actor, links, ...bounds })
+  const pair = (parent: string, child: string) => ({ service: SHARED_SERVICE, parent, child })
+  const associate = (parent: string, child: string, actor = alice) =>
+    opened.storage.run(store.associate, { ...pair(parent, child), actor, ...bounds })
+  const dissociate = (parent: string, child: string, actor = alice) =>
+    opened.storage.run(store.dissociate, { ...pair(parent, child), actor })
+  const links = async () => (await opened.storage.run(store.readSnapshot, undefined)).links
+  const configure = (nodeId: string, changes: Partial<NodeConfig>) =>
+    opened.storage.run(store.configureNode, { ...at(nodeId), actor: alice, changes, itemsMax: 9 })
+
+  test('hold nodes, from either side, over a restart, and until one of both goes', async () => {
+    await collection('a')
+    await collection('b')
+    await create('n')
+    expect(await relink('n', { parents: ['a', 'b'] })).toEqual({ added: [pair('a', 'n'), pair('b', 'n')], removed: [] })
+    expect(await relink('b', { children: [] })).toEqual({ added: [], removed: [pair('b', 'n')] })
+    expect(await relink('a', { parents: [], children: ['n', 'b'] })).toEqual({ added: [pair('a', 'b')], removed: [] })
+    expect(await associate('b', 'n')).toEqual({ added: [pair('b', 'n')], removed: [] })
+    expect(await associate('b', 'n')).toEqual({ added: [], removed: [] })
+    await opened.reopen()
+    expect(await links()).toEqual([pair('a', 'n'), pair('a', 'b'), pair('b', 'n')])
+    expect(await dissociate('a', 'n')).toEqual({ added: [], removed: [pair('a', 'n')] })
+    await expect(dissociate('a', 'n')).rejects.toMatchObject(refused('notAssociated'))
+    await opened.storage.run(store.deleteNode, { ...at('b'), actor: alice })
+    expect(await links()).toEqual([])
+  })
+
+  test('have no cycle, by whatever way round', async () => {
+    for (const nodeId of ['a', 'b', 'c']) await collection(nodeId)
+    await associate('a', 'b')
+    await associate('b', 'c')
+    for (const [parent, child] of [
+      ['c', 'a'],
+      ['b', 'a'],
+      ['a', 'a'],
+    ] as const)
+      await expect(associate(parent, child)).rejects.toMatchObject(refused('cycle'))
+    await expect(relink('a', { parents: ['c'] })).rejects.toMatchObject(refused('cycle'))
+    await expect(relink('c', { children: ['a'] })).rejects.toMatchObject(refused('cycle'))
+    await associate('a', 'c') // two ways down are no way round
+  })
+
+  test('are bounded, as they are configured and as the service allows', async () => {
+    await collection('a', { childrenMax: 1 })
+    await collection('b')
+    await create('n')
+    await associate('a', 'n')
+    await expect(associate('a', 'b')).rejects.toMatchObject(refused('tooManyAssociated'))
+    // What goes makes room.
+    expect(await relink('a', { children: ['b'] })).toEqual({ added: [pair('a', 'b')], removed: [pair('a', 'n')] })
+    const tight = { ...at('n'), actor: alice, links: { parents: ['b'] }, childrenMax: 3, parentsMax: 0 }
+    await expect(opened.storage.run(store.relink, tight)).rejects.toMatchObject(refused('tooManyAssociated'))
+  })
+
+  test('take nodes of those alone whom both sides let', async () => {
+    await collection('a')
+    await opened.storage.run(store.createNode, {
+      ...n,
+      creator: 'bob@test',
+      config: defaultConfig(BOUNDS),
+      nodesMax: 3,
+    })
+    await expect(associate('a', 'n')).rejects.toMatchObject(refused('mayNotAssociate')) // not alice's
+    await expect(associate('a', 'n', bob)).rejects.toMatchObject(refused('mayNotAssociate'))
+    await configure('a', { childrenPolicy: 'whitelist', childrenWhitelist: 'x@test\nbob@test' })
+    await associate('a', 'n', bob)
+    await expect(dissociate('a', 'n', { bareJid: 'carol@test', isAdmin: false })).rejects.toMatchObject(
+      refused('mayNotAssociate'),
+    )
+    await dissociate('a', 'n') // by the collection's owner
+    await configure('a', { childrenPolicy: 'all' })
+    await associate('a', 'n', bob)
+    await dissociate('a', 'n', bob)
+    await opened.storage.run(store.modifyAffiliations, {
+      ...at('a'),
+      actor: alice,
+      changes: [{ bareJid: 'bob@test', affiliation: 'outcast' }],
+      perNodeMax: 3,
+    })
+    await expect(associate('a', 'n', bob)).rejects.toMatchObject(refused('mayNotAssociate'))
+    await associate('a', 'n', root)
+  })
+
+  test('are no leaves: no items, no children of a leaf, and no way back', async () => {
+    await create('n', { maxItems: 5 })
+    await create('m')
+    await publish('1')
+    await expect(associate('n', 'm')).rejects.toMatchObject(refused('notACollection'))
+    await expect(relink('n', { children: ['m'] })).rejects.toMatchObject(refused('notACollection'))
+    expect(await configure('n', { nodeType: 'collection' })).toMatchObject({ isPurged: true, pruned: [] })
+    expect(await page()).toMatchObject({ count: 0, items: [] })
+    await expect(publish('2')).rejects.toMatchObject(refused('noPublishingHere'))
+    await expect(configure('n', { nodeType: 'leaf' })).rejects.toMatchObject(refused('nodeTypeFixed'))
+    await associate('n', 'm')
+    await expect(associate('x', 'm')).rejects.toMatchObject(refused('nodeNotFound'))
   })
 })
 

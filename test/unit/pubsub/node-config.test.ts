@@ -6,14 +6,16 @@ import {
   configResult,
   defaultConfig,
   type NodeConfig,
+  normalized,
   parseConfigForm,
+  parseLinks,
   parsePreconditions,
   unmetPrecondition,
 } from '../../../modules/pubsub/node-config.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../../server/stanza/forms.ts'
 
-const BOUNDS = { itemsMax: 100, payloadMaxBytes: 1_000 }
+const BOUNDS = { itemsMax: 100, childrenMax: 100, payloadMaxBytes: 1_000 }
 const form = (fields: Record<string, string | string[]>, formType?: string): DataForm => ({
   type: 'submit',
   formType,
@@ -33,6 +35,10 @@ function refusal(run: () => unknown): readonly [string, string | undefined] {
 
 test('what a form shows is read back as the same configuration', () => {
   const config: NodeConfig = {
+    nodeType: 'leaf',
+    childrenPolicy: 'owners',
+    childrenWhitelist: '',
+    childrenMax: 'max',
     title: 'T',
     description: 'one\ntwo',
     type: 'urn:t',
@@ -60,11 +66,36 @@ test('what a form shows is read back as the same configuration', () => {
     purgeOffline: true,
     dataformXslt: 'https://test/x.xsl',
   }
+  // What is of collections alone is not shown for a leaf. XEP-0248 §7.2.1
+  const { childrenPolicy: _policy, childrenWhitelist: _whitelist, childrenMax: _max, ...ofLeaf } = config
   for (const shown of [configForm(config), configResult(config), configForm(defaultConfig(BOUNDS))]) {
     const read = parseConfigForm({ ...shown, type: 'submit' }, BOUNDS)
-    expect(Object.keys(read).sort()).toEqual(Object.keys(config).sort())
+    expect(Object.keys(read).sort()).toEqual(Object.keys(ofLeaf).sort())
   }
-  expect(parseConfigForm({ ...configForm(config), type: 'submit' }, BOUNDS)).toEqual(config)
+  expect(parseConfigForm({ ...configForm(config), type: 'submit' }, BOUNDS)).toEqual(ofLeaf)
+})
+
+test("a collection's form has its children and who may add some, and nothing of items", () => {
+  const config: NodeConfig = {
+    ...normalized({ ...defaultConfig(BOUNDS), nodeType: 'collection' }),
+    childrenPolicy: 'whitelist',
+    childrenWhitelist: 'a@test\nb@test',
+    childrenMax: 3,
+  }
+  expect(config.persistItems).toBe(false)
+  const shown: DataForm = { ...configForm(config, { parents: ['p'], children: ['c', 'd'] }), type: 'submit' }
+  const read = parseConfigForm(shown, BOUNDS)
+  expect({ ...config, ...read }).toEqual(config)
+  expect(read).toMatchObject({ childrenPolicy: 'whitelist', childrenWhitelist: 'a@test\nb@test', childrenMax: 3 })
+  expect(shown.fields.map(({ name }) => name)).not.toContain('pubsub#max_items')
+  expect(parseLinks(shown)).toEqual({ parents: ['p'], children: ['c', 'd'] })
+})
+
+test('the place that a form gives: what is not named stays, and nothing is the root', () => {
+  expect(parseLinks(form({ 'pubsub#title': 'x' }))).toEqual({})
+  expect(parseLinks(form({ 'pubsub#collection': '' }))).toEqual({ parents: [] })
+  expect(parseLinks(form({ 'pubsub#collection': [], 'pubsub#children': [] }))).toEqual({ parents: [], children: [] })
+  expect(parseLinks(form({ 'pubsub#children': ['a\nb', 'a'] }))).toEqual({ children: ['a', 'b'] })
 })
 
 test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {

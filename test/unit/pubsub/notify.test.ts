@@ -43,9 +43,10 @@ function subscription(jid: string, subid: string, address: string): Subscription
 
 function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o'<&"]): NodeView {
   const replica = new Replica()
-  const defaults = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
+  const defaults = defaultConfig({ itemsMax: 10, childrenMax: 10, payloadMaxBytes: 10 })
   replica.load({
     lastSeq: 0,
+    links: [],
     nodes: [{ ...N, creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
     affiliations: [],
     subscriptions: jids.map((jid, at) => subscription(jid, String(at), at === 0 ? 'pubsub.test' : 'test')),
@@ -129,7 +130,7 @@ function nodeFor(...options: Partial<SubscriptionOptions>[]): NodeView {
     ...subscription('bob@test', `s${at}`, 'pubsub.test'),
     options: { ...DEFAULT_OPTIONS, ...each },
   }))
-  replica.load({ lastSeq: 0, nodes: [record], affiliations: [], subscriptions })
+  replica.load({ lastSeq: 0, nodes: [record], affiliations: [], subscriptions, links: [] })
   const node = replica.get(N)
   if (!node) throw new Error('no node')
   return node

@@ -6,7 +6,7 @@ import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
 import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
-const config = defaultConfig({ itemsMax: 10, payloadMaxBytes: 10 })
+const config = defaultConfig({ itemsMax: 10, childrenMax: 10, payloadMaxBytes: 10 })
 const at = (nodeId: string, service = SHARED_SERVICE) => ({ service, nodeId })
 const node = (nodeId: string, service?: string): NodeRecord => ({
   ...at(nodeId, service),
@@ -31,6 +31,7 @@ beforeEach(() => {
   replica = new Replica()
   replica.load({
     lastSeq: 0,
+    links: [],
     nodes: [node('b'), node('a')],
     affiliations: [
       { ...at('a'), bareJid: 'alice@test', affiliation: 'owner' },
@@ -112,6 +113,22 @@ test('an account that is no more leaves nothing behind', () => {
   expect(jids()).toEqual([])
   expect(view('b').subscribers.size).toBe(0)
   expect(view('a').affiliations.has('bob@test')).toBe(false)
+})
+
+test('collections above a node, nearest first and once each, as the graph changes', () => {
+  const link = (parent: string, child: string) => ({ service: SHARED_SERVICE, parent, child })
+  const above = (nodeId: string) =>
+    replica.ancestors(view(nodeId)).map(({ node, distance }) => `${node.record.nodeId}${distance}`)
+  for (const nodeId of ['c', 'd']) replica.created(node(nodeId))
+  expect(above('a')).toEqual([])
+  replica.relinked({ added: [link('b', 'a'), link('c', 'b'), link('d', 'c'), link('c', 'a')], removed: [] })
+  expect(above('a')).toEqual(['b1', 'c1', 'd2'])
+  replica.relinked({ added: [], removed: [link('c', 'a')] })
+  expect(above('a')).toEqual(['b1', 'c2', 'd3'])
+  replica.deleted(at('c'))
+  expect(above('a')).toEqual(['b1'])
+  expect([...view('b').children].map(({ record }) => record.nodeId)).toEqual(['a'])
+  expect(view('b').parents.size).toBe(0)
 })
 
 test('the address of a subscription is ready to send to', () => {

@@ -19,7 +19,7 @@ import {
 } from '../../../modules/pubsub/rules.ts'
 
 const config = (changes: Partial<NodeConfig> = {}): NodeConfig => ({
-  ...defaultConfig({ itemsMax: 100, payloadMaxBytes: 100 }),
+  ...defaultConfig({ itemsMax: 100, childrenMax: 100, payloadMaxBytes: 100 }),
   ...changes,
 })
 const as = (affiliation: Affiliation, isSubscribed = false, isAdmin = false): Standing => ({

@@ -24,7 +24,7 @@ import { childElements } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 
-const BOUNDS = { itemsMax: 100, payloadMaxBytes: 1_000 }
+const BOUNDS = { itemsMax: 100, childrenMax: 100, payloadMaxBytes: 1_000 }
 const read = (type: 'get' | 'set', content: string, ns = NS_PUBSUB) =>
   parsePubsub(type, parseFragment(`<pubsub xmlns="${ns}">${content}</pubsub>`), BOUNDS)
 const owner = (type: 'get' | 'set', content: string) => read(type, content, NS_PUBSUB_OWNER)

@@ -1,0 +1,64 @@
+/** Nodes in collections: the place of a node, and requests that change it. XEP-0248 §7.2, §7.5, §7.6. */
+
+import { call, type Operation } from '../../server/module/api.ts'
+import { type Asker, type PubsubParts, run } from './context.ts'
+import { asPubsubError } from './errors.ts'
+import type { LinkChanges } from './node-config.ts'
+import type { OwnerRequest as OwnerArgs, Relinked } from './store.ts'
+import type { OwnerRequest } from './xml.ts'
+
+type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
+
+const NOT_MOVED: Relinked = { added: [], removed: [] }
+
+/**
+ * Runs an operation on a node, and gives the node its place in the same savepoint: both happen, or neither.
+ * @throws StanzaError of the table when one of them refuses (as a rejection)
+ */
+export async function placed<A, R>(
+  parts: PubsubParts,
+  operation: Operation<A, R>,
+  args: A,
+  { links, ...node }: OwnerArgs & { readonly links: LinkChanges },
+  applied: (result: R, relinked: Relinked) => void,
+): Promise<void> {
+  if (!links.parents && !links.children) {
+    await run(parts, operation, args, (result) => applied(result, NOT_MOVED))
+    return
+  }
+  const { childrenMax, parentsMax } = parts.config()
+  const calls = [call(operation, args), call(parts.store.relink, { ...node, links, childrenMax, parentsMax })] as const
+  try {
+    await parts.storage.submit(calls, ([result, relinked]) => applied(result, relinked))
+  } catch (error) {
+    throw asPubsubError(error)
+  }
+}
+
+/** Nobody puts a node of the server's own anywhere. @throws StanzaError not-allowed */
+export function refuseClaimed(parts: PubsubParts, service: string, { parents = [], children = [] }: LinkChanges): void {
+  for (const nodeId of [...parents, ...children]) parts.claims.refuseOwner({ service, nodeId })
+}
+
+/** XEP-0248 §7.5. */
+export async function associate(parts: PubsubParts, asker: Asker, request: Request): Promise<undefined> {
+  const { childrenMax, parentsMax } = parts.config()
+  const args = { ...linkOf(parts, asker, request), childrenMax, parentsMax }
+  await run(parts, parts.store.associate, args, (relinked) => applyRelinked(parts, relinked))
+}
+
+/** XEP-0248 §7.6. */
+export async function dissociate(parts: PubsubParts, asker: Asker, request: Request): Promise<undefined> {
+  const args = linkOf(parts, asker, request)
+  await run(parts, parts.store.dissociate, args, (relinked) => applyRelinked(parts, relinked))
+}
+
+function linkOf(parts: PubsubParts, { service, actor }: Asker, { nodeId: parent, child }: Request) {
+  refuseClaimed(parts, service, { parents: [parent], children: [child] })
+  return { service, parent, child, actor }
+}
+
+/** At commit. */
+export function applyRelinked(parts: PubsubParts, relinked: Relinked): void {
+  parts.replica.relinked(relinked)
+}
