@@ -220,6 +220,7 @@ describe('nodes', () => {
     await opened.storage.run(store.deleteNode, { ...n, actor: alice })
     await expect(page()).rejects.toMatchObject(refused('nodeNotFound'))
     expect(await opened.storage.run(store.readSnapshot, undefined)).toEqual({
+      links: [],
       nodes: [],
       affiliations: [],
       subscriptions: [],

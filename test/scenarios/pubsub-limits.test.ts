@@ -11,6 +11,8 @@ runScenarios('pubsub-limits', {
     'pubsub.leaseMaxSeconds': '3600',
     'pubsub.pageMaxItems': '2',
     'pubsub.pageIndexMax': '1',
+    'pubsub.childrenMax': '1',
+    'pubsub.parentsMax': '1',
     'pubsub.digestEventsMax': '2',
     'pubsub.digestMaxChars': '1024',
   },

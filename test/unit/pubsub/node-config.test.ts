@@ -123,7 +123,9 @@ describe('refused', () => {
     [{ 'pubsub#persist_items': 'yes' }, 'not-acceptable', undefined],
     [{ 'pubsub#persist_items': ['1', '0'] }, 'not-acceptable', undefined],
     [{ 'pubsub#title': 'x'.repeat(5_000) }, 'not-acceptable', undefined],
-    [{ 'pubsub#node_type': 'collection' }, 'feature-not-implemented', 'unsupported'],
+    [{ 'pubsub#node_type': 'tree' }, 'not-acceptable', undefined],
+    [{ 'pubsub#children_max': '101' }, 'not-acceptable', undefined],
+    [{ 'pubsub#children_association_whitelist': '@' }, 'not-acceptable', undefined],
   ])('%j', (fields, condition, application) => {
     expect(refusal(() => parse(fields))).toEqual([condition, application])
   })

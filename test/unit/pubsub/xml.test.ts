@@ -71,17 +71,28 @@ describe('requests', () => {
   })
 
   test('of owners', () => {
-    expect(read('set', '<create/>')).toEqual({ kind: 'create', nodeId: undefined, config: {} })
-    expect(read('set', '<create node="n"/><configure/>')).toMatchObject({ nodeId: 'n', config: {} })
+    expect(read('set', '<create/>')).toEqual({
+      kind: 'create',
+      nodeId: undefined,
+      submitted: { changes: {}, links: {} },
+    })
+    expect(read('set', '<create node="n"/><configure/>')).toMatchObject({ nodeId: 'n', submitted: { changes: {} } })
     const configured = `<create node="n"/><configure>${submit('<field var="pubsub#title"><value>T</value></field>')}</configure>`
-    expect(read('set', configured)).toMatchObject({ config: { title: 'T' } })
+    expect(read('set', configured)).toMatchObject({ submitted: { changes: { title: 'T' }, links: {} } })
     expect(owner('set', `<configure node="n">${submit('', 'cancel')}</configure>`)).toEqual({
       kind: 'configure',
       nodeId: 'n',
-      changes: undefined,
+      submitted: undefined,
     })
     expect(owner('get', '<configure node="n"/>')).toEqual({ kind: 'getConfig', nodeId: 'n' })
-    expect(owner('get', '<default type="leaf"/>')).toEqual({ kind: 'getDefault' })
+    expect(owner('get', '<default type="leaf"/>')).toEqual({ kind: 'getDefault', nodeType: 'leaf' })
+    expect(owner('get', '<default type="collection"/>')).toEqual({ kind: 'getDefault', nodeType: 'collection' })
+    for (const kind of ['associate', 'dissociate'])
+      expect(owner('set', `<collection node="c"><${kind} node="n"/></collection>`)).toEqual({
+        kind,
+        nodeId: 'c',
+        child: 'n',
+      })
     expect(owner('set', '<delete node="n"><redirect uri="xmpp:x"/></delete>')).toMatchObject({ redirect: 'xmpp:x' })
     expect(owner('set', '<purge node="n"/>')).toEqual({ kind: 'purge', nodeId: 'n' })
     expect(
@@ -127,7 +138,7 @@ describe('requests', () => {
     ['get', '<configure/>', 'bad-request', 'nodeid-required'],
     ['set', '<configure node="n"/>', 'bad-request', undefined],
     ['set', `<configure node="n">${submit('', 'result')}</configure>`, 'bad-request', undefined],
-    ['get', '<default type="collection"/>', 'feature-not-implemented', 'unsupported'],
+    ['set', '<collection node="c"><associate node="m"/><associate node="n"/></collection>', 'bad-request', undefined],
     [
       'set',
       '<affiliations node="n"><affiliation jid="a@test"/><affiliation jid="a@test/x"/></affiliations>',
