@@ -5,6 +5,7 @@ import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { KnownNode, knownNode } from './known-nodes.sqlite.ts'
 import { unmetPrecondition } from './node-config.ts'
+import { publishedWire, publishWire } from './publish-wire.ts'
 import {
   configOf,
   enforce,
@@ -186,6 +187,7 @@ export const purgeAbsent: PubsubStore['purgeAbsent'] = {
 export const publishItem: PubsubStore['publishItem'] = {
   name: 'pubsub.publishItem',
   kind: 'write',
+  wire: { args: publishWire, result: publishedWire },
   run(tx, request) {
     const node = knownNode(tx, request) ?? refuse('nodeNotFound')
     const { row } = node
@@ -210,7 +212,7 @@ export const publishItem: PubsubStore['publishItem'] = {
     const item = { itemId, publisher: actor.bareJid, publishedAt: tx.now, scope }
     return { service, nodeId, ...item, seenType, ...stored, expired }
   },
-} satisfies { run(tx: Tx, request: PublishItem): ItemPublished; name: string; kind: 'write' }
+}
 
 /** §7.1.5. */
 function checkPreconditions(tx: Tx, request: PublishItem): void {

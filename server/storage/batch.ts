@@ -1,6 +1,6 @@
 /** Group commit: runs what is waiting in one transaction, each group in its own savepoint. */
 
-import type { Group, Outcome } from './protocol.ts'
+import { type Fault, type Group, isFault, isOneCall, type OneCall, type Outcome } from './protocol.ts'
 import { type Connection, type Effects, unavailableReason } from './sqlite.ts'
 import { type Operation, Refusal, type Tx } from './storage.ts'
 
@@ -25,20 +25,37 @@ export function groupCommit(connection: Connection, operations: readonly Operati
 
   const memory = new Memory()
 
+  const operationOf = (name: string): Operation => {
+    const operation = byName.get(name)
+    if (!operation) throw new Error(`the storage worker does not know this operation: is it in modules/worker.ts?`)
+    return operation
+  }
+
+  const runOne = (tx: Tx, [name, ...args]: OneCall): readonly unknown[] => {
+    const operation = operationOf(name)
+    const { wire } = operation
+    if (!wire) return [operation.run(tx, args[0])]
+    return wire.result.pack(operation.run(tx, wire.args.unpack(args)))
+  }
+
   const runGroup = (group: Group): Outcome => {
     let current = ''
     const before = memory.changes
     savepoint.run()
     try {
       const tx = connection.tx(memory)
-      const results = group.map(([name, args]) => {
-        current = name
-        const operation = byName.get(name)
-        if (!operation) throw new Error(`the storage worker does not know this operation: is it in modules/worker.ts?`)
-        return operation.run(tx, args)
-      })
+      let results: readonly unknown[]
+      if (isOneCall(group)) {
+        current = group[0]
+        results = runOne(tx, group)
+      } else {
+        results = group.map(([name, args]) => {
+          current = name
+          return operationOf(name).run(tx, args)
+        })
+      }
       release.run()
-      return { kind: 'done', results }
+      return results
     } catch (error) {
       // After some faults SQLite has rolled the whole transaction back by itself; the caller sees that.
       if (sqlite.inTransaction) {
@@ -124,7 +141,7 @@ function indexByName(operations: readonly Operation<never>[]): ReadonlyMap<strin
   return byName
 }
 
-function failure(error: unknown, operation: string): Outcome {
+function failure(error: unknown, operation: string): Fault {
   if (error instanceof Refusal)
     return { kind: 'refused', key: error.key, text: error.message, detail: { ...error.detail } }
   const text = error instanceof Error ? error.message : String(error)
@@ -134,8 +151,8 @@ function failure(error: unknown, operation: string): Outcome {
 }
 
 /** What every group of a lost transaction hears. */
-function lost(outcome: Outcome): Outcome {
-  if (outcome.kind === 'unavailable') return outcome
-  const text = outcome.kind === 'defect' ? outcome.text : 'the transaction was rolled back'
+function lost(outcome: Outcome): Fault {
+  if (isFault(outcome) && outcome.kind === 'unavailable') return outcome
+  const text = isFault(outcome) && outcome.kind === 'defect' ? outcome.text : 'the transaction was rolled back'
   return { kind: 'unavailable', reason: 'failed', text }
 }

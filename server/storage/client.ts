@@ -6,7 +6,17 @@ import { Worker } from 'node:worker_threads'
 import type { Logger } from '../log.ts'
 import type { Assets } from './assets.ts'
 import { FaultLog } from './faults.ts'
-import type { FromWorker, Group, Outcome, ToWorker, UnavailableReason, WorkerStart } from './protocol.ts'
+import {
+  type Fault,
+  type FromWorker,
+  type Group,
+  isFault,
+  isOneCall,
+  type Outcome,
+  type ToWorker,
+  type UnavailableReason,
+  type WorkerStart,
+} from './protocol.ts'
 import { type Connection, type FolderLock, lockFolder, openReader, unavailableReason } from './sqlite.ts'
 import {
   type Call,
@@ -117,7 +127,6 @@ async function openReaderOrStop(file: string, binding: string | undefined, worke
 
 /** A group on its way: what to do with its outcome. */
 interface Pending {
-  readonly number: number
   readonly chars: number
   resolve(results: readonly unknown[]): void
   reject(error: Error): void
@@ -182,17 +191,16 @@ class StorageClient implements Storage {
 
   run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R> {
     if (operation.kind === 'read') return this.#read(operation, args, applied)
-    return this.#write(
-      [[operation.name, args]],
-      // One call, one result, of this operation's type.
-      applied && (([result]) => applied(result as R)),
-    ).then(([result]) => result as R)
+    const { name, wire } = operation
+    // What comes back is of this operation's type.
+    if (!wire) return this.#write([name, args], ([result]) => result as R, applied)
+    return this.#write([name, ...wire.args.pack(args)], (parts) => wire.result.unpack(parts) as R, applied)
   }
 
   submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>> {
     const group = calls.map(({ operation, args }) => [operation.name, args] as const)
-    // One result per call, in order: what Results<C> says.
-    return this.#write(group, applied && ((results) => applied(results as Results<C>))) as Promise<Results<C>>
+    // One result per call, in order.
+    return this.#write(group, (results) => results as Results<C>, applied)
   }
 
   close(): Promise<void> {
@@ -229,7 +237,11 @@ class StorageClient implements Storage {
     }
   }
 
-  #write(group: Group, applied: ((results: readonly unknown[]) => void) | undefined): Promise<readonly unknown[]> {
+  #write<R>(
+    group: Group,
+    read: (results: readonly unknown[]) => R,
+    applied: ((result: R) => void) | undefined,
+  ): Promise<R> {
     if (this.#refusing) return Promise.reject(new StorageUnavailable(this.#refusing.reason, this.#refusing.text))
     const chars = weigh(group)
     if (this.#isFull(chars)) {
@@ -244,12 +256,12 @@ class StorageClient implements Storage {
     this.#outbox.push(group)
     return new Promise((resolve, reject) => {
       this.#pending.set(number, {
-        number,
         chars,
         reject,
         resolve: (results) => {
-          applied?.(results)
-          resolve(results)
+          const result = read(results)
+          applied?.(result)
+          resolve(result)
         },
       })
     })
@@ -280,7 +292,7 @@ class StorageClient implements Storage {
 
   #receive(message: FromWorker): void {
     if (message.kind !== 'outcomes') return
-    const refused = message.outcomes.filter((outcome) => outcome.kind === 'unavailable')
+    const refused = message.outcomes.filter(isUnavailable)
     const [first] = refused
     if (first) this.#writes.refused(this.#isReadOnly(first) ? 'read-only' : first.reason, first.text, refused.length)
     else this.#writes.served()
@@ -308,21 +320,21 @@ class StorageClient implements Storage {
     }
     this.#pending.delete(number)
     this.#pendingChars -= pending.chars
-    if (outcome.kind === 'done') {
+    if (isFault(outcome)) {
+      pending.reject(this.#errorOf(outcome))
+    } else {
       try {
-        pending.resolve(outcome.results)
+        pending.resolve(outcome)
       } catch (error) {
         pending.reject(this.#defect('applied', error))
       }
-    } else {
-      pending.reject(this.#errorOf(outcome))
     }
     this.#settled = number
     this.#waiters.get(number)?.resolve()
     this.#waiters.delete(number)
   }
 
-  #errorOf(outcome: Exclude<Outcome, { kind: 'done' }>): Error {
+  #errorOf(outcome: Fault): Error {
     switch (outcome.kind) {
       case 'refused':
         return new Refusal(outcome.key, outcome.text, outcome.detail)
@@ -353,10 +365,15 @@ class StorageClient implements Storage {
   }
 }
 
+function isUnavailable(outcome: Outcome): outcome is Fault & { readonly kind: 'unavailable' } {
+  return isFault(outcome) && outcome.kind === 'unavailable'
+}
+
 function replaceUncloneable(group: Group): Group {
   try {
     return structuredClone(group)
   } catch {
-    return [[`${group.map(([name]) => name).join('+')} with arguments that are not plain data`, undefined]]
+    const names = isOneCall(group) ? [group[0]] : group.map(([name]) => name)
+    return [`${names.join('+')} with arguments that are not plain data`]
   }
 }

@@ -10,8 +10,15 @@ export interface WorkerStart {
   readonly migrations: readonly Migration[]
 }
 
-/** Operations of one savepoint: name and arguments of each. */
-export type Group = readonly (readonly [operation: string, args: unknown])[]
+/** An operation with its arguments, or with their parts when it has a wire. */
+export type OneCall = readonly [operation: string, ...args: readonly unknown[]]
+
+/** What runs in one savepoint: one call, or several operations each with its arguments as they are. */
+export type Group = OneCall | readonly (readonly [operation: string, args: unknown])[]
+
+export function isOneCall(group: Group): group is OneCall {
+  return typeof group[0] === 'string'
+}
 
 export type ToWorker =
   /** The groups submitted in one loop turn of the main thread, in order. */
@@ -19,9 +26,10 @@ export type ToWorker =
 
 export type UnavailableReason = StorageUnavailable['reason']
 
-/** What became of one group. */
-export type Outcome =
-  | { readonly kind: 'done'; readonly results: readonly unknown[] }
+/** What became of one group: the result of one call (or its parts, by its wire), the results of several, or a fault. */
+export type Outcome = readonly unknown[] | Fault
+
+export type Fault =
   | {
       readonly kind: 'refused'
       readonly key: string
@@ -30,6 +38,10 @@ export type Outcome =
     }
   | { readonly kind: 'unavailable'; readonly reason: UnavailableReason; readonly text: string }
   | { readonly kind: 'defect'; readonly operation: string; readonly text: string; readonly stack: string }
+
+export function isFault(outcome: Outcome): outcome is Fault {
+  return 'kind' in outcome
+}
 
 export type FromWorker =
   /** It reads the whole file before it is ready: the last process did not close it. */

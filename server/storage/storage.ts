@@ -37,7 +37,29 @@ export interface Tx {
 export interface Operation<A = unknown, R = unknown> {
   readonly name: string
   readonly kind: 'write' | 'read'
+  /** For one that runs often, with arguments and results of many fields. */
+  readonly wire?: { readonly args: Wire; readonly result: Wire }
   run(tx: Tx, args: A): R
+}
+
+/**
+ * How a value crosses the thread: as its parts in a fixed order. An array is cloned in a third of the time that an
+ * object's fields with their names take. Made by `wire`, which checks that the parts fit each other.
+ */
+export interface Wire {
+  pack(value: unknown): readonly unknown[]
+  unpack(parts: readonly unknown[]): unknown
+}
+
+export function wire<T, Parts extends unknown[] | []>(
+  pack: (value: T) => Parts,
+  unpack: (...parts: NoInfer<Parts>) => NoInfer<T>,
+): Wire {
+  return {
+    // What is packed is the operation's own argument or result, and what is unpacked was packed here.
+    pack: (value) => pack(value as T),
+    unpack: (parts) => unpack(...(parts as Parts)),
+  }
 }
 
 /**

@@ -14,7 +14,7 @@ import { DEFAULT_OPTIONS, type OptionChanges } from '../../modules/pubsub/subscr
 import { folderAssets } from '../../server/storage/assets.ts'
 import { groupCommit } from '../../server/storage/batch.ts'
 import { migrate } from '../../server/storage/migrate.ts'
-import type { Outcome } from '../../server/storage/protocol.ts'
+import { isFault } from '../../server/storage/protocol.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
 import { type Call, call, type Operation } from '../../server/storage/storage.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
@@ -97,11 +97,17 @@ const endTransaction: Operation<undefined, never> = {
   },
 }
 
+/** What became of one savepoint. */
+interface Done {
+  readonly kind: string
+  readonly results?: readonly unknown[]
+}
+
 /** A database of its own, written to as the storage worker does, at times of the test's choice. */
 function inWorker(
   act: (worker: {
-    readonly commit: (groups: readonly (readonly Call[])[]) => readonly Outcome[]
-    readonly run: <A, R>(operation: Operation<A, R>, args: A) => Outcome | undefined
+    readonly commit: (groups: readonly (readonly Call[])[]) => readonly Done[]
+    readonly run: <A, R>(operation: Operation<A, R>, args: A) => Done | undefined
     readonly countOf: (nodeId: string) => readonly [kept: number, counted: number]
     readonly atTime: (now: number) => void
   }) => void,
@@ -113,7 +119,9 @@ function inWorker(
     migrate(connection.sqlite, folderAssets(FOLDERS).migrations())
     const commitGroups = groupCommit(connection, [...pubsubOperations, shareScope, endTransaction])
     const commit = (groups: readonly (readonly Call[])[]) =>
-      commitGroups(groups.map((calls) => calls.map(({ operation, args }) => [operation.name, args] as const)))
+      commitGroups(groups.map((calls) => calls.map(({ operation, args }) => [operation.name, args] as const))).map(
+        (outcome) => (isFault(outcome) ? outcome : { kind: 'done', results: outcome }),
+      )
     const counts = connection.sqlite.prepare<[string], { kept: number; counted: number }>(
       `select count(i.seq) kept, n.item_count counted
        from pubsub_nodes n left join pubsub_items i on i.node = n.id where n.node_id = ?`,
@@ -507,7 +515,7 @@ describe('what the worker knows of a node', () => {
   })
   const open = call(store.configureNode, { ...n, actor: alice, changes: { publishModel: 'open' }, itemsMax: 9 })
   const asBob = { actor: bob }
-  const kinds = (outcomes: readonly Outcome[]) => outcomes.map(({ kind }) => kind).join(' ')
+  const kinds = (outcomes: readonly Done[]) => outcomes.map(({ kind }) => kind).join(' ')
 
   test('counts what a refusal in the same savepoint does not undo', () => {
     inWorker(({ commit, countOf }) => {

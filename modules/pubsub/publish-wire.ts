@@ -1,0 +1,91 @@
+/** A publish and its result as they cross to the storage worker and back: field by field, since nothing runs more often. */
+
+import { wire } from '../../server/module/api.ts'
+import type { ItemPublished, PublishItem } from './store.ts'
+
+/** Mostly there are none, and then none cross. */
+const NONE = {}
+const NOTHING: readonly never[] = []
+
+export const publishWire = wire(
+  (item: PublishItem) => [
+    item.service,
+    item.nodeId,
+    item.actor.bareJid,
+    item.actor.isAdmin,
+    item.itemId,
+    item.payload,
+    item.payloadNs,
+    Object.keys(item.preconditions).length === 0 ? undefined : item.preconditions,
+    item.isAuthorized,
+    item.scope,
+    item.itemsMax,
+    item.payloadMaxBytes,
+  ],
+  (
+    service,
+    nodeId,
+    bareJid,
+    isAdmin,
+    itemId,
+    payload,
+    payloadNs,
+    preconditions = NONE,
+    isAuthorized,
+    scope,
+    itemsMax,
+    payloadMaxBytes,
+  ) => ({
+    service,
+    nodeId,
+    actor: { bareJid, isAdmin },
+    itemId,
+    payload,
+    payloadNs,
+    preconditions,
+    isAuthorized,
+    scope,
+    itemsMax,
+    payloadMaxBytes,
+  }),
+)
+
+export const publishedWire = wire(
+  ({ service, nodeId, itemId, publisher, publishedAt, scope, seenType, position, pruned, expired }: ItemPublished) => [
+    service,
+    nodeId,
+    itemId,
+    publisher,
+    publishedAt,
+    scope,
+    seenType,
+    position?.seq,
+    position?.creation,
+    pruned.length === 0 ? undefined : pruned,
+    expired.length === 0 ? undefined : expired,
+  ],
+  (
+    service,
+    nodeId,
+    itemId,
+    publisher,
+    publishedAt,
+    scope,
+    seenType,
+    seq,
+    creation = seq,
+    pruned = NOTHING,
+    expired = NOTHING,
+  ) => ({
+    service,
+    nodeId,
+    itemId,
+    publisher,
+    publishedAt,
+    scope,
+    seenType,
+    position: seq === undefined || creation === undefined ? undefined : { seq, creation },
+    pruned,
+    expired,
+  }),
+)
