@@ -25,9 +25,7 @@ import { CliError, EXIT } from './exit.ts'
 import { print, printJson, printTable } from './output.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
-export function certCommand(program: Command): void {
-  const cert = program.command('cert').description('Manage certificates.')
-
+export function certCommand(cert: Command): void {
   withSharedFlags(cert.command('ca'))
     .description('Show the built-in authority that clients are to trust; it is made when missing.')
     .option('--export [file]', 'write its certificate (PEM) to a file, or to stdout')

@@ -11,9 +11,8 @@ import { runRole } from './role-process.ts'
 
 const repeat = (text: string, before: string[]) => [...before, text]
 
-export function collectorCommand(program: Command, outcome: Outcome): void {
-  const command = withConnectionFlags(program.command('collector'))
-    .description('Run the collector of this host until a signal ends it.')
+export function collectorCommand(command: Command, outcome: Outcome): void {
+  withConnectionFlags(command)
     .option('--state <file>', 'keeps the component id and the jobs done over restarts')
     .addHelpText(
       'after',

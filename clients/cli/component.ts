@@ -7,9 +7,7 @@ import { print, printJson, printTable } from './output.ts'
 import { type PasswordFlags, readPassword, withPasswordFlags } from './password.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
-export function componentCommand(program: Command): void {
-  const component = program.command('component').description('Manage external components (XEP-0114).')
-
+export function componentCommand(component: Command): void {
   withPasswordFlags(withSharedFlags(component.command('add').argument('<domain>', 'the component’s own domain')), {
     allowArgument: false,
   })

@@ -5,9 +5,8 @@ import { environmentName } from '../../server/config.ts'
 import { print, printJson, printTable } from './output.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
-export function configCommand(program: Command): void {
-  withSharedFlags(program.command('config'))
-    .description('Print every option: its value, where that came from, its unit and bounds.')
+export function configCommand(config: Command): void {
+  withSharedFlags(config)
     .option('--json', 'print one JSON array')
     .action((flags: SharedFlags & { json?: true }) => {
       const { settings } = readConfig(flags)

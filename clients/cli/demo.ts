@@ -29,10 +29,8 @@ const HOST = '127.0.0.1'
 const ROLES = ['orchestrator', 'collector', 'evaluator'] as const
 const WORK_TIMEOUT_MS = 300_000
 
-export function demoCommand(program: Command): void {
-  program
-    .command('demo')
-    .description('Run the whole ecosystem on this machine: collect this host, evaluate it, report, restart, ask again.')
+export function demoCommand(demo: Command): void {
+  demo
     .option('--stay', 'stay up afterwards, and tell how to look around')
     .option('--data-dir <dir>', 'keep the data in this folder (default: a temporary one that is removed)')
     .option('--json', 'print one summary object')

@@ -6,9 +6,8 @@ import { type ConnectionFlags, connectionOptions, withConnectionFlags } from './
 import type { Outcome } from './main.ts'
 import { runRole } from './role-process.ts'
 
-export function evaluatorCommand(program: Command, outcome: Outcome): void {
-  withConnectionFlags(program.command('evaluator'))
-    .description('Run the evaluator until a signal ends it.')
+export function evaluatorCommand(evaluator: Command, outcome: Outcome): void {
+  withConnectionFlags(evaluator)
     .option('--state <file>', 'keeps the component id and the jobs done over restarts')
     .addHelpText('after', '\nPrints one JSON line on stdout when it is onboarded; what it does goes to stderr.')
     .action(async (flags: ConnectionFlags & { state?: string }) => {

@@ -2,39 +2,64 @@
 
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '../../server/version.ts'
-import { certCommand } from './cert.ts'
-import { collectorCommand } from './collector.ts'
-import { componentCommand } from './component.ts'
-import { configCommand } from './config.ts'
-import { demoCommand } from './demo.ts'
-import { evaluatorCommand } from './evaluator.ts'
 import { CliError, EXIT } from './exit.ts'
-import { orchestratorCommand } from './orchestrator.ts'
-import { repoCommand } from './repo.ts'
-import { serveCommand } from './serve.ts'
-import { roleCommand, userCommand } from './user.ts'
-import { versionCommand } from './version.ts'
 
 /** What a command may set when it ends neither well nor with an error: a rule failed, a check is bad. */
 export interface Outcome {
   exitCode: number
 }
 
+/** Adds options, arguments, subcommands and what to do. */
+type Define = (command: Command, outcome: Outcome) => void
+
+interface Entry {
+  readonly about: string
+  /** A command is loaded when it is asked for: together they are four fifths of the program. */
+  readonly load: () => Promise<Define>
+}
+
 /** In the order of the help text. */
-const COMMANDS: readonly ((program: Command, outcome: Outcome) => void)[] = [
-  serveCommand,
-  demoCommand,
-  userCommand,
-  roleCommand,
-  certCommand,
-  componentCommand,
-  collectorCommand,
-  evaluatorCommand,
-  orchestratorCommand,
-  repoCommand,
-  configCommand,
-  versionCommand,
-]
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: {
+    about: 'Run the server. Prints one JSON line on stdout when it is ready; logs go to stderr.',
+    load: async () => (await import('./serve.ts')).serveCommand,
+  },
+  demo: {
+    about: 'Run the whole ecosystem on this machine: collect this host, evaluate it, report, restart, ask again.',
+    load: async () => (await import('./demo.ts')).demoCommand,
+  },
+  user: { about: 'Manage accounts.', load: async () => (await import('./user.ts')).userCommand },
+  role: { about: 'Grant and revoke roles.', load: async () => (await import('./user.ts')).roleCommand },
+  cert: { about: 'Manage certificates.', load: async () => (await import('./cert.ts')).certCommand },
+  component: {
+    about: 'Manage external components (XEP-0114).',
+    load: async () => (await import('./component.ts')).componentCommand,
+  },
+  collector: {
+    about: 'Run the collector of this host until a signal ends it.',
+    load: async () => (await import('./collector.ts')).collectorCommand,
+  },
+  evaluator: {
+    about: 'Run the evaluator until a signal ends it.',
+    load: async () => (await import('./evaluator.ts')).evaluatorCommand,
+  },
+  orchestrator: {
+    about: 'Run the orchestrator until a signal ends it: components register with it, and it keeps the inventory.',
+    load: async () => (await import('./orchestrator.ts')).orchestratorCommand,
+  },
+  repo: {
+    about: 'Ask the repository for endpoints, posture, results and policies.',
+    load: async () => (await import('./repo.ts')).repoCommand,
+  },
+  config: {
+    about: 'Print every option: its value, where that came from, its unit and bounds.',
+    load: async () => (await import('./config.ts')).configCommand,
+  },
+  version: {
+    about: 'Print the version, and with --specs the specifications implemented.',
+    load: async () => (await import('./version.ts')).versionCommand,
+  },
+}
 
 /** Runs one command line. @returns the exit code: 0 done, 1 bad, 2 misuse, 3 could not reach or start, 4 start the server again */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -54,13 +79,23 @@ export async function main(argv: readonly string[]): Promise<number> {
       'after',
       '\nExit codes: 0 done, 1 the thing asked about is bad, 2 misuse, 3 could not reach or start,\n4 the server is to be started again (sacm serve).',
     )
-  for (const add of COMMANDS) add(program, outcome)
+  await addCommands(program, argv, outcome)
   overrideExit(program)
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return outcome.exitCode
   } catch (error) {
     return fail(error)
+  }
+}
+
+/** All commands by name, and all of the one that is asked for, or asked about. */
+async function addCommands(program: Command, argv: readonly string[], outcome: Outcome): Promise<void> {
+  const words = argv.filter((word) => !word.startsWith('-'))
+  const asked = words[0] === 'help' ? words[1] : words[0]
+  for (const [name, { about, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(about)
+    if (name === asked) (await load())(command, outcome)
   }
 }
 

@@ -26,11 +26,8 @@ interface WorkFlags extends ConnectionFlags {
   readonly timeout: number
 }
 
-export function orchestratorCommand(program: Command, outcome: Outcome): void {
-  const orchestrator = withConnectionFlags(program.command('orchestrator'))
-    .description(
-      'Run the orchestrator until a signal ends it: components register with it, and it keeps the inventory.',
-    )
+export function orchestratorCommand(orchestrator: Command, outcome: Outcome): void {
+  withConnectionFlags(orchestrator)
     .addHelpText('after', '\nPrints one JSON line on stdout when components can register; what happens goes to stderr.')
     .action(async (flags: ConnectionFlags) => {
       const options = await connectionOptions(flags)

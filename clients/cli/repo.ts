@@ -16,9 +16,7 @@ interface CommonFlags extends ConnectionFlags {
 const DEFAULT_LIMIT = 1000
 const MAX_VALUE_WIDTH = 80
 
-export function repoCommand(program: Command, outcome: Outcome): void {
-  const repo = program.command('repo').description('Ask the repository for endpoints, posture, results and policies.')
-
+export function repoCommand(repo: Command, outcome: Outcome): void {
   withCommonFlags(repo.command('endpoints'))
     .description('List the endpoints, how they were identified, and when they were last seen.')
     .option('--id <id>', 'one endpoint')

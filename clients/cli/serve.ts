@@ -28,9 +28,8 @@ interface ServeFlags extends SharedFlags {
 /** After this long a second attempt at a clean end is given up. */
 const CLOSE_TIMEOUT_MS = 30_000
 
-export function serveCommand(program: Command, outcome: Outcome): void {
-  withSharedFlags(program.command('serve'))
-    .description('Run the server. Prints one JSON line on stdout when it is ready; logs go to stderr.')
+export function serveCommand(serve: Command, outcome: Outcome): void {
+  withSharedFlags(serve)
     .option('--host <address>', 'address to listen on')
     .option('--c2s-port <n>', 'STARTTLS port; 0 takes a free one')
     .option('--tls-port <n>', 'direct TLS port; 0 takes a free one')

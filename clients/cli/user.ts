@@ -15,9 +15,7 @@ Without one, a collector covers the endpoint first reported by it, every other r
 
 const repeat = (text: string, before: string[]) => [...before, text]
 
-export function userCommand(program: Command): void {
-  const user = program.command('user').description('Manage accounts.')
-
+export function userCommand(user: Command): void {
   withPasswordFlags(withSharedFlags(user.command('add').argument('<jid>', 'user@domain, or the user alone')), {
     allowArgument: true,
   })
@@ -63,8 +61,7 @@ export function userCommand(program: Command): void {
     })
 }
 
-export function roleCommand(program: Command): void {
-  const role = program.command('role').description('Grant and revoke roles.')
+export function roleCommand(role: Command): void {
   for (const [name, verb, done] of [
     ['grant', 'role.grant', 'granted'],
     ['revoke', 'role.revoke', 'revoked'],

@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { complianceMarkdown, listSpecs, specsMarkdown } from '../../clients/cli/version.ts'
+import { complianceMarkdown, listSpecs, specsMarkdown } from '../../clients/cli/specs.ts'
 
 const README = join(import.meta.dirname, '../../README.md')
 const specs = listSpecs()
