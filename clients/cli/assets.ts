@@ -35,12 +35,12 @@ function sourceAssets(): ProgramAssets {
   }
 }
 
-/** `dist/`: sacm.js with worker.js, the addon and the texts beside it. */
+/** `dist/`: sacm.js, which is the worker's entry too, with the code, the addon and the texts beside it. */
 function bundleAssets(): ProgramAssets {
   const here = new URL('./', import.meta.url)
   return {
     ...folderAssets({
-      workerEntry: new URL('worker.js', here),
+      workerEntry: new URL('sacm.js', here),
       migrations: new URL('migrations/', here),
       nativeBinding: fileURLToPath(new URL('better_sqlite3.node', here)),
     }),

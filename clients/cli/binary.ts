@@ -1,4 +1,4 @@
-/** Entry of the single binary: its main script is CommonJS, which knows no top-level await. */
+/** Entry of the bundle and of the single binary: their main script is CommonJS, which knows no top-level await. */
 
 import { main } from './main.ts'
 

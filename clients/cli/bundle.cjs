@@ -1,0 +1,18 @@
+// Entry of the bundle and of its storage worker, copied to dist/sacm.js: checks that this Node can run the rest, and has
+// compiled code kept.
+'use strict'
+// Plain JavaScript of an old dialect on purpose: a Node too old for the rest must still read this file.
+
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`sacm needs Node 22.18 or newer; this is ${process.versions.node}.\n`)
+  process.exit(3)
+}
+
+// Beside the program, where only those can write who can change the program too; filled by the build. Portable: the folder
+// may be moved. Where it cannot be written and does not fit, code is compiled anew.
+require('node:module').enableCompileCache({
+  directory: require('node:path').join(__dirname, 'compiled'),
+  portable: true,
+})
+require(require('node:worker_threads').isMainThread ? './main.cjs' : './worker.cjs')
