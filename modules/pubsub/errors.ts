@@ -32,6 +32,7 @@ const ROWS = {
   tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
   orderUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0413 §5: an order that was not agreed on
+  filterUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0313 §4.1.5: a field that is not in the form
   pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6: farther in than is counted
 
   noPublishingHere: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §7.1.3.2; XEP-0248 §4.1

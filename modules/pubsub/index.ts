@@ -1,9 +1,12 @@
 /** Publish-subscribe at `pubsub.<domain>` and at the domain itself. XEP-0060. */
 
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { OFFLINE } from '../offline/index.ts'
 import { PUBSUB } from './api.ts'
+import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
+import { ARCHIVE_FEATURES, NS_MAM } from './archive-xml.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
@@ -50,8 +53,15 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0413',
       version: '0.2.1',
       status: 'partial',
-      omits: 'lists of nodes; by creation at nodes of other modules that show each only what is its own',
+      omits: 'lists of nodes and archives; by creation at nodes of other modules that show each only what is its own',
     },
+    {
+      doc: 'XEP-0313',
+      version: '1.1.3',
+      status: 'partial',
+      omits: 'archives of anything but nodes; items that were retracted or replaced (§3.2); <stanza-id/> (§3.5)',
+    },
+    { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
   ],
   requires: ['commands', 'offline'],
   config: pubsubConfig,
@@ -75,6 +85,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.on('observe', 'account.removed', async ({ bareJid }) => {
       await run(parts, parts.store.forgetAccount, { bareJid }, () => parts.replica.accountForgotten(bareJid))
     })
+    serveArchives(ctx, parts)
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
@@ -96,6 +107,22 @@ export const pubsub = defineModule<PubsubConfig>({
     }
   },
 })
+
+/** The archives of nodes: at the service's own address, since the domain's archive would be another thing. XEP-0442. */
+function serveArchives(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  const endpoint = ctx.endpoint('service:pubsub')
+  const asker = (jid: Jid) => askerOf(parts.accounts, jid, endpoint.address)
+  endpoint.feature(...ARCHIVE_FEATURES)
+  endpoint.onIq('get', `{${NS_MAM}}query`, ({ payload }) => archiveForm(payload))
+  endpoint.onIq('get', `{${NS_MAM}}metadata`, ({ from, payload }) => archiveMetadata(parts, asker(from), payload))
+  endpoint.onIq('set', `{${NS_MAM}}query`, ({ from, payload, session }) =>
+    queryArchive(parts, asker(from), payload, (message) => {
+      // To the one session that asked, or to nobody: results are not kept for later.
+      if (session) ctx.sessions.deliver(session, message)
+      else endpoint.send(message)
+    }),
+  )
+}
 
 /** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§13.5). */
 function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {

@@ -225,7 +225,8 @@ function bodyXml(body: string | undefined): string {
   return body === undefined ? '' : serialize(el('body', {}, body), NS_CLIENT)
 }
 
-function itemEvent(
+/** An item as subscribers are told of it. §7.1.2 */
+export function itemEvent(
   node: NodeView,
   { itemId, publisher, payload }: { itemId: string | undefined; publisher: string; payload: string | undefined },
 ): PubsubEvent {

@@ -2,21 +2,21 @@
 
 import { and, asc, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import { keptSeq, rangeOf } from './archive.sqlite.ts'
+import {
+  isVisible,
+  itemColumns,
+  itemOf,
+  type ItemRow as Row,
+  type Window,
+  itemRow as whole,
+} from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
 import { type NodeRow, nodeOf, refuse } from './queries.sqlite.ts'
 import { items, scopeCounts } from './schema.sqlite.ts'
-import type { ItemPage, ItemRecord, PagedItem, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
+import type { ItemPage, ItemRecord, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
 
 const ph = sql.placeholder
-
-const ids = {
-  seq: items.seq,
-  created: items.created,
-  itemId: items.itemId,
-  publisher: items.publisher,
-  publishedAt: items.publishedAt,
-}
-const whole = { ...ids, payload: items.payload }
 
 /** Items without a scope, and those of the scopes in the JSON array `:scopes`. */
 const inScopes = or(isNull(items.scope), sql`${items.scope} in (select value from json_each(${ph('scopes')}))`)
@@ -37,7 +37,7 @@ const queries = (db: Db) => {
     const rows = (where?: SQL) =>
       db.select(whole).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
     const idRows = (where?: SQL) =>
-      db.select(ids).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
+      db.select(itemColumns).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
     const atIndex = (where?: SQL) =>
       db
         .select({ seq: items.seq, created: items.created })
@@ -97,12 +97,6 @@ const queries = (db: Db) => {
   }
 }
 
-/** Keys of one order, both ends left out. */
-interface Window {
-  readonly low: number
-  readonly high: number
-}
-
 export const readPage: PubsubStore['readPage'] = {
   name: 'pubsub.readPage',
   kind: 'read',
@@ -111,15 +105,33 @@ export const readPage: PubsubStore['readPage'] = {
     const { start, visible, order } = request
     // No index has creation and scope, and to pass by a million items of others is no page.
     if (order.by === 'creation' && visible !== 'all') refuse('orderUnsupported', 'not by creation here')
-    const count = countVisible(tx, node, visible)
+    const range = request.within && rangeOf(tx, node, request.within, visible, request.lastSeq)
+    const count = isPart(request) ? undefined : countVisible(tx, node, visible)
     const isForward = start.at !== 'end' && start.at !== 'before'
     const isUp = isForward !== order.isDescending
-    const window = windowFrom(tx, node, request, count, isUp)
+    const window = overlap(windowFrom(tx, node, request, count, isUp), range)
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
     const rows = take(steps(tx, node, request, window, isUp), request)
+    const rest = { ...request, max: 1, withPayloads: false }
+    const hasMore = range !== undefined && !steps(tx, node, rest, leftOf(window, rows.at(-1), isUp), isUp).next().done
     if (!isForward) rows.reverse()
-    return { items: rows.map(itemOf), count, index: indexOf(start, count, rows.length) }
+    const index = count === undefined ? undefined : indexOf(start, count, rows.length)
+    return { items: rows.map(itemOf), count, index, hasMore }
   },
+}
+
+function isPart({ within }: ReadPage): boolean {
+  return within !== undefined && Object.values(within).some((bound) => bound !== undefined)
+}
+
+function overlap(one: Window, other: Window | undefined): Window {
+  return other ? { low: Math.max(one.low, other.low), high: Math.min(one.high, other.high) } : one
+}
+
+/** What is left of a window of the order of publication behind the last row that was taken. */
+function leftOf(window: Window, last: Row | undefined, isUp: boolean): Window {
+  if (!last) return window
+  return isUp ? { ...window, low: last.seq } : { ...window, high: last.seq }
 }
 
 /** Where the page stands in the whole, as far as that is known without counting. */
@@ -137,7 +149,7 @@ function indexOf(start: PageStart, count: number, rows: number): number | undefi
 }
 
 /** What the page is taken from, in the direction that it is read. */
-function windowFrom(tx: Tx, node: NodeRow, request: ReadPage, count: number, isUp: boolean): Window {
+function windowFrom(tx: Tx, node: NodeRow, request: ReadPage, count: number | undefined, isUp: boolean): Window {
   const { start, order, lastSeq } = request
   const everything = { low: 0, high: order.by === 'creation' ? Number.MAX_SAFE_INTEGER : lastSeq + 1 }
   if (start.at === 'start' || start.at === 'end') return everything
@@ -153,9 +165,10 @@ function keyAt(
   node: NodeRow,
   request: ReadPage,
   index: number,
-  count: number,
+  count: number | undefined,
   isUp: boolean,
 ): number | undefined {
+  if (count === undefined) return refuse('pageByIndex', 'a part of the archive is not counted')
   if (index >= count) return undefined
   const { order, visible, indexMax } = request
   const fromEnd = count - 1 - index
@@ -181,7 +194,7 @@ function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
  * The key of a place in the order that is asked for. XEP-0059 §2.4: a place that is no more, and cannot be told from what
  * is left, is item-not-found.
  */
-function keyOf(tx: Tx, node: NodeRow, { order, visible }: ReadPage, place: Place, isUp: boolean): number {
+function keyOf(tx: Tx, node: NodeRow, { order, visible, within }: ReadPage, place: Place, isUp: boolean): number {
   const q = tx.use(queries)
   if ('itemId' in place) {
     const row = q.one.get({ node: node.id, itemId: place.itemId })
@@ -192,23 +205,11 @@ function keyOf(tx: Tx, node: NodeRow, { order, visible }: ReadPage, place: Place
       refuse('pageNotFound', 'that item was published anew; page by the ids in <first/>, <last/>')
     return row.seq
   }
+  if (within) return keptSeq(tx, node, place, visible)
   if (order.by === 'creation') return place.creation
   // The oldest items go first: while one is kept that is as old as this place, nothing behind it went for room or age.
   if (isUp && !q.asOld.get({ node: node.id, seq: place.seq })) refuse('pageNotFound')
   return place.seq
-}
-
-function isVisible(scope: string | null, visible: Visible): boolean {
-  return visible === 'all' || scope === null || visible.includes(scope)
-}
-
-interface Row {
-  readonly seq: number
-  readonly created: number | null
-  readonly itemId: string
-  readonly publisher: string
-  readonly publishedAt: number
-  readonly payload?: string | null
 }
 
 /** Takes rows up to the bounds of the page, but never none where there is one. */
@@ -260,10 +261,6 @@ function* mergedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window, 
     const row = q.at.get({ seq })
     if (row) yield request.withPayloads ? row : { ...row, payload: null }
   }
-}
-
-function itemOf({ seq, created, itemId, publisher, publishedAt, payload }: Row): PagedItem {
-  return { itemId, publisher, publishedAt, payload: payload ?? undefined, position: { seq, creation: created ?? seq } }
 }
 
 export const readItems: PubsubStore['readItems'] = {

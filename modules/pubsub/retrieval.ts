@@ -8,7 +8,7 @@ import { pubsubError } from './errors.ts'
 import type { Order } from './order.ts'
 import { type NodeView, publisherShown } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
-import type { ItemPage, NodeRef, PageStart, Place, Visible } from './store.ts'
+import type { ItemPage, NodeRef, PageStart, Place, Visible, Within } from './store.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -30,7 +30,8 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
     return renderItems(nodeId, found, publisherOf, undefined)
   }
   const page = await readPage(parts, ref, visible, { ...request, withPayloads: true })
-  const wanted = Math.min(request.maxItems ?? page.count, page.count)
+  const count = page.count ?? page.items.length
+  const wanted = Math.min(request.maxItems ?? count, count)
   // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
   const isCut = page.items.length < wanted
   return renderItems(nodeId, page.items, publisherOf, request.page || isCut ? pageOf(parts, page) : undefined)
@@ -60,6 +61,8 @@ export function authorizeRetrieve(parts: PubsubParts, asker: Asker, node: NodeVi
 export interface PageRequest {
   readonly page: RsmRequest | undefined
   readonly order: Order
+  /** Of an archive. */
+  readonly within?: Within
   readonly maxItems: number | undefined
   readonly withPayloads: boolean
 }
@@ -72,7 +75,7 @@ export function readPage(
   request: PageRequest,
 ): Promise<ItemPage> {
   const { pageMaxItems, pageMaxChars: maxChars, pageIndexMax: indexMax } = parts.config()
-  const { page, order, maxItems, withPayloads } = request
+  const { page, order, within, maxItems, withPayloads } = request
   const max = Math.min(page?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
   const start = startOf(parts, request)
   return run(parts, parts.store.readPage, {
@@ -81,6 +84,7 @@ export function readPage(
     visible,
     start,
     order,
+    ...(within && { within }),
     // What is committed can be read before its events have gone out: here, no item comes before its event.
     lastSeq: parts.replica.lastSeq,
     indexMax,

@@ -2,6 +2,7 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
+import { readArchived } from './archive.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey } from './keys.sqlite.ts'
@@ -43,6 +44,7 @@ export const sqliteStore: PubsubStore = {
   ensureKey,
   readSnapshot,
   readPage,
+  readArchived,
   readItems,
 }
 

@@ -290,6 +290,16 @@ export interface Snapshot {
 /** What a page begins at: an item by its id, or a position, which outlives its item. */
 export type Place = { readonly itemId: string } | Position
 
+/** A part of the order of publication; what is undefined is no bound. XEP-0313 §4.1 */
+export interface Within {
+  /** Between these, which are kept themselves. */
+  readonly after: Position | undefined
+  readonly before: Position | undefined
+  /** UTC milliseconds, both included. */
+  readonly fromMs: number | undefined
+  readonly toMs: number | undefined
+}
+
 /** Where a page begins. XEP-0059 §2.2 to §2.5. */
 export type PageStart =
   | { readonly at: 'start' }
@@ -302,6 +312,8 @@ export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
   readonly order: Order
+  /** As an archive: a part only, and a page begins at what is kept. Not by creation. */
+  readonly within?: Within
   /** Items published later are left out of the order of publication: nobody has been told of them yet. */
   readonly lastSeq: number
   /** The farthest from an end that an index may be: it is counted item by item. */
@@ -315,13 +327,23 @@ export interface ReadPage extends NodeRef {
 export interface ItemPage {
   /** In the order asked for. */
   readonly items: readonly PagedItem[]
-  readonly count: number
+  /** Undefined of a part. */
+  readonly count: number | undefined
   /** Position of the first; undefined where counting would be dear. */
   readonly index: number | undefined
+  /** Of a part: is there more of it, the way it was read? */
+  readonly hasMore: boolean
 }
 export interface ReadItems extends NodeRef {
   readonly visible: Visible
   readonly itemIds: readonly string[]
+  readonly maxChars: number
+}
+
+/** Items by their places in the order of publication. */
+export interface ReadArchived extends NodeRef {
+  readonly visible: Visible
+  readonly seqs: readonly number[]
   readonly maxChars: number
 }
 
@@ -375,6 +397,8 @@ export interface PubsubStore {
   readonly readSnapshot: Operation<undefined, Snapshot>
   /** @throws Refusal pageNotFound, pageByIndex, orderUnsupported */
   readonly readPage: Operation<ReadPage, ItemPage>
+  /** In the order of publication. @throws Refusal pageNotFound when one is not there, tooManyItems */
+  readonly readArchived: Operation<ReadArchived, readonly PagedItem[]>
   /** Those of the ids that exist and are visible, in the order asked. @throws Refusal tooManyItems */
   readonly readItems: Operation<ReadItems, readonly ItemRecord[]>
 }

@@ -9,7 +9,14 @@ import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import { type Actor, PRUNE_BATCH, type PublishItem, type ReadPage, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
+import {
+  type Actor,
+  PRUNE_BATCH,
+  type PublishItem,
+  type ReadPage,
+  SHARED_SERVICE,
+  type Within,
+} from '../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS, type OptionChanges } from '../../modules/pubsub/subscription-options.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { groupCommit } from '../../server/storage/batch.ts'
@@ -17,6 +24,7 @@ import { migrate } from '../../server/storage/migrate.ts'
 import { isFault } from '../../server/storage/protocol.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
 import { type Call, call, type Operation } from '../../server/storage/storage.ts'
+import { openDirectStorage } from '../support/direct-storage.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
 
 const BOUNDS = { itemsMax: 1_000_000, childrenMax: 100, payloadMaxBytes: 1_000 }
@@ -276,7 +284,7 @@ describe('items', () => {
     for (const id of ['1', '2', '3', '1']) await publish(id)
     await opened.reopen()
     expect(await ids()).toEqual(['2', '3', '1'])
-    expect(await page({ max: 0 })).toEqual({ items: [], count: 3, index: 0 })
+    expect(await page({ max: 0 })).toEqual({ items: [], count: 3, index: 0, hasMore: false })
     const [last] = (await page({ start: { at: 'end' }, max: 1, withPayloads: true })).items
     expect(last).toMatchObject({ itemId: '1', publisher: 'alice@test', payload: '<p xmlns="urn:p">1</p>' })
   })
@@ -340,6 +348,57 @@ describe('items', () => {
     await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
     for (const place of [first, second])
       await expect(ids({ start: { at: 'after', place } })).rejects.toMatchObject(refused('pageNotFound'))
+  })
+
+  test('are an archive: a part by place and by time, which says whether there is more', async () => {
+    const storage = openDirectStorage()
+    vi.useFakeTimers({ toFake: ['Date'] })
+    try {
+      const node = { ...n, creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 3 }
+      for (const nodeId of ['m', 'n']) await storage.run(store.createNode, { ...node, nodeId })
+      const positions = []
+      // The node beside it is published to at the same times.
+      for (const [index, now] of [100, 200, 200, 300, 400].entries()) {
+        vi.setSystemTime(now)
+        await storage.run(store.publishItem, item(`m${index}`, { nodeId: 'm' }))
+        positions.push((await storage.run(store.publishItem, item(String(index)))).position)
+      }
+      const none = { after: undefined, before: undefined, fromMs: undefined, toMs: undefined }
+      const read = async (within: Partial<Within>, options: Partial<ReadPage> = {}) => {
+        const asked = { ...n, visible: 'all', start: { at: 'start' }, order: PUBLICATION_ORDER, indexMax: 3 } as const
+        const bounds = { lastSeq: 1_000, max: 10, maxChars: 1_000, withPayloads: true }
+        const request = { ...asked, ...bounds, within: { ...none, ...within }, ...options }
+        const page = await storage.run(store.readPage, request)
+        return [page.items.map(({ itemId }) => itemId).join(''), page.hasMore]
+      }
+      expect(await read({})).toEqual(['01234', false])
+      expect(await read({}, { max: 3 })).toEqual(['012', true])
+      expect(await read({}, { max: 5 })).toEqual(['01234', false])
+      expect(await read({}, { max: 3, start: { at: 'end' } })).toEqual(['234', true])
+      expect(await read({}, { maxChars: 70 })).toEqual(['012', true])
+      for (const [fromMs, toMs, wanted] of [
+        [200, 300, '123'],
+        [201, undefined, '34'],
+        [undefined, 200, '012'],
+        [undefined, 99, ''],
+        [401, undefined, ''],
+        [100, 400, '01234'],
+        [300, 200, ''],
+      ] as const)
+        expect(await read({ fromMs, toMs })).toEqual([wanted, false])
+      const [, after, , before] = positions
+      if (!after) throw new Error('no position')
+      expect(await read({ after, before })).toEqual(['2', false])
+      expect(await read({ after, toMs: 300 }, { max: 1 })).toEqual(['2', true])
+      expect(await read({ fromMs: 200 }, { max: 1, start: { at: 'end' } })).toEqual(['4', true])
+      await storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
+      await expect(read({ after })).rejects.toMatchObject(refused('pageNotFound'))
+      const start = { at: 'after', place: after } as const
+      await expect(read({}, { start })).rejects.toMatchObject(refused('pageNotFound'))
+    } finally {
+      vi.useRealTimers()
+      await storage.close()
+    }
   })
 
   test('a page of large payloads stops at its bound, but never at nothing', async () => {

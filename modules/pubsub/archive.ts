@@ -1,0 +1,130 @@
+/**
+ * A node's archive: the items that it keeps, in the order of publication. What was retracted, replaced or dropped for
+ * room or age is in it no more, and its id is answered with item-not-found. XEP-0442; XEP-0313 §4, §5.
+ */
+
+import { pageOf as pageOfList } from '../../server/stanza/rsm.ts'
+import type { Element } from '../../server/xml/element.ts'
+import {
+  type ArchiveEnd,
+  type ArchiveQuery,
+  archivedNode,
+  parseArchiveQuery,
+  renderArchived,
+  renderArchiveForm,
+  renderFin,
+  renderMetadata,
+} from './archive-xml.ts'
+import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
+import { pubsubError } from './errors.ts'
+import { itemEvent } from './notify.ts'
+import { PUBLICATION_ORDER } from './order.ts'
+import type { NodeView } from './replica.ts'
+import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
+import type { ItemPage, PagedItem, Position, Visible, Within } from './store.ts'
+
+const NONE: ItemPage = { items: [], count: 0, index: undefined, hasMore: false }
+
+/**
+ * Sends what matches by `deliver`, then says that this was it. XEP-0313 §4: the result comes after the last item.
+ * @throws StanzaError as for retrieving items, and item-not-found for an id that is not in the archive
+ */
+export async function queryArchive(
+  parts: PubsubParts,
+  asker: Asker,
+  payload: Element,
+  deliver: (message: Element) => void,
+): Promise<Element> {
+  const query = parseArchiveQuery(payload)
+  const { node, visible } = await archiveOf(parts, asker, query.nodeId)
+  const isOther = query.with !== undefined && query.with.bare !== asker.address
+  // §4.1.1: all that comes from a node comes from its service.
+  const page = isOther || visible.length === 0 ? NONE : await find(parts, node, visible, query)
+  for (const item of query.isFlipped ? page.items.toReversed() : page.items)
+    deliver(message(parts, asker, node, query, item))
+  return renderFin(pageOf(parts, page), !page.hasMore)
+}
+
+async function archiveOf(
+  parts: PubsubParts,
+  asker: Asker,
+  nodeId: string,
+): Promise<{ readonly node: NodeView; readonly visible: Visible }> {
+  const node = nodeView(parts, { service: asker.service, nodeId })
+  const visible = authorizeRetrieve(parts, asker, node)
+  await freshen(parts, node)
+  return { node, visible }
+}
+
+async function find(parts: PubsubParts, node: NodeView, visible: Visible, query: ArchiveQuery): Promise<ItemPage> {
+  if (query.ids.length > 0) return findByIds(parts, node, visible, query)
+  const { page, startMs: fromMs, endMs: toMs, afterId, beforeId } = query
+  const [after, before] = [afterId, beforeId].map((id) => (id === undefined ? undefined : placeOf(parts, id)))
+  const within: Within = { after, before, fromMs, toMs }
+  // An item's own id is none of the archive's.
+  for (const id of [page?.after, page?.before]) if (id) placeOf(parts, id)
+  return readPage(parts, node.record, visible, {
+    page,
+    order: PUBLICATION_ORDER,
+    within,
+    maxItems: undefined,
+    withPayloads: true,
+  })
+}
+
+/** §4.1.3: all of them, or none. */
+async function findByIds(
+  parts: PubsubParts,
+  { record }: NodeView,
+  visible: Visible,
+  { ids, page }: ArchiveQuery,
+): Promise<ItemPage> {
+  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
+  if (ids.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one query`)
+  const seqs = ids.map((id) => placeOf(parts, id).seq)
+  const { service, nodeId } = record
+  const found = await run(parts, parts.store.readArchived, { service, nodeId, visible, seqs, maxChars })
+  const {
+    items,
+    count,
+    index = 0,
+  } = pageOfList(found, ({ position }) => parts.cursors().encode(position), page, pageMaxItems)
+  const isBackward = page?.before !== undefined
+  return { items, count, index, hasMore: isBackward ? index > 0 : index + items.length < found.length }
+}
+
+function placeOf(parts: PubsubParts, id: string): Position {
+  const position = parts.cursors().decode(id)
+  if (!position) throw pubsubError('pageNotFound', `${id} is not in this archive`)
+  return position
+}
+
+function message(parts: PubsubParts, asker: Asker, node: NodeView, query: ArchiveQuery, item: PagedItem): Element {
+  const { publishedAt, position } = item
+  const isHeadline = node.record.config.notificationType === 'headline'
+  return renderArchived(asker.jid.full, asker.address, query.queryId, {
+    id: parts.cursors().encode(position),
+    publishedAt,
+    event: itemEvent(node, item),
+    ...(isHeadline && { type: 'headline' }),
+  })
+}
+
+/** The filters there are, of one node or of any. XEP-0313 §4.1.5. */
+export function archiveForm(payload: Element): Element {
+  return renderArchiveForm(typeof payload.attrs['node'] === 'string' ? payload.attrs['node'] : undefined)
+}
+
+/** Where the archive begins and ends. XEP-0313 §5. */
+export async function archiveMetadata(parts: PubsubParts, asker: Asker, payload: Element): Promise<Element> {
+  const nodeId = archivedNode(payload)
+  const { node, visible } = await archiveOf(parts, asker, nodeId)
+  if (visible.length === 0) return renderMetadata(nodeId, undefined, undefined)
+  const ends = [{ max: 1 }, { max: 1, before: '' }].map(async (page): Promise<ArchiveEnd | undefined> => {
+    const request = { page, order: PUBLICATION_ORDER, maxItems: undefined, withPayloads: false }
+    const [item] = (await readPage(parts, node.record, visible, request)).items
+    return item && { id: parts.cursors().encode(item.position), publishedAt: item.publishedAt }
+  })
+  const [start, end] = await Promise.all(ends)
+  return renderMetadata(nodeId, start, end)
+}
