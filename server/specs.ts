@@ -46,7 +46,7 @@ export const coreSpecs: readonly SpecRef[] = [
     status: 'partial',
     omits: 'archive metadata: there is no archive yet, so offline messages are delivered and not cleared',
   },
-  { doc: 'XEP-0388', version: '1.0.4', status: 'partial', omits: 'tasks (§2.6.3): no login needs a second step' },
+  { doc: 'XEP-0388', version: '1.0.4', status: 'complete' },
   {
     doc: 'XEP-0106',
     version: '1.1.1',
@@ -57,6 +57,7 @@ export const coreSpecs: readonly SpecRef[] = [
   { doc: 'XEP-0474', version: '0.5.0', status: 'complete' },
   { doc: 'XEP-0198', version: '1.6.3', status: 'complete' },
   { doc: 'XEP-0352', version: '1.0.0', status: 'complete' },
+  { doc: 'XEP-0480', version: '0.2.0', status: 'complete' },
   { doc: 'XEP-0478', version: '0.2.1', status: 'complete' },
   { doc: 'XEP-0368', version: '1.1.0', status: 'partial', omits: 'server-to-server' },
   { doc: 'XEP-0484', version: '0.2.0', status: 'partial', omits: 'TLS 0-RTT (§3.4): Node has none' },

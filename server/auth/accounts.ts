@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { SaslError } from '../stanza/errors.ts'
 import { JidError, makeJid } from '../stanza/jid.ts'
 import { opaqueString } from '../stanza/precis.ts'
-import type { Storage } from '../storage/storage.ts'
+import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
 import { deriveKeys, hmac, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
 import { PasswordCache } from './password-cache.ts'
 import type { Grant, Role } from './roles.ts'
@@ -23,6 +23,7 @@ import {
   setKeys,
 } from './store.ts'
 import { removeTokens } from './token-store.ts'
+import { KeyUpgrades } from './upgrades.ts'
 
 export type { AccountRecord } from './store.ts'
 
@@ -89,6 +90,8 @@ export interface Accounts {
   scram(hash: ScramHash, channel?: ScramChannel): ScramServer
   /** False for a wrong password and for no such account alike, in the same time. */
   verifyPassword(local: string, password: string): Promise<boolean>
+  /** Accounts whose keys are not what keys are today. */
+  readonly upgrades: KeyUpgrades
   /** There is such an account, and it is not disabled. */
   mayLogIn(local: string): boolean
   /** Ends the tokens that its clients log in with. */
@@ -109,7 +112,9 @@ export async function openAccounts(storage: Storage, options: AccountsOptions): 
   const proposed = randomBytes(SECRET_BYTES).toString('base64')
   const secret = await storage.run(keepSecret, { name: 'scram.unknown-users', proposed })
   const records = await storage.run(loadAccounts, undefined)
-  return new AccountBook(storage, options, Buffer.from(secret, 'base64'), records)
+  const book = new AccountBook(storage, options, Buffer.from(secret, 'base64'), records)
+  await book.upgrades.load()
+  return book
 }
 
 interface Entry {
@@ -126,12 +131,14 @@ class AccountBook implements Accounts {
   readonly #byJid = new Map<string, Entry>()
   readonly #listeners = new Set<(change: AccountChange) => void>()
   readonly #checked: PasswordCache
+  readonly upgrades: KeyUpgrades
 
   constructor(storage: Storage, options: AccountsOptions, secret: Buffer, records: readonly AccountRecord[]) {
     this.#storage = storage
     this.#options = options
     this.#secret = secret
     this.#checked = new PasswordCache(options.passwordCacheEntries ?? DEFAULT_CACHE_ENTRIES)
+    this.upgrades = new KeyUpgrades(storage, options.scramIterations)
     for (const record of records) this.#set(record)
   }
 
@@ -166,6 +173,7 @@ class AccountBook implements Accounts {
     const { isNew } = await this.#storage.run(putAccount, { local, keys, grants, replace }, (put) => {
       const isDisabled = this.#byJid.get(this.#jid(local))?.record.isDisabled ?? false
       this.#set({ local, createdAt: put.createdAt, isDisabled, grants: put.grants })
+      if (keys.length > 0) this.upgrades.settled(local)
       this.#tell(put.isNew ? 'added' : 'changed', local)
     })
     return isNew
@@ -173,7 +181,7 @@ class AccountBook implements Accounts {
 
   async setPassword(local: string, password: string): Promise<void> {
     const keys = await this.#keysFrom(password)
-    await this.#storage.run(setKeys, { local, keys })
+    await this.#storage.run(setKeys, { local, keys }, () => this.upgrades.settled(local))
   }
 
   async setDisabled(local: string, isDisabled: boolean): Promise<void> {
@@ -186,6 +194,7 @@ class AccountBook implements Accounts {
   async remove(local: string): Promise<boolean> {
     return await this.#storage.run(removeAccount, local, (existed) => {
       this.#byJid.delete(this.#jid(local))
+      this.upgrades.settled(local)
       if (existed) this.#tell('removed', local)
     })
   }
@@ -224,8 +233,10 @@ class AccountBook implements Accounts {
     if (this.#checked.has(kept, prepared)) return true
     const derived = await deriveKeys(PLAIN_HASH, prepared, kept.salt, kept.iterations)
     const isRight = isEqual(Buffer.from(derived.storedKey, 'base64'), Buffer.from(kept.storedKey, 'base64'))
-    if (isRight) this.#checked.add(kept, prepared)
-    return isRight
+    if (!isRight) return false
+    this.#checked.add(kept, prepared)
+    if (this.upgrades.of(local).length > 0) await this.#upgrade(local, prepared, kept)
+    return true
   }
 
   mayLogIn(local: string): boolean {
@@ -267,6 +278,13 @@ class AccountBook implements Accounts {
       throw new PasswordError('a password holds at least one character, and no control characters or line breaks')
     const { scramIterations } = this.#options
     return await Promise.all(SCRAM_HASHES.map((hash) => deriveKeys(hash, prepared, newSalt(), scramIterations)))
+  }
+
+  /** The login is good, whatever becomes of its keys: the next one tries again. */
+  async #upgrade(local: string, prepared: string, kept: ScramKeys): Promise<void> {
+    await this.upgrades.withPassword(local, prepared, kept).catch((error: unknown) => {
+      if (!(error instanceof Refusal || error instanceof StorageUnavailable)) throw error
+    })
   }
 
   #madeUpKeys(local: string, hash: ScramHash): ScramKeys {

@@ -41,6 +41,11 @@ export async function deriveKeys(
   iterations: number,
 ): Promise<ScramKeys> {
   const salted = await stretch(password, Buffer.from(salt, 'base64'), iterations, SIZES[hash].digest, hash)
+  return keysOf(hash, salted, salt, iterations)
+}
+
+/** The same from what PBKDF2 gives, RFC 5802's SaltedPassword. */
+export function keysOf(hash: ScramHash, salted: Buffer, salt: string, iterations: number): ScramKeys {
   const storedKey = digest(hash, hmac(hash, salted, 'Client Key'), 'base64')
   return { hash, salt, iterations, storedKey, serverKey: hmac(hash, salted, 'Server Key').toString('base64') }
 }

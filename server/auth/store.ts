@@ -2,7 +2,7 @@
 
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../storage/storage.ts'
-import type { ScramHash, ScramKeys } from './keys.ts'
+import { SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import type { Grant, Role } from './roles.ts'
 import { accounts, fastTokens, grants, scramKeys, secrets } from './schema.sqlite.ts'
 import { tokenOperations } from './token-store.ts'
@@ -42,6 +42,23 @@ const queries = (db: Db) => ({
   removeTokens: db
     .delete(fastTokens)
     .where(eq(fastTokens.local, sql.placeholder('local')))
+    .prepare(),
+  removeKeysOf: db
+    .delete(scramKeys)
+    .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
+    .prepare(),
+  outdated: db
+    .select({
+      local: scramKeys.local,
+      current: sql<
+        string | null
+      >`group_concat(case when ${scramKeys.iterations} >= ${sql.placeholder('iterations')} then ${scramKeys.hash} end)`,
+    })
+    .from(scramKeys)
+    .groupBy(scramKeys.local)
+    .having(
+      sql`count(case when ${scramKeys.iterations} >= ${sql.placeholder('iterations')} then 1 end) < ${SCRAM_HASHES.length}`,
+    )
     .prepare(),
   insertKeys: db
     .insert(scramKeys)
@@ -312,6 +329,38 @@ export const readKeys: Operation<{ readonly local: string; readonly hash: ScramH
   },
 }
 
+/** Which hashes an account with a password lacks, or has with fewer iterations than these. */
+export const findOutdated: Operation<{ readonly iterations: number }, { local: string; hash: ScramHash }[]> = {
+  name: 'accounts.outdated',
+  kind: 'read',
+  run(tx, { iterations }) {
+    const rows = tx.use(queries).outdated.all({ iterations })
+    return rows.flatMap(({ local, current }) =>
+      SCRAM_HASHES.filter((hash) => !current?.split(',').includes(hash)).map((hash) => ({ local, hash })),
+    )
+  },
+}
+
+export interface UpgradeKeys {
+  readonly local: string
+  readonly keys: ScramKeys
+  /** The stored key of this hash as it was when the upgrade began; another one is of another password. */
+  readonly before: string | undefined
+}
+
+/** Replaces an account's keys of one hash by others of the same password. @throws Refusal passwordChanged */
+export const upgradeKeys: Operation<UpgradeKeys, void> = {
+  name: 'accounts.upgradeKeys',
+  kind: 'write',
+  run(tx, { local, keys, before }) {
+    const q = tx.use(queries)
+    if (!q.find.get({ local }) || q.keysOf.get({ local, hash: keys.hash })?.storedKey !== before)
+      throw new Refusal('passwordChanged')
+    q.removeKeysOf.run({ local, hash: keys.hash })
+    q.insertKeys.run({ local, ...keys })
+  },
+}
+
 /** The secret of this name; the proposed value becomes it when there is none. Base64. */
 export const keepSecret: Operation<{ readonly name: string; readonly proposed: string }, string> = {
   name: 'accounts.keepSecret',
@@ -325,6 +374,7 @@ export const keepSecret: Operation<{ readonly name: string; readonly proposed: s
 
 export const accountOperations = [
   putAccount,
+  upgradeKeys,
   setKeys,
   setDisabled,
   removeAccount,

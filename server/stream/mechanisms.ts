@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import { advertisedTypes, type ChannelBinding } from '../auth/channel-binding.ts'
 import { SaslError } from '../stanza/errors.ts'
 import { type Jid, JidError, makeJid, tryParseJid } from '../stanza/jid.ts'
+import type { Upgrades } from './upgrade.ts'
 
 export type ScramHash = 'sha1' | 'sha256' | 'sha512'
 
@@ -34,6 +35,8 @@ export interface Authenticator {
   verifyPassword(local: string, password: string): Promise<boolean>
   /** There is such an account, and it is not disabled. For who has proved otherwise to be its owner. */
   mayLogIn(local: string): boolean
+  /** Left out: nothing is ever upgraded. */
+  readonly upgrades?: Upgrades
 }
 
 /** Slows down who fails. See auth/throttle.ts. */

@@ -21,7 +21,7 @@ import type { Header } from './header.ts'
 import { Login, makeOffer, type Offer } from './mechanisms.ts'
 import { describe, isPlainStanza, streamError } from './refusal.ts'
 import { renderStep, takeSasl } from './sasl.ts'
-import { authenticationFeature, renderChallenge, renderFailure, renderSuccess, Sasl2, type Sasl2Step } from './sasl2.ts'
+import { authenticationFeature, renderFailure, renderStep2, renderSuccess, Sasl2, type Sasl2Step } from './sasl2.ts'
 
 /** The stream as its negotiation sees it. */
 export interface NegotiatedStream extends NonzaStream {
@@ -76,10 +76,10 @@ export class Negotiation {
 
   /** Advertises what the stage has. */
   offer(): void {
-    const { extraFeatures, inline, tokens } = this.#context
+    const { authenticator, extraFeatures, inline, tokens } = this.#context
     const offer = this.#loginOffer()
     if (this.#stage === 'login') this.#prepareLogin(offer)
-    const authentication = authenticationFeature(offer, inline, tokens !== undefined)
+    const authentication = authenticationFeature(offer, inline, tokens !== undefined, authenticator.upgrades)
     this.#stream.sendFeatures(features(this.#stage, { offer, authentication, extraFeatures }))
   }
 
@@ -136,7 +136,8 @@ export class Negotiation {
     }
     this.#login = new Login(options)
     // XEP-0388 §4: under TLS alone.
-    this.#sasl2 = offer.isSecure ? new Sasl2(this.#login, tokens && new FastLogin(tokens, options)) : undefined
+    const fast = tokens && new FastLogin(tokens, options)
+    this.#sasl2 = offer.isSecure ? new Sasl2(this.#login, fast, authenticator.upgrades) : undefined
   }
 
   #onLogin(element: Element): void {
@@ -186,8 +187,8 @@ export class Negotiation {
   /** XEP-0388: no restart follows; the features come at once, and with Bind 2 the stream is bound already. */
   #onStep2(step: Sasl2Step): void {
     const stream = this.#stream
-    if (step.kind === 'challenge') {
-      stream.reply(renderChallenge(step.data))
+    if (step.kind !== 'success') {
+      stream.reply(renderStep2(step))
       return
     }
     const { inline, bind, extraFeatures } = this.#context

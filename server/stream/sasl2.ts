@@ -7,6 +7,7 @@ import { attr, childElements, childOf, type Element, el, textOf } from '../xml/e
 import { NS_BIND2, NS_FAST, NS_SASL, NS_SASL2 } from '../xml/namespaces.ts'
 import { type FastLogin, fastMechanisms, type IssuedToken } from './fast.ts'
 import { encodeSasl, type Login, type Offer, type SaslStep } from './mechanisms.ts'
+import { NS_UPGRADE, type Upgrades, UpgradeTasks, upgradeFeatures } from './upgrade.ts'
 
 /** What may be negotiated inside a login. */
 export interface InlineFeatures {
@@ -17,7 +18,12 @@ export interface InlineFeatures {
 }
 
 /** `<authentication/>`; undefined where SASL2 must not be offered: without TLS, or without a mechanism. §2.1, §4. */
-export function authenticationFeature(offer: Offer, inline: InlineFeatures, hasTokens: boolean): Element | undefined {
+export function authenticationFeature(
+  offer: Offer,
+  inline: InlineFeatures,
+  hasTokens: boolean,
+  upgrades: Upgrades | undefined,
+): Element | undefined {
   if (!offer.isSecure || offer.mechanisms.length === 0) return undefined
   const bind = inline.bind.map((name) => el('feature', { var: name }))
   const mechanisms = (names: readonly string[]) => names.map((name) => el('mechanism', {}, name))
@@ -32,6 +38,7 @@ export function authenticationFeature(offer: Offer, inline: InlineFeatures, hasT
       hasTokens ? el('fast', { xmlns: NS_FAST }, ...mechanisms(fastMechanisms(offer))) : undefined,
       ...inline.login,
     ),
+    ...upgradeFeatures(upgrades),
   )
 }
 
@@ -49,6 +56,9 @@ export interface LoginRequest {
 
 export type Sasl2Step =
   | { readonly kind: 'challenge'; readonly data: string }
+  /** The login was good, and something is to be done before it counts. §2.6.3 */
+  | { readonly kind: 'continue'; readonly data: string | undefined; readonly task: string }
+  | { readonly kind: 'task-data'; readonly element: Element }
   | {
       readonly kind: 'success'
       readonly data: string | Buffer | undefined
@@ -60,21 +70,31 @@ export type Sasl2Step =
 /** RFC 9562 §5.4. */
 const UUID4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
 
+interface Waiting {
+  readonly request: LoginRequest
+  readonly account: Jid
+  readonly tasks: UpgradeTasks
+}
+
 /** One stream's login by SASL2; its exchanges run in the same Login as SASL's. */
 export class Sasl2 {
   readonly #login: Login
   readonly #fast: FastLogin | undefined
+  readonly #upgrades: Upgrades | undefined
   /** Of the exchange under way. */
   #request: LoginRequest | undefined
+  /** Who has logged in but for these tasks. */
+  #waiting: Waiting | undefined
 
-  constructor(login: Login, fast: FastLogin | undefined) {
+  constructor(login: Login, fast: FastLogin | undefined, upgrades: Upgrades | undefined) {
     this.#login = login
     this.#fast = fast
+    this.#upgrades = upgrades
   }
 
   /** An exchange is under way: nothing but its next element may come. §2.4 */
   get isUnderWay(): boolean {
-    return this.#request !== undefined
+    return this.#request !== undefined || this.#waiting !== undefined
   }
 
   /**
@@ -84,10 +104,16 @@ export class Sasl2 {
    */
   async take(element: Element, sender: Jid | undefined): Promise<Sasl2Step> {
     const request = this.#request
+    const waiting = this.#waiting
     this.#request = undefined
+    this.#waiting = undefined
     switch (element.getName()) {
+      case 'next':
+      case 'task-data':
+        if (!waiting) throw new SaslError('malformed-request', 'no task is under way')
+        return await this.#perform(waiting, element)
       case 'authenticate':
-        if (request) throw new StreamError('policy-violation', 'a login is under way')
+        if (request || waiting) throw new StreamError('policy-violation', 'a login is under way')
         return await this.#begin(readRequest(element), sender)
       case 'response':
         if (!request) throw new SaslError('malformed-request', 'no exchange is under way')
@@ -115,8 +141,36 @@ export class Sasl2 {
       this.#request = request
       return step
     }
-    checkSender(step.account, sender)
-    return { ...step, request, token: await this.#fast?.issue(request, step.account) }
+    const { account, data } = step
+    checkSender(account, sender)
+    const tasks = this.#tasksOf(request, account)
+    if (tasks?.due === undefined) return await this.#succeed(request, account, data)
+    this.#waiting = { request, account, tasks }
+    return { kind: 'continue', data, task: tasks.due }
+  }
+
+  /** Only who has shown that it knows the password may say what else follows from it. */
+  #tasksOf(request: LoginRequest, account: Jid): UpgradeTasks | undefined {
+    if (!this.#upgrades || !/^SCRAM-|^PLAIN$/.test(request.mechanism)) return undefined
+    const asked = request.inline.filter((child) => child.is('upgrade', NS_UPGRADE)).map((child) => textOf(child).trim())
+    return new UpgradeTasks(this.#upgrades, account.local, asked)
+  }
+
+  async #perform(waiting: Waiting, element: Element): Promise<Sasl2Step> {
+    const { request, account, tasks } = waiting
+    if (element.getName() === 'next') {
+      const data = await tasks.start(element)
+      this.#waiting = waiting
+      return { kind: 'task-data', element: data }
+    }
+    await tasks.finish(element)
+    if (tasks.due === undefined) return await this.#succeed(request, account, undefined)
+    this.#waiting = waiting
+    return { kind: 'continue', data: undefined, task: tasks.due }
+  }
+
+  async #succeed(request: LoginRequest, account: Jid, data: string | undefined): Promise<Sasl2Step> {
+    return { kind: 'success', data, account, request, token: await this.#fast?.issue(request, account) }
   }
 }
 
@@ -146,9 +200,21 @@ export function childNamed({ inline }: LoginRequest, name: string, ns: string): 
   return inline.find((child) => child.getName() === name && child.getNS() === ns)
 }
 
-/** §2.5. */
-export function renderChallenge(data: string): Element {
-  return el('challenge', { xmlns: NS_SASL2 }, encodeSasl(data))
+/** What is said before the end of a login. §2.5, §2.6.3 */
+export function renderStep2(step: Exclude<Sasl2Step, { kind: 'success' }>): Element {
+  switch (step.kind) {
+    case 'challenge':
+      return el('challenge', { xmlns: NS_SASL2 }, encodeSasl(step.data))
+    case 'continue':
+      return el(
+        'continue',
+        { xmlns: NS_SASL2 },
+        step.data === undefined ? undefined : el('additional-data', {}, encodeSasl(step.data)),
+        el('tasks', {}, el('task', {}, step.task)),
+      )
+    case 'task-data':
+      return step.element
+  }
 }
 
 /** `<success/>` with the identity, a full JID once a resource is bound, and the results of what came with it. §2.6.1 */

@@ -296,8 +296,12 @@ export class WebSocketClient extends Client {
   }
 }
 
-export async function connectWebSocket(url: string, protocols: readonly string[] = ['xmpp']): Promise<WebSocketClient> {
-  const websocket = new WebSocket(url, [...protocols], { ca: tlsMaterial().ca })
+export async function connectWebSocket(
+  url: string,
+  protocols: readonly string[] = ['xmpp'],
+  options: WebSocket.ClientOptions = { ca: tlsMaterial().ca },
+): Promise<WebSocketClient> {
+  const websocket = new WebSocket(url, [...protocols], options)
   const client = new WebSocketClient(websocket)
   await new Promise<void>((resolve, reject) => {
     websocket.once('open', resolve)
