@@ -17,6 +17,7 @@ import {
   type UnavailableReason,
   type WorkerStart,
 } from './protocol.ts'
+import { Queue } from './queue.ts'
 import { type Connection, type FolderLock, lockFolder, openReader, unavailableReason } from './sqlite.ts'
 import {
   type Call,
@@ -140,8 +141,8 @@ class StorageClient implements Storage {
   readonly #reads: FaultLog
   readonly #writes: FaultLog
   readonly #options: StorageOptions
-  /** Submitted and not answered, oldest first: a Map keeps the order and forgets the head cheaply. */
-  readonly #pending = new Map<number, Pending>()
+  /** Submitted and not answered, oldest first. */
+  readonly #pending = new Queue<Pending>()
   #pendingChars = 0
   /** Submitted in this loop turn and not posted. */
   #outbox: Group[] = []
@@ -249,13 +250,12 @@ class StorageClient implements Storage {
       return Promise.reject(new StorageUnavailable('queue-full', 'too many writes are waiting'))
     }
     this.#submitted += 1
-    const number = this.#submitted
     this.#pendingChars += chars
     // A loop turn's writes go in one message: everything that arrived with one poll of the sockets.
     if (this.#outbox.length === 0) setImmediate(() => this.#flush())
     this.#outbox.push(group)
     return new Promise((resolve, reject) => {
-      this.#pending.set(number, {
+      this.#pending.push({
         chars,
         reject,
         resolve: (results) => {
@@ -313,12 +313,11 @@ class StorageClient implements Storage {
 
   #settle(outcome: Outcome): void {
     const number = this.#settled + 1
-    const pending = this.#pending.get(number)
+    const pending = this.#pending.shift()
     if (!pending) {
       this.#log.error({ what: 'storage_answer_without_question', number })
       return
     }
-    this.#pending.delete(number)
     this.#pendingChars -= pending.chars
     if (isFault(outcome)) {
       pending.reject(this.#errorOf(outcome))
