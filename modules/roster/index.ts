@@ -5,6 +5,7 @@ import { type Element, el } from '../../server/xml/element.ts'
 import { type RosterConfig, rosterConfig } from './config.ts'
 import { rosterError } from './errors.ts'
 import { Replica } from './replica.ts'
+import { ROSTERS } from './api.ts'
 import { RosterService } from './service.ts'
 import { SharedRoster } from './shared.ts'
 import { rosterStore } from './store.sqlite.ts'
@@ -18,6 +19,8 @@ import {
   renderRoster,
 } from './xml.ts'
 
+export { type Relation, ROSTERS, type Rosters } from './api.ts'
+
 export const roster = defineModule<RosterConfig>({
   name: 'roster',
   specs: [{ doc: 'XEP-0237', version: '1.3', status: 'complete' }],
@@ -28,6 +31,7 @@ export const roster = defineModule<RosterConfig>({
     const service = new RosterService({ ctx, store: rosterStore, replica, shared })
 
     ctx.provide(PRESENCE_AUTHORITY, service)
+    ctx.provide(ROSTERS, service)
     ctx.streamFeature({
       advertise: (state) => (state === 'bind' ? el('ver', { xmlns: NS_ROSTER_VERSIONING }) : undefined),
     })

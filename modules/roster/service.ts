@@ -16,6 +16,7 @@ import { readdressed } from '../../server/stanza/stanza.ts'
 import { attr, type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
+import type { Relation, Rosters } from './api.ts'
 import type { RosterConfig } from './config.ts'
 import { asRosterError, rosterError } from './errors.ts'
 import { Pushes } from './pushes.ts'
@@ -26,13 +27,13 @@ import type { Party, RosterItem, RosterStore, Step } from './store.ts'
 import type { RosterSet } from './xml.ts'
 
 export interface RosterParts {
-  readonly ctx: Pick<ModuleContext<RosterConfig>, 'domain' | 'storage' | 'accounts' | 'sessions' | 'config' | 'clock'>
+  readonly ctx: Pick<ModuleContext<RosterConfig>, 'domain' | 'storage' | 'accounts' | 'sessions' | 'config' | 'clock' | 'emit'>
   readonly store: RosterStore
   readonly replica: Replica
   readonly shared: SharedRoster | undefined
 }
 
-export class RosterService implements PresenceAuthority {
+export class RosterService implements PresenceAuthority, Rosters {
   readonly #parts: RosterParts
   readonly #pushes: Pushes
   #road: PresenceRoad | undefined
@@ -68,6 +69,16 @@ export class RosterService implements PresenceAuthority {
     if (this.#parts.shared?.joins(of, by)) return true
     const item = this.#parts.replica.item(of, by)
     return item !== undefined && isFrom(item)
+  }
+
+  relation(owner: string, contact: string): Relation {
+    const { replica, shared } = this.#parts
+    const own = replica.item(owner, contact)
+    return relationOf(shared?.joins(owner, contact) ? sharedItem(contact, own) : own)
+  }
+
+  groups(owner: string): readonly string[] {
+    return [...new Set(this.itemsOf(owner).flatMap(({ groups }) => groups))].sort()
   }
 
   knows(bareJid: string, contact: string): boolean {
@@ -199,17 +210,20 @@ export class RosterService implements PresenceAuthority {
 
   /** An account's roles changed: it may have come to the shared roster or left it. */
   refreshShared(bareJid: string): void {
-    const { shared, ctx } = this.#parts
+    const { shared, ctx, replica } = this.#parts
     if (!shared) return
-    const before = [...shared.others(bareJid)]
+    const members = [...shared.others(bareJid)]
     const change = shared.refresh(bareJid)
     if (!change) return
-    const others = change === 'joined' ? [...shared.others(bareJid)] : before
+    const others = change === 'joined' ? [...shared.others(bareJid)] : members
     for (const other of others) {
       for (const [owner, contact] of [
         [bareJid, other],
         [other, bareJid],
       ] as const) {
+        const own = replica.item(owner, contact)
+        const before = relationOf(change === 'left' ? sharedItem(contact, own) : own)
+        ctx.emit('roster.changed', { owner, contact, before })
         if (ctx.sessions.of(owner).length === 0) continue
         if (change === 'left' && !this.isSubscribed(contact, owner)) this.#road?.hide(contact, owner)
         this.#pushes.toAll(owner, this.#sharedChange(owner, contact), this.versionOf(owner))
@@ -231,7 +245,9 @@ export class RosterService implements PresenceAuthority {
   #perform(steps: readonly Step[], original?: SubscriptionStanza): void {
     for (const step of steps) {
       switch (step.kind) {
-        case 'changed':
+        case 'changed': {
+          const { owner, item } = step
+          const before = this.relation(owner, item.contact)
           this.#parts.replica.apply(step)
           if (step.isPushed)
             this.#pushes.toAll(
@@ -239,7 +255,9 @@ export class RosterService implements PresenceAuthority {
               this.#asSeen(step.owner, step.item),
               this.versionOf(step.owner, step.item.version),
             )
+          this.#parts.ctx.emit('roster.changed', { owner, contact: item.contact, before })
           break
+        }
         case 'told':
           this.#tell(step.to, step.type, presenceOf(step, original))
           break
@@ -295,6 +313,12 @@ export class RosterService implements PresenceAuthority {
     if (text.length <= this.#parts.ctx.config().requestMaxChars) return text
     return serialize(el('presence', { xmlns: NS_CLIENT, type: 'subscribe', from: from.bare, to: to.bare }))
   }
+}
+
+const NO_RELATION: Relation = { seesPresence: false, groups: [] }
+
+function relationOf(item: RosterItem | undefined): Relation {
+  return item ? { seesPresence: isFrom(item), groups: item.isListed ? item.groups : [] } : NO_RELATION
 }
 
 /** The stanza itself where it is the one that goes on, else one of the server's. */

@@ -164,7 +164,8 @@ export interface InboundStanza {
   readonly stanza: Element
   readonly session: SessionHandle | undefined
 }
-export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | Promise<void>
+/** For an account: `false` when the message is not for the server; then it goes to the account's clients. */
+export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | false | Promise<void>
 export type PresenceHandler = (presence: InboundStanza) => void | Promise<void>
 
 export interface DiscoIdentity {
@@ -225,6 +226,9 @@ export interface AdHocCommand {
   run(request: { readonly asker: Jid; readonly session: SessionHandle | undefined }): CommandStep | Promise<CommandStep>
 }
 
+/** Whose requests an account's handler takes: its owner's, those of who sees its presence, or everyone's. */
+export type WhoMayAsk = 'self' | 'subscribed' | 'anyone' | 'whether-or-not'
+
 /** An address. Disco is answered from what is registered here and nothing else. */
 export interface Endpoint {
   /** `<domain>` for 'server' and 'account', `<name>.<domain>` for a service. */
@@ -236,13 +240,14 @@ export interface Endpoint {
   info(answer: DiscoInfoHandler): void
   /**
    * Exactly one handler per (type, payload name). On an account endpoint `from: 'self'` is the default: what anyone
-   * may ask must not tell which accounts exist.
+   * may ask must not tell which accounts exist. `whether-or-not`: anyone, and the handler is asked for addresses that
+   * are no account's too, so that the same answer can be given.
    */
   onIq(
     type: 'get' | 'set',
     payload: QName,
     handler: IqHandler,
-    who?: { readonly from?: 'self' | 'subscribed' | 'anyone' },
+    who?: { readonly from?: WhoMayAsk },
   ): void
   onMessage(payload: QName, handler: MessageHandler): void
   onPresence(handler: PresenceHandler): void

@@ -13,6 +13,7 @@ import type {
   MessageHandler,
   PresenceHandler,
   RawStanza,
+  WhoMayAsk,
 } from '../module/api.ts'
 import type { DataForm } from '../stanza/forms.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -22,7 +23,7 @@ import { PayloadTable } from './payload-table.ts'
 
 export interface IqRegistration {
   readonly handler: IqHandler
-  readonly from: 'self' | 'subscribed' | 'anyone'
+  readonly from: WhoMayAsk
 }
 
 /** How an endpoint puts stanzas on the road; given by the router. */
@@ -95,7 +96,7 @@ export class ServerEndpoint implements EndpointView {
     type: 'get' | 'set',
     payload: QName,
     handler: IqHandler,
-    who: { readonly from?: 'self' | 'subscribed' | 'anyone' } = {},
+    who: { readonly from?: WhoMayAsk } = {},
   ): void {
     const registration = { handler, from: who.from ?? (this.at === 'account' ? 'self' : 'anyone') }
     if (!this.#iqs[type].add(payload, registration))

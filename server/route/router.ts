@@ -209,7 +209,8 @@ export class Router {
           this.#later(this.#parts.presence.direct(routed), stanza, routed.session)
           return
         default:
-          this.#later(deliverMessage(this.#parts, routed), stanza)
+          if (to.resource !== '' || !this.#messageToAccount(routed))
+            this.#later(deliverMessage(this.#parts, routed), stanza)
       }
     }
   }
@@ -252,11 +253,24 @@ export class Router {
     else for (const handler of endpoint.presenceHandlers) this.#later(handler(routed), undefined)
   }
 
+  /** To the account's server, as what its clients and others answer to the server there; false: to its clients. */
+  #messageToAccount({ stanza, from, to, session }: Routed): boolean {
+    for (const payload of childElements(stanza)) {
+      const handler = this.#account.messageHandler(payload)
+      const outcome = handler ? handler({ from, to, stanza, session, payload }) : false
+      if (outcome === false) continue
+      this.#later(outcome, stanza)
+      return true
+    }
+    return false
+  }
+
   #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: Routed): void {
     for (const payload of childElements(stanza)) {
       const handler = endpoint.messageHandler(payload)
       if (!handler) continue
-      this.#later(handler({ from, to, stanza, session, payload }), stanza)
+      const outcome = handler({ from, to, stanza, session, payload })
+      if (outcome !== false) this.#later(outcome, stanza)
       return
     }
     if (attr(stanza, 'type') !== 'error')
@@ -282,11 +296,12 @@ export class Router {
     const payload = childElements(stanza)[0]
     const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', payload)
     const isOwn = from.bare === to.bare
+    const isThere = registration?.from === 'whether-or-not' || this.#parts.accounts.exists(to.bare)
     // RFC 6120 §8.3.3.19: the same answer for no such account, no such service and not for you
-    if (!registration || (!isOwn && (registration.from === 'self' || !this.#parts.accounts.exists(to.bare)))) {
+    if (!registration || (!isOwn && (registration.from === 'self' || !isThere))) {
       throw new StanzaError('cancel', 'service-unavailable')
     }
-    if (isOwn || registration.from === 'anyone') {
+    if (isOwn || registration.from !== 'subscribed') {
       this.#answer(registration.handler, routed, payload)
       return
     }
