@@ -6,6 +6,7 @@ import {
   ENDPOINTS,
   type Endpoints,
   type EndpointView,
+  type IqHandler,
   type Module,
 } from '../server/module/api.ts'
 import { StanzaError } from '../server/stanza/errors.ts'
@@ -36,14 +37,17 @@ export const disco: Module = {
       if (endpoint.at.startsWith('service:')) services.push(endpoint)
       endpoint.feature(NS_DISCO_INFO, NS_DISCO_ITEMS, NS_RSM)
 
-      endpoint.onIq('get', `{${NS_DISCO_INFO}}query`, async ({ from, to, payload }) => {
+      // An account's: for its owner, and for who may see its presence and so knows that it is there.
+      const who = { from: endpoint.at === 'account' ? 'subscribed' : 'anyone' } as const
+      const onGet = (ns: string, handler: IqHandler) => endpoint.onIq('get', `{${ns}}query`, handler, who)
+      onGet(NS_DISCO_INFO, async ({ from, to, payload }) => {
         const node = attr(payload, 'node')
         const info = node ? await endpoint.infoOf({ to, asker: from, node }) : ownInfo(endpoint)
         if (!info) throw new StanzaError('cancel', 'item-not-found', 'no such node here') // XEP-0030 §7
         return renderInfo(info, node)
       })
 
-      endpoint.onIq('get', `{${NS_DISCO_ITEMS}}query`, async ({ from, to, payload }) => {
+      onGet(NS_DISCO_ITEMS, async ({ from, to, payload }) => {
         const node = attr(payload, 'node') || undefined
         const page = parseRsm(payload)
         const asked = { to, asker: from, node, page: isRoot(endpoint, node) ? undefined : page, payload }

@@ -62,7 +62,8 @@ export const commands = defineModule<z.output<typeof config>>({
 function serve(endpoint: EndpointView, sessions: CommandSessions): void {
   endpoint.feature(NS_COMMANDS)
   endpoint.items(({ node, asker, page, to }) => {
-    if (node !== NS_COMMANDS) return undefined
+    // An account's commands are its owner's.
+    if (node !== NS_COMMANDS || (endpoint.at === 'account' && asker.bare !== to.bare)) return undefined
     const listed = endpoint.commands
       .filter((command) => command.mayRun(asker))
       .map(({ node, name }) => ({ jid: to.bare, node, name }))

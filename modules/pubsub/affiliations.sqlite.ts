@@ -4,8 +4,8 @@ import { and, count, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../server/module/api.ts'
 import { forgetAll } from './known-nodes.sqlite.ts'
 import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queries.sqlite.ts'
-import { mayChangeAffiliation, mayManage } from './rules.ts'
-import { affiliations } from './schema.sqlite.ts'
+import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
+import { affiliations, nodes } from './schema.sqlite.ts'
 import type { AffiliationRecord, PubsubStore, SubscriptionRecord } from './store.ts'
 import { endAllOf, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
@@ -29,6 +29,10 @@ const queries = (db: Db) => ({
     .from(affiliations)
     .where(eq(affiliations.node, ph('node')))
     .prepare(),
+  forgetNodes: db
+    .delete(nodes)
+    .where(eq(nodes.service, ph('service')))
+    .prepare(),
   forget: db
     .delete(affiliations)
     .where(eq(affiliations.bareJid, ph('bareJid')))
@@ -40,7 +44,7 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
   kind: 'write',
   run(tx, { service, nodeId, actor, changes, perNodeMax }) {
     const node = nodeOf(tx, { service, nodeId })
-    enforce(mayManage(standingOf(tx, node.id, actor)))
+    enforce(mayManage(standingOf(tx, node, actor)))
     const q = tx.use(queries)
     const changed: AffiliationRecord[] = []
     const refused: AffiliationRecord[] = []
@@ -50,7 +54,8 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
     for (const { bareJid, affiliation } of changes) {
       const before = affiliationOf(tx, node.id, bareJid)
       const isMore = before === 'none' && affiliation !== 'none'
-      const mayChange = mayChangeAffiliation(before, affiliation, isLastOwner(tx, node.id, before))
+      const isPossible = mayBe(service, bareJid, affiliation)
+      const mayChange = isPossible && mayChangeAffiliation(before, affiliation, isLastOwner(tx, node.id, before))
       if (!mayChange || (isMore && entities >= perNodeMax)) {
         refused.push({ service, nodeId, bareJid, affiliation: before })
         continue
@@ -75,6 +80,8 @@ export const forgetAccount: PubsubStore['forgetAccount'] = {
     forgetAll(tx)
     endAllOf(tx, bareJid)
     tx.use(queries).forget.run({ bareJid })
+    // Items, subscriptions and affiliations go with their node.
+    tx.use(queries).forgetNodes.run({ service: bareJid })
     return { bareJid }
   },
 }

@@ -10,7 +10,12 @@ export const pubsubConfig = z.object({
     .enum(['anyone', 'roles'])
     .default('roles')
     .describe('who may create nodes: any account, or those with a role; others: forbidden'),
-  nodesMax: whole(10_000, 1, 1_000_000, 'nodes in all; more: resource-constraint with max-nodes-exceeded'),
+  nodesMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    "nodes that are no account's; more: resource-constraint with max-nodes-exceeded",
+  ),
   itemsMax: whole(
     1_000_000,
     1,
@@ -24,6 +29,13 @@ export const pubsubConfig = z.object({
     'nodes a collection holds at most, and what children_max=max means; more: not-allowed with max-nodes-exceeded',
   ),
   parentsMax: whole(16, 1, 1_000, 'collections that a node is in at most; more: not-allowed with max-nodes-exceeded'),
+  accountNodesMax: whole(200, 1, 100_000, 'nodes of one account; more: resource-constraint with max-nodes-exceeded'),
+  accountItemsMax: whole(
+    1_000,
+    1,
+    1_000_000,
+    "items an account's node keeps at most, and what max_items=max means there; a larger max_items: not-acceptable",
+  ),
   payloadMaxBytes: whole(
     262_144,
     1_024,

@@ -4,12 +4,14 @@ import type { AccountView, Logger, Operation, Storage } from '../../server/modul
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import type { Offline } from '../offline/index.ts'
 import { renderEvent } from './answer-xml.ts'
+import type { Audience } from './audience.ts'
 import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import type { Counts } from './counts.ts'
 import type { Cursors } from './cursors.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
+import type { ConfigBounds } from './node-config.ts'
 import type { Notifier } from './notify.ts'
 import type { NodeView, Replica } from './replica.ts'
 import {
@@ -30,6 +32,7 @@ export interface PubsubParts {
   readonly replica: Replica
   readonly notifier: Notifier
   readonly claims: Claims
+  readonly audience: Audience
   /** What was kept for who was absent. */
   readonly offline: Offline
   readonly awaiting: Awaiting
@@ -71,8 +74,19 @@ export async function run<A, R>(
   }
 }
 
+/** What a node may be like at a service, and how many there may be. */
+export function boundsOf(
+  config: Readonly<PubsubConfig>,
+  service: string,
+): ConfigBounds & { readonly nodesMax: number } {
+  const { nodesMax, itemsMax, accountNodesMax, accountItemsMax, payloadMaxBytes, childrenMax } = config
+  if (service === SHARED_SERVICE) return { nodesMax, itemsMax, payloadMaxBytes, childrenMax }
+  return { nodesMax: accountNodesMax, itemsMax: accountItemsMax, payloadMaxBytes, childrenMax, isAccount: true }
+}
+
 /** May the entity make nodes here? */
-export function mayCreate(parts: PubsubParts, { actor }: Asker): boolean {
+export function mayCreate(parts: PubsubParts, { actor, service }: Asker): boolean {
+  if (service !== SHARED_SERVICE) return actor.bareJid === service // XEP-0163 §3.2
   return parts.config().create === 'anyone' || parts.accounts.roles(actor.bareJid).size > 0
 }
 

@@ -10,7 +10,8 @@
 
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { PubsubEvent } from './answer-xml.ts'
-import type { NodeRef, SubscriptionRecord } from './store.ts'
+import type { NodeView } from './replica.ts'
+import type { SubscriptionRecord } from './store.ts'
 
 /** What is gathered: events about items. Those about nodes and subscriptions go at once. */
 export type ItemsEvent = Extract<PubsubEvent, { kind: 'items' | 'retract' }>
@@ -20,7 +21,7 @@ export interface Notice {
   readonly event: ItemsEvent
   /** The message's type. */
   readonly type: string | undefined
-  readonly node: NodeRef
+  readonly node: NodeView
   /** Of the items. */
   readonly scope: string | undefined
   /** Stanza headers, written out. */

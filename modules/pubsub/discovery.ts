@@ -11,7 +11,6 @@ import { NS_ORDER_BY, parseOrder } from './order.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
-import { SHARED_SERVICE } from './store.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
@@ -61,14 +60,25 @@ export const FEATURES: readonly string[] = [
   ].map((name) => `${NS_PUBSUB}#${name}`),
 ]
 
+/** The same at an account, where the roster has its say, and `access-presence` is the default. XEP-0163 §5. */
+export const ACCOUNT_FEATURES: readonly string[] = [
+  ...FEATURES.filter((feature) => feature !== `${NS_PUBSUB}#access-open`),
+  ...['access-presence', 'auto-subscribe', 'filtered-notifications', 'presence-subscribe', 'pubsub-on-a-jid'].map(
+    (name) => `${NS_PUBSUB}#${name}`,
+  ),
+].sort()
+
 /** The headers that notifications may carry. XEP-0131 §5. */
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#SubID`] }
 
 /** §5.3, §5.4. Who may not see a node is told its kind and no more. */
-export function nodeInfo(parts: PubsubParts, query: DiscoQuery, service = SHARED_SERVICE): DiscoInfo | undefined {
-  const node = parts.replica.get({ service, nodeId: query.node })
+export function nodeInfo(
+  parts: PubsubParts,
+  query: DiscoQuery,
+  asker = askerOf(parts.accounts, query.asker, query.to.bare),
+): DiscoInfo | undefined {
+  const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (!node) return undefined
-  const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
   return {
     identities: [identityOf(node)],
     features: [NS_PUBSUB],
@@ -122,11 +132,10 @@ function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
 export async function listItems(
   parts: PubsubParts,
   query: DiscoItemsQuery,
-  service = SHARED_SERVICE,
+  asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): Promise<Page<DiscoItem> | undefined> {
-  const asker = askerOf(parts.accounts, query.asker, query.to.bare, service)
   if (query.node === undefined) return listNodes(parts, asker, firstLevel(parts, asker), query)
-  const node = parts.replica.get({ service, nodeId: query.node })
+  const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
   const children = isListed(parts, asker, node)
     ? [...node.children].filter((child) => isListed(parts, asker, child))

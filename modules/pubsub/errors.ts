@@ -15,6 +15,8 @@ const ROWS = {
   notPersistent: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.4, §7.2.3.5, §8.5.3.3
 
   invalidJid: ['modify', 'bad-request', 'invalid-jid'], // XEP-0060 §6.1.3.1
+  presenceSubscriptionRequired: ['auth', 'not-authorized', 'presence-subscription-required'], // XEP-0060 §6.1.3.2, §6.5.9.6
+  notInRosterGroup: ['auth', 'not-authorized', 'not-in-roster-group'], // XEP-0060 §6.1.3.3, §6.5.9.7
   closedNode: ['cancel', 'not-allowed', 'closed-node'], // XEP-0060 §6.1.3.4, §6.5.9.8
   outcast: ['auth', 'forbidden'], // XEP-0060 §6.1.3.8, §6.5.9.10
   publishOnly: ['auth', 'forbidden'], // XEP-0060 §4.1: publish-only neither subscribes nor retrieves

@@ -70,8 +70,8 @@ function recordOf(parent: NodeRow, child: NodeRow): LinkRecord {
 function link(tx: Tx, actor: Actor, parent: NodeRow, child: NodeRow, bounds: LinkBounds): LinkRecord {
   const q = tx.use(queries)
   const isListed = parent.childrenWhitelist.split('\n').includes(actor.bareJid)
-  enforce(mayAssociate(parent, standingOf(tx, parent.id, actor), isListed))
-  if (mayManage(standingOf(tx, child.id, actor))) refuse('mayNotAssociate', `${child.nodeId} is not yours`)
+  enforce(mayAssociate(parent, standingOf(tx, parent, actor), isListed))
+  if (mayManage(standingOf(tx, child, actor))) refuse('mayNotAssociate', `${child.nodeId} is not yours`)
   if (isAbove(tx, child, parent)) refuse('cycle', `${parent.nodeId} is in ${child.nodeId}`)
   const childrenMax = Math.min(parent.childrenMax ?? bounds.childrenMax, bounds.childrenMax)
   const held = q.childCount.get({ node: parent.id })?.nodes ?? 0
@@ -98,7 +98,7 @@ export const relink: PubsubStore['relink'] = {
   kind: 'write',
   run(tx, { service, nodeId, actor, links: wanted, ...bounds }) {
     const node = nodeOf(tx, { service, nodeId })
-    enforce(mayManage(standingOf(tx, node.id, actor)))
+    enforce(mayManage(standingOf(tx, node, actor)))
     if (wanted.children?.length && node.nodeType === 'leaf') refuse('notACollection')
     const q = tx.use(queries)
     const rowsOf = (rows: readonly { readonly node: NodeRow }[]) => rows.map((row) => row.node)
@@ -133,7 +133,7 @@ export const dissociate: PubsubStore['dissociate'] = {
   kind: 'write',
   run(tx, { service, parent, child, actor }) {
     const [upper, lower] = [nodeOf(tx, { service, nodeId: parent }), nodeOf(tx, { service, nodeId: child })]
-    const mayUnlink = [upper, lower].some(({ id }) => mayManage(standingOf(tx, id, actor)) === undefined)
+    const mayUnlink = [upper, lower].some((each) => mayManage(standingOf(tx, each, actor)) === undefined)
     if (!mayUnlink) refuse('mayNotAssociate', 'for owners of either node')
     if (!tx.use(queries).has.get({ parent: upper.id, child: lower.id })) refuse('notAssociated')
     return { added: [], removed: [unlink(tx, upper, lower)] }

@@ -3,10 +3,15 @@
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
+import { CLIENT_CAPABILITIES } from '../caps/index.ts'
 import { OFFLINE } from '../offline/index.ts'
+import { ROSTERS } from '../roster/index.ts'
+import { reviewAll, rosterChanged } from './access.ts'
+import { forgetAccount, forgetGone, serveAccounts } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
 import { ARCHIVE_FEATURES, NS_MAM } from './archive-xml.ts'
+import { Audience } from './audience.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
@@ -25,6 +30,7 @@ import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
 import { sqliteStore } from './store.sqlite.ts'
+import { SHARED_SERVICE } from './store.ts'
 import { answerRequest } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
@@ -45,8 +51,18 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits: 'access models presence and roster, account nodes (§9), transformations of payloads (body_xslt, §13.8)',
+      omits:
+        'what directed presence without a subscription would be sent (§9.1.3), transformations of payloads (body_xslt, §13.8)',
     },
+    {
+      doc: 'XEP-0163',
+      version: '1.2.2',
+      status: 'partial',
+      omits:
+        'the account as a collection node (§5); strangers do not discover its nodes, which would tell that it exists',
+    },
+    { doc: 'XEP-0222', version: '1.0', status: 'complete' },
+    { doc: 'XEP-0223', version: '1.1.1', status: 'complete' },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
@@ -63,7 +79,7 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
   ],
-  requires: ['commands', 'offline'],
+  requires: ['commands', 'offline', 'roster', 'caps'],
   config: pubsubConfig,
   setup(ctx) {
     let cursors: Cursors | undefined
@@ -78,20 +94,22 @@ export const pubsub = defineModule<PubsubConfig>({
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
+      await forgetGone(parts)
+      await reviewAll(parts)
     })
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))
-    ctx.on('observe', 'account.removed', async ({ bareJid }) => {
-      await run(parts, parts.store.forgetAccount, { bareJid }, () => parts.replica.accountForgotten(bareJid))
-    })
     serveArchives(ctx, parts)
+    ctx.on('observe', 'account.removed', ({ bareJid }) => forgetAccount(parts, bareJid))
+    ctx.on('observe', 'roster.changed', (change) => rosterChanged(parts, change))
+    serveAccounts(ctx, parts)
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
       endpoint.feature(...FEATURES, NS_SHIM, ...ORDER_FEATURES)
       endpoint.info((query) => (query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query)))
-      endpoint.command(getPending(parts, endpoint.address))
+      endpoint.command(getPending(parts, (jid) => askerOf(parts.accounts, jid, endpoint.address)))
       endpoint.onMessage(`{${NS_FORMS}}x`, ({ from, payload }) =>
         answerRequest(parts, askerOf(parts.accounts, from, endpoint.address), payload),
       )
@@ -143,11 +161,16 @@ function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): v
 function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): PubsubParts {
   const { domain, storage, accounts, log, sessions } = ctx
   const claims = new Claims()
+  const audience = new Audience({ rosters: ctx.use(ROSTERS), clients: ctx.use(CLIENT_CAPABILITIES), sessions })
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
   const service = ctx.endpoint('service:pubsub')
   const notifier = new Notifier({
     send: (_address, stanza) => service.send(stanza),
-    maySee: (bareJid, node, scope) => claims.maySee(bareJid, node, scope),
+    maySee: (bareJid, node, scope) =>
+      node.record.service === SHARED_SERVICE
+        ? claims.maySee(bareJid, node.record, scope)
+        : audience.mayRead(node, bareJid),
+    audience,
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
     bounds: () => ctx.config(),
@@ -159,6 +182,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     accounts,
     log,
     claims,
+    audience,
     notifier,
     cursors,
     config: () => ctx.config(),

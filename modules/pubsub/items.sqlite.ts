@@ -193,8 +193,9 @@ export const publishItem: PubsubStore['publishItem'] = {
     const { row } = node
     if (row.nodeType === 'collection') refuse('noPublishingHere')
     if (!request.isAuthorized) {
-      const affiliation = node.affiliationOf(tx, request.actor.bareJid)
-      enforce(mayPublish(row, standingOf(tx, node.id, request.actor, affiliation)))
+      const { service, actor } = request
+      const affiliation = node.affiliationOf(tx, actor.bareJid)
+      enforce(mayPublish(row, standingOf(tx, { id: node.id, service }, actor, affiliation)))
     }
     checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
@@ -267,7 +268,7 @@ export const retractItem: PubsubStore['retractItem'] = {
     const config = configOf(node)
     if (!config.persistItems) refuse('notPersistent')
     const q = tx.use(writing)
-    const standing = standingOf(tx, node.id, actor)
+    const standing = standingOf(tx, node, actor)
     const publisher = q.publisherOf.get({ node: node.id, itemId })?.publisher
     const isOwn = publisher === undefined || publisher === actor.bareJid
     // Who may retract nothing is not told which items exist.
@@ -285,7 +286,7 @@ export const purgeNode: PubsubStore['purgeNode'] = {
   kind: 'write',
   run(tx, request) {
     const node = nodeOf(tx, request)
-    enforce(mayManage(standingOf(tx, node.id, request.actor)))
+    enforce(mayManage(standingOf(tx, node, request.actor)))
     if (!node.persistItems) refuse('notPersistent')
     removeAll(tx, node)
     return request

@@ -34,6 +34,8 @@ function mayStillSee(parts: PubsubParts, { owner, group, scope }: KeptMessage, r
   const node = parts.replica.get(ref)
   // Nobody took the right away from it: the node is gone.
   if (!node) return true
+  // The roster is read on this thread; should that ever take a turn of the loop, nobody is let see what it may forbid.
+  if (ref.service !== SHARED_SERVICE) return !parts.audience.ready(ref.service) && parts.audience.mayRead(node, owner)
   const { actor } = askerOf(parts.accounts, parseJid(owner), parts.domain)
   return mayRetrieve(node.record.config, parts.replica.standing(node, actor)) === undefined
 }

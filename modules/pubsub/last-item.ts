@@ -6,13 +6,14 @@
  * the node told of anything newer: no item comes twice, and none after a newer one.
  */
 
+import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import type { SessionHandle } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { KeptMessage } from '../offline/index.ts'
 import { freshen, type PubsubParts } from './context.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { type NodeView, subscriberOf } from './replica.ts'
-import type { ItemRecord, NodeRef, SubscriptionRecord } from './store.ts'
+import { type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord, type Visible } from './store.ts'
 
 /** What came to one receiver while its last items were on their way. */
 interface Arrivals {
@@ -112,11 +113,58 @@ async function readAndSend(
   subscription: SubscriptionRecord,
   to: Jid | undefined,
 ): Promise<void> {
-  const { service, nodeId, jid, bareJid, subid } = subscription
-  const visible = parts.claims.visible(bareJid, subscription)
-  const before = parts.replica.get(subscription)
-  if (visible.length === 0 || !before) return
+  const { jid, bareJid, subid } = subscription
+  const found = await readLast(parts, arrivals, subscription, bareJid)
+  const now = found?.node.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
+  if (!found || !now) return
+  const subscriber = subscriberOf(now)
+  parts.notifier.lastItem(found.node, to ? { ...subscriber, to } : subscriber, found.item)
+}
+
+/** Last items to resources of one account at a time between two turns of the loop. */
+const ITEMS_PER_TURN = 50
+
+/**
+ * The last items of accounts' nodes, to the resources of an account that want them and are subscribed without having
+ * asked: to one that came online, or to all when a node became readable. XEP-0163 §4.3.4.
+ */
+export async function sendPersonalItems(
+  parts: PubsubParts,
+  bareJid: string,
+  nodes: readonly NodeView[],
+  session?: SessionHandle,
+): Promise<void> {
+  const wanted = nodes.filter((node) => isWanted(node) && !node.subscribers.has(bareJid))
+  if (wanted.length === 0) return
+  const arrivals = parts.awaiting.begin(session)
+  try {
+    for (const [at, { record }] of wanted.entries()) {
+      if (at % ITEMS_PER_TURN === ITEMS_PER_TURN - 1) await turnOfLoop()
+      // Which group the account is in, only the owner's roster tells.
+      if (record.config.accessModel === 'roster') await parts.audience.ready(record.service)
+      const found = await readLast(parts, arrivals, record, bareJid)
+      if (!found) continue
+      const resources = parts.audience.resources(found.node, bareJid)
+      for (const to of session ? resources.filter(({ full }) => full === session.fullJid.full) : resources)
+        parts.notifier.lastItemTo(found.node, to, found.item)
+    }
+  } finally {
+    parts.awaiting.end(arrivals)
+  }
+}
+
+/** The node's last item, when the account may see it and does not know it already. */
+async function readLast(
+  parts: PubsubParts,
+  arrivals: Arrivals,
+  ref: NodeRef,
+  bareJid: string,
+): Promise<{ readonly node: NodeView; readonly item: ItemRecord } | undefined> {
+  const before = parts.replica.get(ref)
+  const visible = before ? visibleTo(parts, before, bareJid) : []
+  if (visible.length === 0 || !before) return undefined
   await freshen(parts, before)
+  const { service, nodeId } = ref
   const end = { at: 'end' } as const
   const page = {
     start: end,
@@ -130,9 +178,12 @@ async function readAndSend(
   const [item] = (await parts.storage.run(parts.store.readPage, last)).items
   // What is read may be on disk and not told of yet.
   await parts.storage.settled(parts.storage.submitted)
-  const node = parts.replica.get(subscription)
-  const now = node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
-  if (!node || !now || !item || isKnown(arrivals, subscription, item)) return
-  const subscriber = subscriberOf(now)
-  parts.notifier.lastItem(node, to ? { ...subscriber, to } : subscriber, item)
+  const node = parts.replica.get(ref)
+  return node && item && !isKnown(arrivals, ref, item) ? { node, item } : undefined
+}
+
+/** The node's items that the account may see now; an empty list: none. */
+function visibleTo(parts: PubsubParts, node: NodeView, bareJid: string): Visible {
+  if (node.record.service === SHARED_SERVICE) return parts.claims.visible(bareJid, node.record)
+  return parts.audience.mayRead(node, bareJid) ? 'all' : []
 }

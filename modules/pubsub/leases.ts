@@ -82,7 +82,8 @@ function applyPurged(parts: PubsubParts, { service, nodeId, gone, isEmpty }: Abs
   else parts.notifier.retracted(node, gone)
 }
 
-function applyEnded(parts: PubsubParts, { ended }: SubscriptionsEnded): void {
+/** Subscriptions that ended without their subscriber's doing. */
+export function applyEnded(parts: PubsubParts, { ended }: SubscriptionsEnded): void {
   for (const subscription of ended) {
     const node = parts.replica.get(subscription)
     parts.replica.unsubscribed(subscription)

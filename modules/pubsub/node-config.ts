@@ -20,7 +20,9 @@ export interface NodeConfig {
   readonly description: string
   /** Namespace that payloads must have; empty: any. */
   readonly type: string
-  readonly accessModel: 'open' | 'authorize' | 'whitelist'
+  readonly accessModel: 'open' | 'authorize' | 'whitelist' | 'presence' | 'roster'
+  /** Roster groups that a node of access model `roster` is for, one per line. */
+  readonly rosterGroupsAllowed: string
   readonly publishModel: 'publishers' | 'subscribers' | 'open'
   readonly persistItems: boolean
   readonly maxItems: number | 'max'
@@ -68,10 +70,26 @@ export interface ConfigBounds {
   readonly itemsMax: number
   readonly childrenMax: number
   readonly payloadMaxBytes: number
+  /** The service is an account's: its roster can tell who may read. */
+  readonly isAccount?: boolean
 }
 
-/** What a new node gets when its creator says nothing. XEP-0060 §4.5 recommends `open`; SACM-XMPP §5 wants `normal`. */
+/**
+ * What a new node gets when its creator says nothing. XEP-0060 §4.5 recommends `open`; SACM-XMPP §5 wants `normal`.
+ * An account's: XEP-0163 §3.5, §4.3.4, §5; its nodes are for one item as long as nobody says otherwise.
+ */
 export function defaultConfig(bounds: ConfigBounds): NodeConfig {
+  return bounds.isAccount ? { ...sharedDefaults(bounds), ...ACCOUNT_DEFAULTS } : sharedDefaults(bounds)
+}
+
+const ACCOUNT_DEFAULTS = {
+  accessModel: 'presence',
+  maxItems: 1,
+  notificationType: 'headline',
+  itemReply: 'publisher',
+} as const satisfies ConfigChanges
+
+function sharedDefaults(bounds: ConfigBounds): NodeConfig {
   return {
     nodeType: 'leaf',
     childrenPolicy: 'owners',
@@ -81,6 +99,7 @@ export function defaultConfig(bounds: ConfigBounds): NodeConfig {
     description: '',
     type: '',
     accessModel: 'open',
+    rosterGroupsAllowed: '',
     publishModel: 'publishers',
     persistItems: true,
     maxItems: 'max',
@@ -115,6 +134,8 @@ interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
   readonly options?: readonly string[]
   /** Shown for nodes of this kind alone. */
   readonly of?: NodeConfig['nodeType']
+  /** Beside these, at an account's nodes; without any of the others: only there. */
+  readonly accountOptions?: readonly string[]
   render(config: NodeConfig): string
   /** @throws StanzaError not-acceptable when the node cannot be so */
   parse(value: string, bounds: ConfigBounds): NodeConfig[K]
@@ -122,6 +143,10 @@ interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
 
 const MAX_CONTACTS = 20
 const MAX_EXPIRE_SECONDS = 3_153_600_000
+
+const SHARED_MODELS = ['open', 'authorize', 'whitelist'] as const
+/** Whoever the account's roster lets. §4.5 */
+const ROSTER_MODELS = ['presence', 'roster'] as const
 
 const OPTIONS: readonly Option[] = [
   choice('nodeType', 'pubsub#node_type', 'Whether the node holds items or other nodes', ['leaf', 'collection']),
@@ -150,13 +175,20 @@ const OPTIONS: readonly Option[] = [
   text('title', 'pubsub#title', 'A short name for the node'),
   text('description', 'pubsub#description', 'A description of the node'),
   text('type', 'pubsub#type', 'Namespace of the payloads at this node'),
-  choice(
-    'accessModel',
-    'pubsub#access_model',
-    'Who may subscribe and retrieve items',
-    ['open', 'authorize', 'whitelist'],
-    (value) => pubsubError('unsupportedAccessModel', `access model ${value} is not available here`),
-  ),
+  {
+    ...choice('accessModel', 'pubsub#access_model', 'Who may subscribe and retrieve items', SHARED_MODELS),
+    accountOptions: ROSTER_MODELS,
+    parse(value, { isAccount }) {
+      const model = [...SHARED_MODELS, ...(isAccount ? ROSTER_MODELS : [])].find((each) => each === value)
+      if (!model) throw pubsubError('unsupportedAccessModel', `access model ${value} is not available here`)
+      return model
+    },
+  },
+  {
+    ...text('rosterGroupsAllowed', 'pubsub#roster_groups_allowed', 'Roster groups that may subscribe and retrieve'),
+    type: 'list-multi',
+    accountOptions: [],
+  },
   choice('publishModel', 'pubsub#publish_model', 'Who may publish', ['publishers', 'subscribers', 'open']),
   flag('persistItems', 'pubsub#persist_items', 'Keep items'),
   {
@@ -243,25 +275,35 @@ const OF_ITEMS: ReadonlySet<keyof NodeConfig> = new Set([
   'dataformXslt',
 ])
 
-function optionsOf({ nodeType }: NodeConfig): readonly Option[] {
-  return OPTIONS.filter(({ key, of = nodeType }) => of === nodeType && (nodeType === 'leaf' || !OF_ITEMS.has(key)))
+function optionsOf({ nodeType }: NodeConfig, isAccount: boolean): readonly Option[] {
+  const ofKind = OPTIONS.filter(({ of = nodeType }) => of === nodeType)
+  return ofKind.filter(
+    (option) => (isAccount || !isForAccounts(option)) && (nodeType === 'leaf' || !OF_ITEMS.has(option.key)),
+  )
 }
 
-/** The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3; XEP-0248 §7.2. */
-export function configForm(config: NodeConfig, links: Links = UNLINKED): DataForm {
-  const fields = optionsOf(config).map((option): FormField => {
-    const { field, label, type, options } = option
+/**
+ * The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3; XEP-0248 §7.2.
+ * @param rosterGroups  of the account whose node it is; undefined: it is no account's
+ */
+export function configForm(config: NodeConfig, links: Links = UNLINKED, rosterGroups?: readonly string[]): DataForm {
+  const isAccount = rosterGroups !== undefined
+  const fields = optionsOf(config, isAccount).map((option): FormField => {
+    const { field, label, type, options = [], accountOptions = [] } = option
     const values = valuesOf(option, config)
-    return { name: field, type, label, values, ...(options && { options: options.map((value) => ({ value })) }) }
+    const groups = option.key === 'rosterGroupsAllowed' ? [...(rosterGroups ?? []), ...values] : []
+    const choices = [...new Set([...options, ...(isAccount ? accountOptions : []), ...groups])]
+    const isList = type === 'list-single' || type === 'list-multi'
+    return { name: field, type, label, values, ...(isList && { options: choices.map((value) => ({ value })) }) }
   })
   return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, ...linkFields(config, links)] }
 }
 
 /** The configuration as told to subscribers, who need not know every collection the node is in. XEP-0060 §8.2.5.3. */
 export function configResult(config: NodeConfig): DataForm {
-  const fields = optionsOf(config).map(
-    (option): FormField => ({ name: option.field, values: valuesOf(option, config) }),
-  )
+  // What an account calls its roster groups is its own.
+  const told = optionsOf(config, false)
+  const fields = told.map((option): FormField => ({ name: option.field, values: valuesOf(option, config) }))
   return { type: 'result', formType: NODE_CONFIG_FORM, fields }
 }
 
@@ -297,8 +339,16 @@ export function parseLinks(form: DataForm): LinkChanges {
 
 function valuesOf(option: Option, config: NodeConfig): readonly string[] {
   const value = option.render(config)
-  if (option.type !== 'jid-multi') return [value]
+  if (!isMulti(option)) return [value]
   return value === '' ? [] : value.split('\n')
+}
+
+function isMulti({ type }: Option): boolean {
+  return type === 'jid-multi' || type === 'list-multi'
+}
+
+function isForAccounts({ options, accountOptions }: Option): boolean {
+  return accountOptions !== undefined && options === undefined
 }
 
 /**
@@ -315,8 +365,8 @@ export function parseConfigForm(form: DataForm, bounds: ConfigBounds): ConfigCha
     const refusal = REFUSED[name]
     if (refusal !== undefined && values.some((value) => value !== ''))
       throw pubsubError('invalidConfig', `${name} is not available here: ${refusal}`)
-    if (!option) continue
-    if (values.length > 1 && option.type !== 'text-single' && option.type !== 'jid-multi')
+    if (!option || (isForAccounts(option) && !bounds.isAccount)) continue
+    if (values.length > 1 && option.type !== 'text-single' && !isMulti(option))
       throw pubsubError('invalidConfig', `${name} takes one value`)
     changes[option.key] = option.parse(values.join('\n'), bounds)
   }
@@ -343,7 +393,8 @@ export function parsePreconditions(form: DataForm): Preconditions {
  */
 export function configFor(preconditions: Preconditions, bounds: ConfigBounds): NodeConfig {
   const fields = Object.entries(preconditions).map(([name, value]) => ({ name, values: value.split('\n') }))
-  const unknown = fields.find(({ name }) => !OPTIONS.some(({ field }) => field === name))
+  const known = OPTIONS.filter((option) => bounds.isAccount || !isForAccounts(option))
+  const unknown = fields.find(({ name }) => !known.some(({ field }) => field === name))
   if (unknown) throw pubsubError('preconditionNotMet', `${unknown.name} is unknown`)
   return { ...defaultConfig(bounds), ...parseConfigForm({ type: 'submit', formType: undefined, fields }, bounds) }
 }
@@ -353,17 +404,24 @@ export function unmetPrecondition(config: NodeConfig, preconditions: Preconditio
   for (const [name, wanted] of Object.entries(preconditions)) {
     const option = OPTIONS.find(({ field }) => field === name)
     if (!option) return name
-    const value = option.type === 'boolean' ? (readFlag(wanted) === true ? '1' : '0') : wanted
+    const flag = readFlag(wanted) === true ? '1' : '0'
+    const value = option.type === 'boolean' ? flag : isMulti(option) ? inOrder(wanted) : wanted
     if (option.type === 'boolean' && readFlag(wanted) === undefined) return name
-    if (option.render(config) !== value) return name
+    const now = option.render(config)
+    if ((isMulti(option) ? inOrder(now) : now) !== value) return name
   }
   return undefined
+}
+
+/** A list without the order that its values came in. */
+function inOrder(lines: string): string {
+  return lines.split('\n').sort().join('\n')
 }
 
 type KeysOf<T> = { [K in keyof NodeConfig]: NodeConfig[K] extends T ? K : never }[keyof NodeConfig]
 
 function text(
-  key: 'title' | 'description' | 'type' | 'language' | 'dataformXslt',
+  key: 'title' | 'description' | 'type' | 'language' | 'dataformXslt' | 'rosterGroupsAllowed',
   field: Option['field'],
   label: string,
 ): Option {

@@ -55,6 +55,7 @@ const config = {
   childrenPolicy: ph('childrenPolicy'),
   childrenWhitelist: ph('childrenWhitelist'),
   childrenMax: ph('childrenMax'),
+  rosterGroupsAllowed: ph('rosterGroupsAllowed'),
 }
 
 const queries = (db: Db) => ({
@@ -144,7 +145,7 @@ export const configureNode: PubsubStore['configureNode'] = {
   kind: 'write',
   run(tx, { actor, changes, itemsMax, ...ref }) {
     const before = nodeOf(tx, ref)
-    enforce(mayManage(standingOf(tx, before.id, actor)))
+    enforce(mayManage(standingOf(tx, before, actor)))
     const config = normalized({ ...configOf(before), ...changes })
     // XEP-0248 §7.2.3.4, §7.2.4: a leaf may become a collection, and then has no items any more
     if (before.nodeType === 'collection' && config.nodeType === 'leaf') refuse('nodeTypeFixed')
@@ -166,7 +167,7 @@ export const deleteNode: PubsubStore['deleteNode'] = {
   kind: 'write',
   run(tx, request) {
     const node = nodeOf(tx, request)
-    enforce(mayManage(standingOf(tx, node.id, request.actor)))
+    enforce(mayManage(standingOf(tx, node, request.actor)))
     // Items, subscriptions and affiliations go with their node.
     tx.use(queries).delete.run({ id: node.id })
     return request

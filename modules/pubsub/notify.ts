@@ -11,6 +11,7 @@ import { type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY } from '../../server/xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
+import type { Audience } from './audience.ts'
 import { bodyOf } from './bodies.ts'
 import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
 import { type NodeView, publisherShown, type Subscriber } from './replica.ts'
@@ -18,13 +19,17 @@ import { type ItemKey, type ItemRecord, type NodeRef, SHARED_SERVICE, type Subsc
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
 
+const NS_ADDRESS = 'http://jabber.org/protocol/address'
+
 /** May this account see an item of this scope at the node now? */
-export type MaySee = (bareJid: string, node: NodeRef, scope: string | undefined) => boolean
+export type MaySee = (bareJid: string, node: NodeView, scope: string | undefined) => boolean
 
 export interface NotifyParts {
   /** Puts a stanza on the road; dropped when nobody is there to take it. */
   readonly send: (address: string, stanza: RawStanza) => void
   readonly maySee: MaySee
+  /** Resources of accounts that get events of an account's node. */
+  readonly audience: Pick<Audience, 'ready' | 'implied' | 'resources'>
   /** What presence the JID shows now, a value per available resource; none: offline. */
   readonly presenceOf: (jid: Jid) => readonly ShowValue[]
   readonly now: () => number
@@ -48,10 +53,10 @@ export class Notifier {
     node: NodeView,
     item: Omit<ItemRecord, 'itemId'> & { readonly itemId: string | undefined },
     scope: string | undefined,
+    by?: Jid,
   ): void {
     if (!node.record.config.deliverNotifications) return
-    const recipients = this.#whoMaySee(node, scope)
-    if (recipients.length > 0) this.#send(node, recipients, itemEvent(node, item), { scope })
+    this.#toAudience(node, scope, () => itemEvent(node, item), by)
   }
 
   /** The last item, to a new subscriber. §6.1.7. */
@@ -60,19 +65,27 @@ export class Notifier {
     this.#send(node, [subscriber], itemEvent(node, item), { delay: serialize(delay, NS_CLIENT) })
   }
 
+  /** The same, to a resource that came online or may see the node from now on. §4.3, §9.2 */
+  lastItemTo(node: NodeView, to: Jid, item: ItemRecord): void {
+    const { service: address } = node.record
+    const delay = el('delay', { xmlns: NS_DELAY, from: address, stamp: formatDateTime(item.publishedAt) })
+    this.#deliver(address, to, envelope(node, itemEvent(node, item)), serialize(delay, NS_CLIENT))
+  }
+
   /** Items that are gone, in one event per group of recipients that may know of the same ones. §7.2.2.1. */
   retracted(node: NodeView, items: readonly ItemKey[]): void {
     const { config, nodeId } = node.record
     if (!config.deliverNotifications) return
-    for (const [scope, itemIds] of groupByScope(items)) {
-      const recipients = this.#whoMaySee(node, scope)
-      if (recipients.length > 0) this.#send(node, recipients, { kind: 'retract', nodeId, itemIds }, { scope })
-    }
+    for (const [scope, itemIds] of groupByScope(items))
+      this.#toAudience(node, scope, () => ({ kind: 'retract', nodeId, itemIds }))
   }
 
   /** What concerns the node as a whole, to all subscribers. */
   toAll(node: NodeView, event: PubsubEvent): void {
-    if (node.record.config.deliverNotifications) this.#send(node, [...node.subscribers.values()], event)
+    if (!node.record.config.deliverNotifications) return
+    // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
+    if (node.record.service === SHARED_SERVICE) this.#send(node, [...node.subscribers.values()], event)
+    else this.#toAudience(node, undefined, () => event)
   }
 
   /** What concerns one subscription, whatever the node delivers otherwise. §8.8.4. */
@@ -101,8 +114,22 @@ export class Notifier {
     this.#digests.flushAll()
   }
 
+  /** To all who may see it now: those who subscribed, and at an account's node those who need not. */
+  #toAudience(node: NodeView, scope: string | undefined, event: () => PubsubEvent, by?: Jid): void {
+    const { audience } = this.#parts
+    const ready = audience.ready(node.record.service)
+    if (ready) {
+      // The roster of an account without a session, which another publishes for.
+      void ready.then(() => this.#toAudience(node, scope, event, by))
+      return
+    }
+    const recipients = this.#whoMaySee(node, scope)
+    const implied = audience.implied(node)
+    if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { scope, implied, by })
+  }
+
   #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
-    return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node.record, scope))
+    return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node, scope))
   }
 
   /** @param delay  that of an event of the past, which is not gathered with those of now */
@@ -110,7 +137,7 @@ export class Notifier {
     node: NodeView,
     recipients: readonly Subscriber[],
     event: PubsubEvent,
-    { scope, delay = '' }: { readonly scope?: string | undefined; readonly delay?: string } = {},
+    { scope, delay = '', implied = [], by }: SendOptions = {},
   ): void {
     const message = envelope(node, event, scope)
     message.text += delay
@@ -120,19 +147,22 @@ export class Notifier {
       // §13.6
       if (presenceBasedDelivery && this.#parts.presenceOf(subscriber.to).length === 0) continue
       if (subscriber.isPlain) {
-        this.#deliver(subscriber.address, subscriber.to, message)
+        this.#deliverAll(node, subscriber, subscriber.address, message)
         continue
       }
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
       // §13.8: for one subscription, for all of them
       const text = subscriber.subscriptions.some(({ options }) => options.includeBody) ? body() : undefined
-      const notice = { type: message.type, node: node.record, scope, body: text }
+      const notice = { type: message.type, node, scope, body: text }
       const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
       const [first] = atOnce
       if (!first) continue
       const extension = headersFor(subscriber, atOnce, event) + bodyXml(text)
-      this.#deliver(first.address, subscriber.to, message, extension)
+      this.#deliverAll(node, subscriber, first.address, message, extension)
     }
+    if (implied.length === 0) return
+    const replyTo = by ? replyToPublisher(by) : ''
+    for (const to of implied) this.#deliver(node.record.service, to, message, replyTo)
   }
 
   /** Holds the event for the subscriptions that want digests; returns the others. */
@@ -160,8 +190,21 @@ export class Notifier {
     for (const { node, event, scope, type, headers, body } of notices) {
       // Asked again, as some time has passed.
       if (!this.#parts.maySee(to.bare, node, scope)) continue
-      this.#deliver(address, to, { ...written(event, type), group: groupOf(node), scope }, headers + bodyXml(body))
+      this.#deliver(
+        address,
+        to,
+        { ...written(event, type), group: groupOf(node.record), scope },
+        headers + bodyXml(body),
+      )
     }
+  }
+
+  /** To where it subscribed; of an account's node, to the resources of a bare JID that want it. XEP-0163 §4.3.2 */
+  #deliverAll(node: NodeView, { to, bareJid }: Subscriber, address: string, message: Envelope, extension = ''): void {
+    const isBare = node.record.service !== SHARED_SERVICE && to.resource === ''
+    const resources = isBare ? this.#parts.audience.resources(node, bareJid) : []
+    if (resources.length === 0) this.#deliver(address, to, message, extension)
+    else for (const resource of resources) this.#deliver(address, resource, message, extension)
   }
 
   /** §6.3: does the subscription take events now? */
@@ -178,6 +221,21 @@ export class Notifier {
     this.#parts.send(address, { name: 'message', to, type, group, scope, xml })
     return id
   }
+}
+
+interface SendOptions {
+  readonly scope?: string | undefined
+  readonly delay?: string
+  /** Who gets it beside the subscribers. */
+  readonly implied?: readonly Jid[]
+  /** Who published, for those who see its presence. */
+  readonly by?: Jid | undefined
+}
+
+/** XEP-0163 §4.3.1, XEP-0033. */
+function replyToPublisher(by: Jid): string {
+  const address = el('address', { type: 'replyto', jid: by.full })
+  return serialize(el('addresses', { xmlns: NS_ADDRESS }, address), NS_CLIENT)
 }
 
 /** All of a message that its recipients share, from the end of the ids on. */

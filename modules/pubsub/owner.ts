@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
+import { reviewSoon } from './access.ts'
 import {
   renderAffiliationChange,
   renderConfig,
@@ -14,6 +15,7 @@ import {
 import { applyRelinked, placed, refuseClaimed } from './collections.ts'
 import {
   type Asker,
+  boundsOf,
   mayCreate,
   nodeView,
   notifyEnded,
@@ -28,7 +30,7 @@ import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
-import type { NodeConfigured, SubscriptionChange, SubscriptionRecord } from './store.ts'
+import { type NodeConfigured, SHARED_SERVICE, type SubscriptionChange, type SubscriptionRecord } from './store.ts'
 import { newSubid } from './subscriber.ts'
 import type { EntityRequest, OwnerRequest } from './xml.ts'
 
@@ -43,10 +45,10 @@ export async function create(
   const { service } = asker
   const nodeId = request.nodeId ?? randomUUID()
   parts.claims.refuseOwner({ service, nodeId })
-  const { nodesMax, ...bounds } = parts.config()
+  const { nodesMax, ...bounds } = boundsOf(parts.config(), service)
   const { changes, links } = request.submitted
   const { actor } = asker
-  if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'only accounts with a role create nodes here')
+  if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'you may not create nodes here')
   const config = { ...defaultConfig(bounds), ...changes }
   const node = { service, nodeId, creator: actor.bareJid, config, nodesMax }
   refuseClaimed(parts, service, links)
@@ -71,12 +73,16 @@ function ownNode(parts: PubsubParts, asker: Asker, nodeId: string): NodeView {
 export function getConfig(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getConfig'>): Element {
   const { record, parents, children } = ownNode(parts, asker, nodeId)
   const idsOf = (nodes: ReadonlySet<NodeView>) => [...nodes].map((node) => node.record.nodeId)
-  return renderConfig(nodeId, configForm(record.config, { parents: idsOf(parents), children: idsOf(children) }))
+  const links = { parents: idsOf(parents), children: idsOf(children) }
+  return renderConfig(nodeId, configForm(record.config, links, parts.audience.groups(asker.service)))
 }
 
 /** §8.3; XEP-0248 §7.3. */
-export function getDefault(parts: PubsubParts, { nodeType }: Request<'getDefault'>): Element {
-  return renderDefault(configForm({ ...defaultConfig(parts.config()), nodeType }))
+export function getDefault(parts: PubsubParts, { service, actor }: Asker, request: Request<'getDefault'>): Element {
+  const config = { ...defaultConfig(boundsOf(parts.config(), service)), nodeType: request.nodeType }
+  // A stranger is not told the groups of a roster, nor whether there is one.
+  const groups = service === actor.bareJid ? parts.audience.groups(service) : []
+  return renderDefault(configForm(config, undefined, service === SHARED_SERVICE ? undefined : groups))
 }
 
 /** §8.2.4. */
@@ -86,7 +92,7 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
   refuseClaimed(parts, service, links)
-  const { itemsMax } = parts.config()
+  const { itemsMax } = boundsOf(parts.config(), service)
   const args = { service, nodeId, actor, changes, itemsMax }
   await placed(parts, parts.store.configureNode, args, { service, nodeId, actor, links }, (result, relinked) => {
     applyConfigured(parts, result, submitted !== undefined)
@@ -108,6 +114,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   }
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
+  reviewSoon(parts, node)
 }
 
 /** Subscriptions that began by an owner's doing. */
@@ -160,7 +167,8 @@ export async function setSubscriptions(
   const { subscriptionsPerNodeMax: perNodeMax } = parts.config()
   const changes = request.changes.map(({ jid, subid, state }): SubscriptionChange => {
     const known = state === 'subscribed' || state === 'none' ? state : undefined
-    return { jid: jid.full, bareJid: jid.bare, address, subid, newSubid: newSubid(), state: known }
+    const relation = parts.audience.relation(service, jid.bare)
+    return { jid: jid.full, bareJid: jid.bare, relation, address, subid, newSubid: newSubid(), state: known }
   })
   const args = { service, nodeId, actor, changes, perNodeMax }
   const { refused } = await run(parts, parts.store.modifySubscriptions, args, (result) => {
@@ -199,6 +207,7 @@ export async function setAffiliations(
     parts.replica.affiliationsModified(result)
     const node = parts.replica.get(result)
     if (!node) return
+    for (const { bareJid } of result.changed) reviewSoon(parts, node, bareJid)
     for (const change of result.changed)
       parts.notifier.toAccount(address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
     notifyEnded(parts, node, result.ended)

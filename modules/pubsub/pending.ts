@@ -4,32 +4,33 @@ import type { AdHocCommand, CommandStep } from '../../server/module/api.ts'
 import { type DataForm, field } from '../../server/stanza/forms.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import { AUTHORIZATION_FORM, askOwner } from './approval.ts'
-import { askerOf, nodeView, type PubsubParts } from './context.ts'
+import { type Asker, nodeView, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { mayManage } from './rules.ts'
-import { SHARED_SERVICE } from './store.ts'
 import { NS_PUBSUB } from './xml.ts'
 
-/** @param address  where the command is asked for: its nodes are those of the whole service */
-export function getPending(parts: PubsubParts, address: string, service = SHARED_SERVICE): AdHocCommand {
-  const managed = (asker: Jid) =>
-    parts.replica.nodesWithPending(service).filter((nodeId) => mayManageNode(asker, nodeId))
-  const mayManageNode = (asker: Jid, nodeId: string) =>
-    mayManage(
-      parts.replica.standing(nodeView(parts, { service, nodeId }), askerOf(parts.accounts, asker, address).actor),
-    ) === undefined
+/** @param askerOf  who asks, and which service */
+export function getPending(parts: PubsubParts, askerOf: (jid: Jid) => Asker): AdHocCommand {
+  const mayManageNode = ({ actor, service }: Asker, nodeId: string) =>
+    mayManage(parts.replica.standing(nodeView(parts, { service, nodeId }), actor)) === undefined
+  const managed = (asker: Asker) =>
+    parts.replica.nodesWithPending(asker.service).filter((nodeId) => mayManageNode(asker, nodeId))
   return {
     node: `${NS_PUBSUB}#get-pending`,
     name: 'Subscription requests that wait for an answer',
     // §8.7.3.3: for those who own a node here
-    mayRun: (asker) => parts.accounts.roles(asker.bare).has('admin') || parts.replica.ownsAny(asker.bare, service),
+    mayRun(jid) {
+      const { actor, service } = askerOf(jid)
+      return actor.isAdmin || parts.replica.ownsAny(actor.bareJid, service)
+    },
     run: ({ asker }): CommandStep => ({
-      form: nodeForm(managed(asker)),
+      form: nodeForm(managed(askerOf(asker))),
       isLast: true,
       submit(filled) {
         const nodeId = field(filled, 'pubsub#node')?.values[0] ?? ''
+        const { service } = askerOf(asker)
         const node = nodeView(parts, { service, nodeId }) // §8.7.3.4
-        if (!mayManageNode(asker, nodeId)) throw pubsubError('notOwner')
+        if (!mayManageNode(askerOf(asker), nodeId)) throw pubsubError('notOwner')
         const requests = [...node.pending.values()]
         // §8.7.4: after the answer, one message per request, to who asked
         setImmediate(() => {

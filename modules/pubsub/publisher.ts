@@ -3,10 +3,11 @@
 import { randomUUID } from 'node:crypto'
 import { call, Refusal } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
-import { type Asker, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
+import { type Asker, boundsOf, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
 import { configFor } from './node-config.ts'
 import type { ItemPublished, NodeRef, PublishItem } from './store.ts'
@@ -22,7 +23,7 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
   const prepared = claim && prepare(claim, asker, request)
   // §7.1.1: an item without an id gets one of the service's
   const itemId = request.hasItem ? (request.itemId ?? randomUUID()) : undefined
-  const { itemsMax, payloadMaxBytes } = parts.config()
+  const { itemsMax, payloadMaxBytes } = boundsOf(parts.config(), service)
   const item: PublishItem = {
     service,
     nodeId,
@@ -37,26 +38,27 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
     payloadMaxBytes,
   }
   if (prepared) await publishPrepared(parts, item, prepared)
-  else if (!parts.replica.get(item) && mayCreate(parts, asker)) await createAndPublish(parts, item)
-  else await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml))
+  else if (!parts.replica.get(item) && mayCreate(parts, asker)) await createAndPublish(parts, item, asker.jid)
+  else
+    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml, asker.jid))
   return renderPublished(nodeId, itemId)
 }
 
 /** §7.1.4, §7.1.5: a node that does not exist is made, as the preconditions want it, for who may create it. */
-async function createAndPublish(parts: PubsubParts, item: PublishItem): Promise<void> {
-  const { nodesMax, ...bounds } = parts.config()
+async function createAndPublish(parts: PubsubParts, item: PublishItem, by?: Jid): Promise<void> {
+  const { nodesMax, ...bounds } = boundsOf(parts.config(), item.service)
   const { service, nodeId, actor, preconditions } = item
   const node = { service, nodeId, creator: actor.bareJid, config: configFor(preconditions, bounds), nodesMax }
   const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
   try {
     await parts.storage.submit(calls, ([record, published]) => {
       parts.replica.created(record)
-      applyPublished(parts, published, item.payload)
+      applyPublished(parts, published, item.payload, by)
     })
   } catch (error) {
     if (!(error instanceof Refusal && error.key === `${REFUSAL_PREFIX}nodeExists`)) throw asPubsubError(error)
     // Somebody made it since we looked.
-    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload))
+    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload, by))
   }
 }
 
@@ -85,13 +87,16 @@ async function publishPrepared(parts: PubsubParts, item: PublishItem, prepared: 
   }
 }
 
-/** At commit: the copy in memory first, then whoever is subscribed at that moment. DESIGN decision 13. */
-export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined): void {
+/**
+ * At commit: the copy in memory first, then whoever is subscribed at that moment. DESIGN decision 13.
+ * @param by  the publishing resource
+ */
+export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined, by?: Jid): void {
   const node = parts.replica.published(result)
   parts.counts.published += 1
   if (!node) return
   const { itemId, publisher, publishedAt, scope, pruned, expired } = result
-  parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope)
+  parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope, by)
   parts.awaiting.published(node.record)
   notifyExpired(parts, node, expired)
   notifyPruned(parts, node, pruned)

@@ -5,7 +5,7 @@ import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
 import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
-import type { Affiliation, Standing, Verdict } from './rules.ts'
+import { type Affiliation, affiliationAt, type Standing, type Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
 import type { Actor, NodeRecord, NodeRef } from './store.ts'
 
@@ -87,17 +87,18 @@ export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boo
 
 export function standingOf(
   tx: Tx,
-  node: number,
-  { bareJid, isAdmin }: Actor,
-  affiliation = affiliationOf(tx, node, bareJid),
+  { id, service }: Pick<NodeRow, 'id' | 'service'>,
+  { bareJid, isAdmin, relation }: Actor,
+  affiliation = affiliationOf(tx, id, bareJid),
 ): Standing {
   return {
-    affiliation,
+    affiliation: affiliationAt(service, bareJid, affiliation),
     // Read only where a rule asks: most publishes do not depend on it.
     get isSubscribed() {
-      return tx.use(queries).subscribed.get({ node, bareJid }) !== undefined
+      return tx.use(queries).subscribed.get({ node: id, bareJid }) !== undefined
     },
     isAdmin,
+    relation,
   }
 }
 
@@ -140,6 +141,7 @@ export function configOf(row: NodeRow): NodeConfig {
     childrenPolicy: row.childrenPolicy,
     childrenWhitelist: row.childrenWhitelist,
     childrenMax: row.childrenMax ?? 'max',
+    rosterGroupsAllowed: row.rosterGroupsAllowed,
   }
 }
 

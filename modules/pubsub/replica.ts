@@ -4,19 +4,20 @@
  */
 
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
-import type { Affiliation, Standing } from './rules.ts'
-import type {
-  Actor,
-  AffiliationRecord,
-  AffiliationsModified,
-  ItemPublished,
-  NodeConfigured,
-  NodeRecord,
-  NodeRef,
-  Relinked,
-  Snapshot,
-  SubscriptionRecord,
-  SubscriptionsModified,
+import { type Affiliation, affiliationAt, type Standing } from './rules.ts'
+import {
+  type Actor,
+  type AffiliationRecord,
+  type AffiliationsModified,
+  type ItemPublished,
+  type NodeConfigured,
+  type NodeRecord,
+  type NodeRef,
+  type Relinked,
+  SHARED_SERVICE,
+  type Snapshot,
+  type SubscriptionRecord,
+  type SubscriptionsModified,
 } from './store.ts'
 import { endOf } from './subscription-options.ts'
 
@@ -140,9 +141,10 @@ export class Replica {
   /** What the entity is at this node. */
   standing(node: NodeView, actor: Actor): Standing {
     return {
-      affiliation: node.affiliations.get(actor.bareJid) ?? 'none',
+      affiliation: affiliationIn(node, actor.bareJid),
       isSubscribed: this.isSubscribed(actor.bareJid, node),
       isAdmin: actor.isAdmin,
+      relation: actor.relation,
     }
   }
 
@@ -188,6 +190,20 @@ export class Replica {
     const known = [...(this.#leaving.get(bareJid) ?? []), ...(this.#accounts.get(bareJid) ?? [])]
     this.#leaving.delete(bareJid)
     return [...new Set(known)].map(({ record }) => record).filter(({ config }) => config.purgeOffline)
+  }
+
+  /** The nodes of accounts. */
+  personal(): NodeView[] {
+    return [...this.#all()].filter(({ record }) => record.service !== SHARED_SERVICE)
+  }
+
+  hasService(service: string): boolean {
+    return this.#services.has(service)
+  }
+
+  /** Accounts that have nodes. */
+  owners(): string[] {
+    return [...this.#services.keys()].filter((service) => service !== SHARED_SERVICE)
   }
 
   /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
@@ -379,6 +395,10 @@ export class Replica {
     if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
     this.#unlink(bareJid, node)
   }
+}
+
+export function affiliationIn({ record, affiliations }: NodeView, bareJid: string): Affiliation {
+  return affiliationAt(record.service, bareJid, affiliations.get(bareJid) ?? 'none')
 }
 
 /** Does it end when its subscriber goes offline? XEP-0060 §13.5 */

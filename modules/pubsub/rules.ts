@@ -2,6 +2,7 @@
 
 import type { PubsubErrorKey } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
+import { SHARED_SERVICE } from './store.ts'
 
 /** XEP-0060 §4.1. */
 export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'none', 'outcast'] as const
@@ -12,17 +13,34 @@ export function isAffiliation(text: string): text is Affiliation {
   return (AFFILIATIONS as readonly string[]).includes(text)
 }
 
+/** What the roster of a node's owner says of an entity. */
+export interface Relation {
+  /** It is subscribed to the owner's presence. */
+  readonly seesPresence: boolean
+  readonly groups: readonly string[]
+}
+
 /** What an entity is at a node. */
 export interface Standing {
   readonly affiliation: Affiliation
   /** Has a subscription with this bare JID, whatever the resource. */
   readonly isSubscribed: boolean
+  /** Undefined: a stranger, or the node is no account's. */
+  readonly relation?: Relation | undefined
   /** The service's administrator has an owner's rights everywhere but at claimed nodes. SACM-XMPP §1. */
   readonly isAdmin: boolean
 }
 
+/** An account's nodes are its own, whatever is written down; everyone else is there what it was made. XEP-0163 §3.2 */
+export function affiliationAt(service: string, bareJid: string, affiliation: Affiliation): Affiliation {
+  return service === bareJid ? 'owner' : affiliation
+}
+
 /** Why not; undefined when the entity may. */
 export type Verdict = PubsubErrorKey | undefined
+
+/** What of a node's configuration says who may read. */
+type AccessConfig = Pick<NodeConfig, 'accessModel' | 'rosterGroupsAllowed'>
 
 export function isOwner(standing: Standing): boolean {
   return standing.isAdmin || standing.affiliation === 'owner'
@@ -60,7 +78,8 @@ export function mayRetrieve(config: NodeConfig, standing: Standing): Verdict {
   return mustSubscribe && !standing.isSubscribed ? 'subscriptionRequired' : undefined
 }
 
-function mayRead(config: NodeConfig, standing: Standing): Verdict {
+/** XEP-0060 §4.1, §4.5. */
+export function mayRead(config: AccessConfig, standing: Standing): Verdict {
   if (isOwner(standing)) return undefined
   switch (standing.affiliation) {
     case 'outcast':
@@ -72,8 +91,29 @@ function mayRead(config: NodeConfig, standing: Standing): Verdict {
     case 'member':
       return undefined
     case 'none':
-      return config.accessModel === 'whitelist' ? 'closedNode' : undefined
+      return mayReadUnaffiliated(config, standing)
   }
+}
+
+function mayReadUnaffiliated(config: AccessConfig, { relation }: Standing): Verdict {
+  switch (config.accessModel) {
+    case 'open':
+    case 'authorize':
+      return undefined
+    case 'whitelist':
+      return 'closedNode'
+    case 'presence':
+      return relation?.seesPresence ? undefined : 'presenceSubscriptionRequired'
+    case 'roster': {
+      const allowed = config.rosterGroupsAllowed.split('\n')
+      return relation?.groups.some((group) => allowed.includes(group)) ? undefined : 'notInRosterGroup'
+    }
+  }
+}
+
+/** Does the roster say who may read? Then it is asked where it is: access.ts. §4.5 */
+export function asksRoster({ accessModel }: Pick<NodeConfig, 'accessModel'>): boolean {
+  return accessModel === 'presence' || accessModel === 'roster'
 }
 
 /** XEP-0060 §4.1, §7.1.3.1. */
@@ -125,7 +165,7 @@ export function maySee(config: NodeConfig, standing: Standing): boolean {
   if (isOwner(standing)) return true
   if (standing.affiliation === 'outcast') return false
   // Who may ask for a subscription must be able to find the node.
-  return config.accessModel !== 'whitelist' || standing.affiliation !== 'none'
+  return standing.affiliation !== 'none' || mayReadUnaffiliated(config, standing) === undefined
 }
 
 /** What a node says of its events. */
@@ -170,4 +210,9 @@ export function mayChangeAffiliation(from: Affiliation, to: Affiliation, isLastO
     case 'outcast':
       return true
   }
+}
+
+/** An account owns its nodes, and nobody else does. XEP-0163 §3.2 */
+export function mayBe(service: string, bareJid: string, affiliation: Affiliation): boolean {
+  return service === SHARED_SERVICE || (service === bareJid) === (affiliation === 'owner')
 }

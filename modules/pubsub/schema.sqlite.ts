@@ -24,7 +24,7 @@ export const nodes = sqliteTable(
     title: text().notNull(),
     description: text().notNull(),
     type: text().notNull(),
-    accessModel: text({ enum: ['open', 'whitelist', 'authorize'] }).notNull(),
+    accessModel: text({ enum: ['open', 'whitelist', 'authorize', 'presence', 'roster'] }).notNull(),
     publishModel: text({ enum: ['publishers', 'subscribers', 'open'] }).notNull(),
     persistItems: integer({ mode: 'boolean' }).notNull(),
     /** Null: as many as the service allows. */
@@ -62,6 +62,8 @@ export const nodes = sqliteTable(
     childrenWhitelist: text().notNull().default(''),
     /** Null: as many as the service allows. */
     childrenMax: integer(),
+    /** One group per line. */
+    rosterGroupsAllowed: text().notNull().default(''),
   },
   (table) => [uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId)],
 )

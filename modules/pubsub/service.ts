@@ -57,7 +57,7 @@ export function perform(
     case 'getConfig':
       return getConfig(parts, asker, request)
     case 'getDefault':
-      return getDefault(parts, request)
+      return getDefault(parts, asker, request)
     case 'associate':
       return associate(parts, asker, request)
     case 'dissociate':

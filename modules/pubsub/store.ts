@@ -3,7 +3,7 @@
 import type { Operation } from '../../server/module/api.ts'
 import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Order } from './order.ts'
-import type { Affiliation } from './rules.ts'
+import type { Affiliation, Relation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
 /** The service at `<domain>` and at `pubsub.<domain>`; every other is the bare JID of the account it is of. */
@@ -81,6 +81,8 @@ export interface ItemKey {
 export interface Actor {
   readonly bareJid: string
   readonly isAdmin: boolean
+  /** As the owner's roster had it when the request was made; access.ts says why that is enough. */
+  readonly relation?: Relation | undefined
 }
 
 /** Items an asker may see: all, or those without a scope and with one of these. */
@@ -255,6 +257,8 @@ export interface ModifySubscriptions extends OwnerRequest {
 export interface SubscriptionChange {
   readonly jid: string
   readonly bareJid: string
+  /** As in Actor. */
+  readonly relation?: Relation | undefined
   readonly address: string
   /** Which of several; for a new subscription: its id. */
   readonly subid: string | undefined
@@ -385,11 +389,13 @@ export interface PubsubStore {
   readonly endLeases: Operation<undefined, SubscriptionsEnded>
   /** Ends those of these that last as long as their subscriber is online. */
   readonly endTemporary: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
+  /** Ends those of these that only the roster of the node's owner allowed: it does so no more. §4.5 */
+  readonly endUnrelated: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
   /** @throws Refusal notOwner */
   readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>
   /** @throws Refusal notOwner */
   readonly modifySubscriptions: Operation<ModifySubscriptions, SubscriptionsModified>
-  /** Drops the subscriptions and affiliations of an account that is no more. */
+  /** Drops the nodes, subscriptions and affiliations of an account that is no more. */
   readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
 
   /** The key that cursors are made with: this one where there is none yet. */

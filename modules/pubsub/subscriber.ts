@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import type { DataForm } from '../../server/stanza/forms.ts'
 import type { Element } from '../../server/xml/element.ts'
+import { reviewSoon } from './access.ts'
 import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
 import { askOwners, parseApproval } from './approval.ts'
 import { canHaveBody } from './bodies.ts'
@@ -49,6 +50,7 @@ function applySubscribed(parts: PubsubParts, { subscription, isNew }: Subscribed
   parts.replica.subscribed(subscription)
   const node = parts.replica.get(subscription)
   if (!node || !isNew) return
+  reviewSoon(parts, node, subscription.bareJid)
   if (subscription.state === 'pending') {
     askOwners(parts, node, subscription)
     return

@@ -14,7 +14,15 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
-import { mayManage, mayStaySubscribed, maySubscribe, needsApproval, type Standing } from './rules.ts'
+import {
+  affiliationAt,
+  asksRoster,
+  mayManage,
+  mayStaySubscribed,
+  maySubscribe,
+  needsApproval,
+  type Standing,
+} from './rules.ts'
 import { nodes, subscriptions } from './schema.sqlite.ts'
 import {
   type ModifySubscriptions,
@@ -156,7 +164,7 @@ export const subscribe: PubsubStore['subscribe'] = {
     const { bareJid } = actor
     const node = nodeOf(tx, request)
     const config = configOf(node)
-    const standing = standingOf(tx, node.id, actor)
+    const standing = standingOf(tx, node, actor)
     if (!isAuthorized) enforce(maySubscribe(config, standing))
     const q = tx.use(queries)
     const rows = q.ofJid.all({ node: node.id, jid })
@@ -228,7 +236,7 @@ export const answerRequest: PubsubStore['answerRequest'] = {
   kind: 'write',
   run(tx, { actor, jid, subid, isAllowed, ...ref }) {
     const node = nodeOf(tx, ref)
-    enforce(mayManage(standingOf(tx, node.id, actor)))
+    enforce(mayManage(standingOf(tx, node, actor)))
     const row = tx
       .use(queries)
       .ofJid.all({ node: node.id, jid })
@@ -245,7 +253,7 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
   run(tx, request) {
     const node = nodeOf(tx, request)
     const { service, nodeId } = request
-    enforce(mayManage(standingOf(tx, node.id, request.actor)))
+    enforce(mayManage(standingOf(tx, node, request.actor)))
     const made: SubscriptionRecord[] = []
     const ended: SubscriptionRecord[] = []
     const refused: { jid: string; state: 'subscribed' | 'pending' | 'none' }[] = []
@@ -275,8 +283,14 @@ function newSubscription({ service, nodeId }: NodeRow, change: SubscriptionChang
   return { service, nodeId, jid, bareJid, address, subid: newSubid, state: 'subscribed', options: DEFAULT_OPTIONS }
 }
 
-function mayAdd(tx: Tx, node: NodeRow, { bareJid }: SubscriptionChange, { perNodeMax }: ModifySubscriptions): boolean {
-  const standing = { affiliation: affiliationOf(tx, node.id, bareJid), isSubscribed: false, isAdmin: false }
+function mayAdd(
+  tx: Tx,
+  node: NodeRow,
+  { bareJid, relation }: SubscriptionChange,
+  { perNodeMax }: ModifySubscriptions,
+): boolean {
+  const affiliation = affiliationAt(node.service, bareJid, affiliationOf(tx, node.id, bareJid))
+  const standing = { affiliation, isSubscribed: false, isAdmin: false, relation }
   // Counted anew: earlier entries of the same request changed it.
   const { subscriptionCount } = nodeOf(tx, node)
   return subscriptionCount < perNodeMax && maySubscribe(configOf(node), standing) === undefined
@@ -298,7 +312,9 @@ export function reviewSubscriptions(
   const ended: SubscriptionRecord[] = []
   const approved: SubscriptionRecord[] = []
   for (const row of rows) {
-    const affiliation = affiliationOf(tx, node.id, row.bareJid)
+    const affiliation = affiliationAt(node.service, row.bareJid, affiliationOf(tx, node.id, row.bareJid))
+    // Whom the roster lets read is judged where the roster is: access.ts. A request finds no owner to answer it any more.
+    if (asksRoster(config) && affiliation === 'none' && row.state === 'subscribed') continue
     const standing: Standing = { affiliation, isSubscribed: row.state === 'subscribed', isAdmin: false }
     if (!mayStaySubscribed(config, standing)) ended.push(removeSubscription(tx, node, row))
     else if (row.state === 'pending' && !needsApproval(config, standing)) approved.push(approve(tx, node, row))
@@ -319,6 +335,23 @@ export const endLeases: PubsubStore['endLeases'] = {
   run(tx) {
     const rows = tx.use(queries).ending.all({ now: tx.now, max: SWEEP_BATCH })
     return { ended: rows.map(({ node, subscription }) => removeSubscription(tx, node, subscription)) }
+  },
+}
+
+export const endUnrelated: PubsubStore['endUnrelated'] = {
+  name: 'pubsub.endUnrelated',
+  kind: 'write',
+  run(tx, keys) {
+    const ended = keys.flatMap(({ jid, subid, ...ref }) => {
+      const node = findNode(tx, ref)
+      // Somebody with an affiliation reads by that, and another access model asks for something else.
+      if (!node || !asksRoster(node)) return []
+      const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
+      const row = rows.find((each) => each.subid === subid)
+      if (!row || affiliationOf(tx, node.id, row.bareJid) !== 'none') return []
+      return [removeSubscription(tx, node, row)]
+    })
+    return { ended }
   },
 }
 

@@ -14,6 +14,7 @@ export interface Relation {
 export interface Rosters {
   /** Loads an account's roster; undefined when it is there. */
   ready(owner: string): Promise<void> | undefined
+  /** While the owner's roster is not there, the contact's own says whether it sees the owner; the groups are unknown. */
   relation(owner: string, contact: string): Relation
   /** All groups of the account's roster, sorted. */
   groups(owner: string): readonly string[]

@@ -2,10 +2,10 @@
 
 import { defineModule, type IqRequest, PRESENCE_AUTHORITY } from '../../server/module/api.ts'
 import { type Element, el } from '../../server/xml/element.ts'
+import { ROSTERS } from './api.ts'
 import { type RosterConfig, rosterConfig } from './config.ts'
 import { rosterError } from './errors.ts'
 import { Replica } from './replica.ts'
-import { ROSTERS } from './api.ts'
 import { RosterService } from './service.ts'
 import { SharedRoster } from './shared.ts'
 import { rosterStore } from './store.sqlite.ts'

@@ -27,7 +27,10 @@ import type { Party, RosterItem, RosterStore, Step } from './store.ts'
 import type { RosterSet } from './xml.ts'
 
 export interface RosterParts {
-  readonly ctx: Pick<ModuleContext<RosterConfig>, 'domain' | 'storage' | 'accounts' | 'sessions' | 'config' | 'clock' | 'emit'>
+  readonly ctx: Pick<
+    ModuleContext<RosterConfig>,
+    'domain' | 'storage' | 'accounts' | 'sessions' | 'config' | 'clock' | 'emit'
+  >
   readonly store: RosterStore
   readonly replica: Replica
   readonly shared: SharedRoster | undefined
@@ -74,7 +77,11 @@ export class RosterService implements PresenceAuthority, Rosters {
   relation(owner: string, contact: string): Relation {
     const { replica, shared } = this.#parts
     const own = replica.item(owner, contact)
-    return relationOf(shared?.joins(owner, contact) ? sharedItem(contact, own) : own)
+    if (shared?.joins(owner, contact)) return relationOf(sharedItem(contact, own))
+    if (own || replica.get(owner)) return relationOf(own)
+    // Both sides change in one transaction.
+    const other = replica.item(contact, owner)
+    return { seesPresence: other !== undefined && isTo(other), groups: [] }
   }
 
   groups(owner: string): readonly string[] {

@@ -243,12 +243,7 @@ export interface Endpoint {
    * may ask must not tell which accounts exist. `whether-or-not`: anyone, and the handler is asked for addresses that
    * are no account's too, so that the same answer can be given.
    */
-  onIq(
-    type: 'get' | 'set',
-    payload: QName,
-    handler: IqHandler,
-    who?: { readonly from?: WhoMayAsk },
-  ): void
+  onIq(type: 'get' | 'set', payload: QName, handler: IqHandler, who?: { readonly from?: WhoMayAsk }): void
   onMessage(payload: QName, handler: MessageHandler): void
   onPresence(handler: PresenceHandler): void
   /** Registers a command; in `setup`. */

@@ -92,12 +92,7 @@ export class ServerEndpoint implements EndpointView {
     return undefined
   }
 
-  onIq(
-    type: 'get' | 'set',
-    payload: QName,
-    handler: IqHandler,
-    who: { readonly from?: WhoMayAsk } = {},
-  ): void {
+  onIq(type: 'get' | 'set', payload: QName, handler: IqHandler, who: { readonly from?: WhoMayAsk } = {}): void {
     const registration = { handler, from: who.from ?? (this.at === 'account' ? 'self' : 'anyone') }
     if (!this.#iqs[type].add(payload, registration))
       throw new Error(`two handlers for ${type} ${payload} at ${this.at}`)

@@ -212,6 +212,7 @@ describe('nodes', () => {
       tempSub: true,
       purgeOffline: true,
       dataformXslt: 'https://test/x.xsl',
+      rosterGroupsAllowed: 'Friends\nServants',
     }
     const made = await create('n', config)
     expect(made.config).toEqual(config)

@@ -31,6 +31,7 @@ import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
+import { noAudience } from '../../support/no-accounts.ts'
 
 const ROLES: Readonly<Record<string, readonly Role[]>> = { 'root@test': ['admin'], 'alice@test': ['collector'] }
 const SCOPES: Readonly<Record<string, 'all' | readonly string[]>> = { 'all@test': 'all', 'one@test': ['e1'] }
@@ -82,6 +83,7 @@ beforeEach(async () => {
     awaiting: new Awaiting(),
     counts: startCounts(),
     cursors: () => new Cursors('00'.repeat(16)),
+    audience: noAudience(),
     storage,
     replica: new Replica(),
     claims,
@@ -97,7 +99,8 @@ beforeEach(async () => {
     },
     notifier: new Notifier({
       send: (_address, stanza) => sent.push(stanza),
-      maySee: (bareJid, nodeId, scope) => claims.maySee(bareJid, nodeId, scope),
+      maySee: (bareJid, node, scope) => claims.maySee(bareJid, node.record, scope),
+      audience: noAudience(),
       presenceOf: () => [],
       now: () => 0,
       bounds: () => parts.config(),

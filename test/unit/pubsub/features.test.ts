@@ -3,20 +3,28 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { FEATURES } from '../../../modules/pubsub/discovery.ts'
+import { ACCOUNT_FEATURES, FEATURES } from '../../../modules/pubsub/discovery.ts'
 import { NS_PUBSUB } from '../../../modules/pubsub/xml.ts'
 
 /** Advertised though the table of §11 lacks them: XEP-0060 §6.5.4, §8.2.2 (max_items=max). */
 const BESIDE = ['config-node-max', 'rsm']
 const ROWS = 44
 
+const readme = readFileSync(join(import.meta.dirname, '../../../modules/pubsub/README.md'), 'utf8')
+const table = [...readme.matchAll(/^\| (\(the namespace itself\)|[a-z-]+) +\| (.+?) +\| (.+?) +\|$/gm)]
+  .filter(([, name]) => name !== 'feature' && !name?.startsWith('-'))
+  .map(([, name = '', service, account]) => ({ name, service, account }))
+
+/** What a column says yes to, as it is advertised. */
+function held(column: 'service' | 'account'): string[] {
+  return table
+    .filter((row) => row[column] === 'yes')
+    .map(({ name }) => (name.startsWith('(') ? NS_PUBSUB : `${NS_PUBSUB}#${name}`))
+}
+const named = (names: readonly string[]) => names.map((name) => `${NS_PUBSUB}#${name}`)
+
 test('the table has a row per feature, and a yes for each that is advertised', () => {
-  const readme = readFileSync(join(import.meta.dirname, '../../../modules/pubsub/README.md'), 'utf8')
-  const rows = [...readme.matchAll(/^\| (\(the namespace itself\)|[a-z-]+) +\| (.+?) +\|$/gm)].slice(1)
-  const table = rows.filter(([, name]) => !name?.startsWith('-')).map(([, name = '', here]) => ({ name, here }))
   expect(table).toHaveLength(ROWS)
-  const held = table.filter(({ here }) => here === 'yes').map(({ name }) => name)
-  const names = ['(the namespace itself)', ...held.filter((name) => !name.startsWith('('))]
-  const expected = names.map((name) => (name.startsWith('(') ? NS_PUBSUB : `${NS_PUBSUB}#${name}`))
-  expect(new Set(FEATURES)).toEqual(new Set([...expected, ...BESIDE.map((name) => `${NS_PUBSUB}#${name}`)]))
+  expect(new Set(FEATURES)).toEqual(new Set([...held('service'), ...named(BESIDE)]))
+  expect(new Set(ACCOUNT_FEATURES)).toEqual(new Set([...held('account'), ...named([...BESIDE, 'pubsub-on-a-jid'])]))
 })

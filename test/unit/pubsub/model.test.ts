@@ -21,6 +21,7 @@ import type { Storage } from '../../../server/storage/storage.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
+import { noAudience } from '../../support/no-accounts.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
 import { ACTORS, type Actor, AFFILIATIONS, type Config, Model, type Request } from './model.ts'
 
@@ -118,6 +119,7 @@ class Real {
       awaiting: new Awaiting(),
       counts: startCounts(),
       cursors: () => new Cursors('00'.repeat(16)),
+      audience: noAudience(),
       storage,
       replica: new Replica(),
       claims: new Claims(),
@@ -134,6 +136,7 @@ class Real {
       notifier: new Notifier({
         send: (_address, { to, xml }) => this.#note(actorOf(to.bare), what(xml)),
         maySee: () => true,
+        audience: noAudience(),
         presenceOf: () => [],
         now: () => 0,
         bounds: () => this.#parts.config(),

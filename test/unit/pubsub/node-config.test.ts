@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import {
+  configFor,
   configForm,
   configResult,
   defaultConfig,
@@ -65,14 +66,18 @@ test('what a form shows is read back as the same configuration', () => {
     tempSub: true,
     purgeOffline: true,
     dataformXslt: 'https://test/x.xsl',
+    rosterGroupsAllowed: 'Friends\nServants',
   }
   // What is of collections alone is not shown for a leaf. XEP-0248 §7.2.1
   const { childrenPolicy: _policy, childrenWhitelist: _whitelist, childrenMax: _max, ...ofLeaf } = config
+  const { rosterGroupsAllowed: _groups, ...shared } = ofLeaf
+  const account = { ...BOUNDS, isAccount: true }
   for (const shown of [configForm(config), configResult(config), configForm(defaultConfig(BOUNDS))]) {
     const read = parseConfigForm({ ...shown, type: 'submit' }, BOUNDS)
-    expect(Object.keys(read).sort()).toEqual(Object.keys(ofLeaf).sort())
+    expect(Object.keys(read).sort()).toEqual(Object.keys(shared).sort())
   }
-  expect(parseConfigForm({ ...configForm(config), type: 'submit' }, BOUNDS)).toEqual(ofLeaf)
+  expect(parseConfigForm({ ...configForm(config), type: 'submit' }, BOUNDS)).toEqual(shared)
+  expect(parseConfigForm({ ...configForm(config, undefined, []), type: 'submit' }, account)).toEqual(ofLeaf)
 })
 
 test("a collection's form has its children and who may add some, and nothing of items", () => {
@@ -96,6 +101,31 @@ test('the place that a form gives: what is not named stays, and nothing is the r
   expect(parseLinks(form({ 'pubsub#collection': '' }))).toEqual({ parents: [] })
   expect(parseLinks(form({ 'pubsub#collection': [], 'pubsub#children': [] }))).toEqual({ parents: [], children: [] })
   expect(parseLinks(form({ 'pubsub#children': ['a\nb', 'a'] }))).toEqual({ children: ['a', 'b'] })
+})
+
+test('what only a roster can tell is for the nodes of accounts', () => {
+  const account = { ...BOUNDS, isAccount: true }
+  expect(defaultConfig(account)).toMatchObject({ accessModel: 'presence', maxItems: 1, itemReply: 'publisher' })
+  expect(refusal(() => parse({ 'pubsub#access_model': 'roster' }))).toEqual([
+    'not-acceptable',
+    'unsupported-access-model',
+  ])
+  expect(parse({ 'pubsub#roster_groups_allowed': 'Friends' })).toEqual({})
+  const choices = (name: string, groups?: readonly string[]) =>
+    configForm({ ...defaultConfig(account), rosterGroupsAllowed: 'Gone' }, undefined, groups)
+      .fields.find((field) => field.name === `pubsub#${name}`)
+      ?.options?.map(({ value }) => value)
+  expect(choices('roster_groups_allowed', ['Friends'])).toEqual(['Friends', 'Gone'])
+  expect(choices('roster_groups_allowed')).toBeUndefined()
+  expect(choices('access_model', [])).toEqual(['open', 'authorize', 'whitelist', 'presence', 'roster'])
+  expect(choices('access_model')).toEqual(['open', 'authorize', 'whitelist'])
+  const allowed = { ...defaultConfig(account), rosterGroupsAllowed: 'A\nB' }
+  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'B\nA' })).toBeUndefined()
+  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'A' })).toBe('pubsub#roster_groups_allowed')
+  expect(refusal(() => configFor({ 'pubsub#roster_groups_allowed': 'A' }, BOUNDS))).toEqual([
+    'conflict',
+    'precondition-not-met',
+  ])
 })
 
 test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {

@@ -13,6 +13,7 @@ import {
 import type { RawStanza } from '../../../server/module/api.ts'
 import { attr } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
+import { noAudience } from '../../support/no-accounts.ts'
 
 interface Sent {
   readonly address: string
@@ -30,6 +31,7 @@ beforeEach(() => {
   notifier = new Notifier({
     send: (address, stanza) => sent.push({ address, stanza }),
     maySee: (bareJid, _node, scope) => scope === undefined || bareJid === `${scope}@test`,
+    audience: noAudience(),
     presenceOf: () => shows,
     now: () => 1_000,
     bounds: () => ({ digestEventsMax: 4, digestMaxChars: 1_000 }),

@@ -1,0 +1,1 @@
+ALTER TABLE `pubsub_nodes` ADD `roster_groups_allowed` text DEFAULT '' NOT NULL;

@@ -1,0 +1,145 @@
+/**
+ * Every account is a pubsub service: the same use cases at its bare JID. XEP-0060 §9, XEP-0163, XEP-0222, XEP-0223.
+ *
+ * Anyone may ask it, and nobody learns by that which accounts there are: who does not see the owner's presence and has
+ * no right at the node gets the same answer for a node that is closed to it, one that is not there, and no account.
+ */
+
+import type { IqRequest, ModuleContext, SessionHandle } from '../../server/module/api.ts'
+import { StanzaError } from '../../server/stanza/errors.ts'
+import { parseForm } from '../../server/stanza/forms.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
+import { attr, type Element } from '../../server/xml/element.ts'
+import { NS_FORMS } from '../../server/xml/namespaces.ts'
+import type { Capabilities } from '../caps/index.ts'
+import { AUTHORIZATION_FORM } from './approval.ts'
+import { NOTIFY_SUFFIX } from './audience.ts'
+import { bounced } from './bounces.ts'
+import type { PubsubConfig } from './config.ts'
+import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
+import { ACCOUNT_FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { pubsubError } from './errors.ts'
+import { sendPersonalItems } from './last-item.ts'
+import { getPending } from './pending.ts'
+import { mayPublish, maySee } from './rules.ts'
+import { perform } from './service.ts'
+import { answerRequest } from './subscriber.ts'
+import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
+
+/** Registers the service at every account. */
+export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  const account = ctx.endpoint('account')
+  account.identity('pubsub', 'pep')
+  account.feature(...ACCOUNT_FEATURES, NS_SHIM)
+  account.info((query) =>
+    whenReady(parts, query.to.bare, () =>
+      query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query, askerAt(parts, query.asker, query.to)),
+    ),
+  )
+  account.items((query) =>
+    whenReady(parts, query.to.bare, () => listItems(parts, query, askerAt(parts, query.asker, query.to))),
+  )
+  account.command(getPending(parts, (asker) => askerAt(parts, asker, asker)))
+  account.onMessage(`{${NS_FORMS}}x`, ({ from, to, payload }) =>
+    from.bare === to.bare && isApproval(payload) ? answerRequest(parts, askerAt(parts, from, to), payload) : false,
+  )
+  account.onMessage(`{${NS_PUBSUB_EVENT}}event`, (message) =>
+    attr(message.stanza, 'type') === 'error' ? bounced(parts, message, message.payload, message.to.bare) : false,
+  )
+  for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER])
+    for (const type of ['get', 'set'] as const)
+      account.onIq(type, `{${ns}}pubsub`, (iq) => answer(parts, iq), { from: 'whether-or-not' })
+  tellWhoComes(ctx, parts)
+}
+
+function answer(parts: PubsubParts, { type, from, to, payload }: IqRequest) {
+  const request = parsePubsub(type, payload, boundsOf(parts.config(), to.bare))
+  return whenReady(parts, to.bare, () => {
+    const asker = askerAt(parts, from, to)
+    refuseStranger(parts, asker, request)
+    return perform(parts, asker, request)
+  })
+}
+
+/** Once the account's roster is in memory, which it is while its owner has a session. */
+function whenReady<T>(parts: PubsubParts, account: string, act: () => T | Promise<T>): T | Promise<T> {
+  const ready = parts.accounts.exists(account) ? parts.audience.ready(account) : undefined
+  return ready ? ready.then(act) : act()
+}
+
+/** Who asks an account. An administrator of the server has no rights there but its own. */
+function askerAt(parts: PubsubParts, jid: Jid, { bare }: Jid): Asker {
+  const actor = { bareJid: jid.bare, isAdmin: false, relation: parts.audience.relation(bare, jid.bare) }
+  return { jid, service: bare, address: bare, actor }
+}
+
+/** @throws StanzaError presence-subscription-required: what it is, and what it is not, is not for this entity. */
+function refuseStranger(parts: PubsubParts, { actor, service }: Asker, request: PubsubRequest): void {
+  const { bareJid, relation } = actor
+  if (bareJid === service || relation?.seesPresence || !('nodeId' in request) || request.nodeId === undefined) return
+  // Its own subscriptions and affiliations: none, as with anybody it has nothing to do with. Nobody else creates.
+  if (request.kind === 'subscriptions' || request.kind === 'affiliations' || request.kind === 'create') return
+  const node = parts.replica.get({ service, nodeId: request.nodeId })
+  if (node) {
+    const standing = parts.replica.standing(node, actor)
+    const hasStanding = standing.affiliation !== 'none' || standing.isSubscribed
+    const { config } = node.record
+    if (hasStanding || maySee(config, standing) || mayPublish(config, standing) === undefined) return
+  }
+  throw pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+}
+
+function isApproval(x: Element): boolean {
+  try {
+    return parseForm(x).formType === AUTHORIZATION_FORM
+  } catch (error) {
+    if (error instanceof StanzaError) return false // not the server's to complain about: it goes to the clients
+    throw error
+  }
+}
+
+/**
+ * A client shows what it wants to hear of: the last items of those nodes, once for each while it is available. Those of
+ * the account itself, and of everyone whose presence it sees. XEP-0060 §9.2, XEP-0163 §4.3.4.
+ */
+function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  const told = new WeakMap<SessionHandle, Set<string>>()
+  ctx.on('observe', 'presence.updated', ({ session, presence }) => {
+    if (!presence) told.delete(session)
+  })
+  ctx.on('observe', 'caps.known', async ({ session, capabilities }) => {
+    const known = told.get(session) ?? new Set()
+    told.set(session, known)
+    const news = interests(capabilities).filter((nodeId) => !known.has(nodeId))
+    for (const nodeId of news) known.add(nodeId)
+    if (news.length === 0) return
+    // What was kept for it comes first, and may hold them.
+    await parts.offline.delivered(session.bareJid)
+    const nodes = [...parts.audience.sources(session.bareJid)].flatMap((service) =>
+      parts.replica.hasService(service) ? news.flatMap((nodeId) => parts.replica.get({ service, nodeId }) ?? []) : [],
+    )
+    await sendPersonalItems(parts, session.bareJid, nodes, session)
+  })
+}
+
+function interests({ features }: Capabilities): string[] {
+  return [...features].flatMap((each) => (each.endsWith(NOTIFY_SUFFIX) ? [each.slice(0, -NOTIFY_SUFFIX.length)] : []))
+}
+
+/** An account is no more: its nodes go with it, and whoever had subscribed hears of it. */
+export async function forgetAccount(parts: PubsubParts, bareJid: string): Promise<void> {
+  await run(parts, parts.store.forgetAccount, { bareJid }, () => {
+    for (const nodeId of [...parts.replica.sortedNodeIds(bareJid)]) {
+      const node = parts.replica.deleted({ service: bareJid, nodeId })
+      if (!node?.record.config.notifyDelete) continue
+      for (const subscriber of node.subscribers.values())
+        parts.notifier.toOne(node, subscriber.subscriptions[0], { kind: 'delete', nodeId, redirect: undefined })
+    }
+    parts.replica.accountForgotten(bareJid)
+  })
+}
+
+/** At start: accounts that were removed while no server ran. */
+export async function forgetGone(parts: PubsubParts): Promise<void> {
+  for (const owner of parts.replica.owners()) if (!parts.accounts.exists(owner)) await forgetAccount(parts, owner)
+}

@@ -1,0 +1,101 @@
+/**
+ * Who may read an account's nodes by its roster, and which resources get their events without having subscribed.
+ * XEP-0060 §4.5, §9; XEP-0163 §4.3.
+ *
+ * The roster is in memory on the main thread, and the rules run in the storage worker, so a request carries what the
+ * roster said when it was made. It may say something else by the time the request commits. Nothing leaks by that: each
+ * event and each retrieval is allowed by the roster of that moment, here. And nothing stays wrong: what commits is
+ * applied in commit order, so when a subscription appears in memory the roster there has every change that was
+ * committed before it, and it is looked at again; every later change looks at all that are there. access.ts does both.
+ */
+
+import type { SessionHandle, SessionView } from '../../server/module/api.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
+import type { ClientCapabilities } from '../caps/index.ts'
+import type { Rosters } from '../roster/index.ts'
+import { affiliationIn, type NodeView } from './replica.ts'
+import { mayRead, needsApproval, type Relation, type Standing } from './rules.ts'
+import { SHARED_SERVICE } from './store.ts'
+
+/** A client that wants the events of a node says so by a feature of the node's name and this. XEP-0060 §9.2. */
+export const NOTIFY_SUFFIX = '+notify'
+
+export interface AudienceParts {
+  readonly rosters: Rosters
+  readonly clients: ClientCapabilities
+  readonly sessions: Pick<SessionView, 'of'>
+}
+
+export class Audience {
+  readonly #parts: AudienceParts
+
+  constructor(parts: AudienceParts) {
+    this.#parts = parts
+  }
+
+  /** Loads the roster of the node's owner; undefined when it is there, or there is none to load. */
+  ready(service: string): Promise<void> | undefined {
+    return service === SHARED_SERVICE ? undefined : this.#parts.rosters.ready(service)
+  }
+
+  /** What the owner's roster says of an entity; undefined at the shared service. */
+  relation(service: string, bareJid: string): Relation | undefined {
+    return service === SHARED_SERVICE ? undefined : this.#parts.rosters.relation(service, bareJid)
+  }
+
+  /** The groups of the owner's roster; undefined at the shared service. */
+  groups(service: string): readonly string[] | undefined {
+    return service === SHARED_SERVICE ? undefined : this.#parts.rosters.groups(service)
+  }
+
+  /** Accounts whose events the account may get without having subscribed: its own, and those it sees. */
+  *sources(bareJid: string): Iterable<string> {
+    yield bareJid
+    yield* this.#parts.rosters.subscriptions(bareJid)
+  }
+
+  /** May the entity read an account's node now? */
+  mayRead(node: NodeView, bareJid: string): boolean {
+    return mayRead(node.record.config, this.#standing(node, bareJid)) === undefined
+  }
+
+  /** The account's available resources that want the events of nodes so called. §9.2 */
+  wanting(bareJid: string, nodeId: string): SessionHandle[] {
+    const feature = `${nodeId}${NOTIFY_SUFFIX}`
+    const { sessions, clients } = this.#parts
+    return sessions.of(bareJid).filter((session) => session.presence && clients.of(session)?.features.has(feature))
+  }
+
+  /**
+   * The resources that get an event of an account's node without having subscribed. Who subscribed by a full JID gets
+   * it there once. XEP-0163 §4.3.2
+   */
+  implied(node: NodeView): Jid[] {
+    const { service } = node.record
+    if (service === SHARED_SERVICE) return []
+    const accounts = [service, ...this.#parts.rosters.subscribers(service)]
+    return accounts.flatMap((bareJid) => (node.subscribers.has(bareJid) ? [] : this.resources(node, bareJid)))
+  }
+
+  /** Those of one account: where it gets events rather than at its bare JID, also when that is subscribed. */
+  resources(node: NodeView, bareJid: string): Jid[] {
+    const sessions = this.wanting(bareJid, node.record.nodeId)
+    if (sessions.length === 0 || !this.isImplied(node, bareJid)) return []
+    return sessions.map(({ fullJid }) => fullJid).filter(({ full }) => !node.subscribers.has(full))
+  }
+
+  /** Is the account subscribed without having asked? §9.1; whom an authorize node's owner has to approve is not. */
+  isImplied(node: NodeView, bareJid: string): boolean {
+    const { service, config } = node.record
+    if (bareJid === service) return true
+    const standing = this.#standing(node, bareJid)
+    if (!config.subscribe || !standing.relation?.seesPresence) return false
+    return mayRead(config, standing) === undefined && !needsApproval(config, standing)
+  }
+
+  #standing(node: NodeView, bareJid: string): Standing {
+    const affiliation = affiliationIn(node, bareJid)
+    const relation = this.relation(node.record.service, bareJid)
+    return { affiliation, isSubscribed: false, isAdmin: false, relation }
+  }
+}

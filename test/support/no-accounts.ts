@@ -1,0 +1,17 @@
+/** For pubsub's use cases where no account has nodes of its own: nobody is in a roster, and nobody is online. */
+
+import { Audience } from '../../modules/pubsub/audience.ts'
+
+export function noAudience(): Audience {
+  return new Audience({
+    rosters: {
+      ready: () => undefined,
+      relation: () => ({ seesPresence: false, groups: [] }),
+      groups: () => [],
+      subscribers: () => [],
+      subscriptions: () => [],
+    },
+    clients: { of: () => undefined },
+    sessions: { of: () => [] },
+  })
+}
