@@ -15,6 +15,11 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 300_000
 const HTTPS_DEFAULT_PORT = 443
 const MAX_PARAMETER = 1024
+const noSchema = (): never => {
+  throw new Error('no route has a schema')
+}
+/** Fastify's own compilers would be loaded at each start all the same. */
+const NO_SCHEMAS = { buildValidator: noSchema, buildSerializer: noSchema }
 
 export interface HttpsOptions {
   readonly tls: TlsMaterial
@@ -51,6 +56,7 @@ export function createHttps({
   const app: FastifyInstance<Server> = fastify({
     logger: false,
     routerOptions: { maxParamLength: MAX_PARAMETER },
+    schemaController: { compilersFactory: NO_SCHEMAS },
     // A path that cannot be decoded; what was asked for is not echoed.
     frameworkErrors: (_error, _request, reply) => {
       reply.hijack()
