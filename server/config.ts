@@ -232,6 +232,26 @@ const OPTIONS = {
     'writes waiting for the database; more: resource-constraint',
     'operations',
   ),
+  'limits.scanRows': option(
+    integer(10_000_000, 1_000, 10_000_000_000),
+    'rows of the database that one query of the repository may look at; more: policy-violation',
+    'rows',
+  ),
+  'limits.scanSeconds': option(
+    integer(10, 1, 600),
+    'how long one such query may take; longer: policy-violation',
+    'seconds',
+  ),
+  'limits.scanQueue': option(
+    integer(1_000, 1, 100_000),
+    'such queries waiting, as they run one at a time; more: resource-constraint',
+    'queries',
+  ),
+  'timeouts.checkSeconds': option(
+    integer(10, 0, 3_600),
+    'how long the start waits for the check of the database after an unclean end, which then goes on beside the server',
+    'seconds',
+  ),
   'limits.sessionQueue': option(
     integer(500, 1, 100_000),
     'stanzas of one session waiting their turn before its socket is paused',

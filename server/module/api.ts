@@ -20,7 +20,7 @@ export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http
 export type { Logger } from '../log.ts'
 export type { Counter, Metrics } from '../metrics.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
-export { call, Refusal, StorageUnavailable, wire } from '../storage/storage.ts'
+export { call, Refusal, StorageUnavailable, scanStep, wire } from '../storage/storage.ts'
 
 /** One specification that a module implements; `sacm version --specs` and the README print them all. */
 export interface SpecRef {

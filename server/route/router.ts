@@ -369,6 +369,9 @@ export class Router {
         ? new StanzaError('wait', 'resource-constraint', 'the server cannot store more at the moment; try again later')
         : new StanzaError('wait', 'internal-server-error', 'the server cannot store anything at the moment')
     }
+    // It asked for more than a scan may look at: narrower, it may be asked again.
+    if (error instanceof Refusal && error.key === 'scanTooLarge')
+      return new StanzaError('modify', 'policy-violation', error.message)
     const logId = Math.random().toString(36).slice(2, 10)
     const refused = error instanceof Refusal ? { refusal: error.key } : {}
     this.#parts.log.error({ what: 'handler_failed', logId, ...refused, error: describeError(error) })

@@ -1,8 +1,9 @@
 /** Group commit: runs what is waiting in one transaction, each group in its own savepoint. */
 
+import { failure, indexByName, operationNamed } from './outcome.ts'
 import { type Fault, type Group, isFault, isOneCall, type OneCall, type Outcome } from './protocol.ts'
-import { type Connection, type Effects, unavailableReason } from './sqlite.ts'
-import { type Operation, Refusal, type Tx } from './storage.ts'
+import type { Connection, Effects } from './sqlite.ts'
+import type { Operation, Tx } from './storage.ts'
 
 /** Runs groups in order in one transaction; the outcomes are true once it returns. */
 export type Commit = (groups: readonly Group[]) => readonly Outcome[]
@@ -25,14 +26,8 @@ export function groupCommit(connection: Connection, operations: readonly Operati
 
   const memory = new Memory()
 
-  const operationOf = (name: string): Operation => {
-    const operation = byName.get(name)
-    if (!operation) throw new Error(`the storage worker does not know this operation: is it in modules/worker.ts?`)
-    return operation
-  }
-
   const runOne = (tx: Tx, [name, ...args]: OneCall): readonly unknown[] => {
-    const operation = operationOf(name)
+    const operation = operationNamed(byName, name)
     const { wire } = operation
     if (!wire) return [operation.run(tx, args[0])]
     return wire.result.pack(operation.run(tx, wire.args.unpack(args)))
@@ -51,7 +46,7 @@ export function groupCommit(connection: Connection, operations: readonly Operati
       } else {
         results = group.map(([name, args]) => {
           current = name
-          return operationOf(name).run(tx, args)
+          return operationNamed(byName, name).run(tx, args)
         })
       }
       release.run()
@@ -129,25 +124,6 @@ export class Memory implements Effects {
     this.#undos.length = 0
     this.#flushes.clear()
   }
-}
-
-function indexByName(operations: readonly Operation<never>[]): ReadonlyMap<string, Operation> {
-  const byName = new Map<string, Operation>()
-  for (const operation of operations) {
-    if (byName.has(operation.name)) throw new Error(`two storage operations are named ${operation.name}`)
-    // The caller paired these arguments with this operation through `call`, whose types agree.
-    byName.set(operation.name, operation as Operation)
-  }
-  return byName
-}
-
-function failure(error: unknown, operation: string): Fault {
-  if (error instanceof Refusal)
-    return { kind: 'refused', key: error.key, text: error.message, detail: { ...error.detail } }
-  const text = error instanceof Error ? error.message : String(error)
-  const reason = unavailableReason(error)
-  if (reason) return { kind: 'unavailable', reason, text }
-  return { kind: 'defect', operation, text, stack: (error instanceof Error && error.stack) || text }
 }
 
 /** What every group of a lost transaction hears. */

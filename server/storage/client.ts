@@ -1,24 +1,36 @@
 /** Storage as the main thread sees it: writes go to the worker in order, reads run on a connection of this thread. */
 
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { Logger } from '../log.ts'
 import type { Assets } from './assets.ts'
-import { FaultLog } from './faults.ts'
+import { FaultLog, REMEDIES } from './faults.ts'
+import { defect, errorOf } from './outcome.ts'
 import {
+  type BackupAbout,
+  type BackupProgress,
+  type BackupSummary,
   type Fault,
-  type FromWorker,
+  type FromWriter,
   type Group,
   isFault,
   isOneCall,
   type Outcome,
-  type ToWorker,
+  type ToWriter,
   type UnavailableReason,
-  type WorkerStart,
 } from './protocol.ts'
 import { Queue } from './queue.ts'
-import { type Connection, type FolderLock, lockFolder, openReader, unavailableReason } from './sqlite.ts'
+import { isRestoreUnfinished } from './restore.ts'
+import { type ScanLimits, Scans } from './scans.ts'
+import {
+  type Connection,
+  endedUncleanly,
+  type FolderLock,
+  lockFolder,
+  openReader,
+  unavailableReason,
+} from './sqlite.ts'
 import {
   type Call,
   type Operation,
@@ -28,6 +40,7 @@ import {
   StorageRefused,
   StorageUnavailable,
 } from './storage.ts'
+import { backUp, checkDatabase, firstMessage, type Place, startThread } from './threads.ts'
 import { weigh } from './weigh.ts'
 
 export interface StorageOptions {
@@ -41,89 +54,90 @@ export interface StorageOptions {
   readonly maxQueue?: number
   /** Characters of text that those writes may hold together. */
   readonly maxQueueChars?: number
+  readonly scans?: ScanLimits
+  /** How long opening waits for the check after an unclean end, which then goes on beside the server. */
+  readonly checkMs?: number
   /** How long `close` waits for the worker to finish, in milliseconds. */
   readonly closeTimeoutMs?: number
   /** Called once when the worker has died: every further write is refused, so the server should stop. */
   onFailure?(error: Error): void
 }
 
+/** Storage, and what only its owner does with it. */
+export interface OpenStorage extends Storage {
+  /** Writes a backup of the data folder. @throws StorageRefused (as a rejection), and nothing is left of the file */
+  backUp(
+    to: string,
+    about: BackupAbout,
+    onProgress: (progress: BackupProgress) => void,
+    signal: AbortSignal,
+  ): Promise<BackupSummary>
+}
+
 const MAX_QUEUE = 20_000
 const MAX_QUEUE_CHARS = 128 * 1024 * 1024
 const CLOSE_TIMEOUT_MS = 30_000
+const CHECK_MS = 10_000
+const SCAN_LIMITS: ScanLimits = { maxRows: 10_000_000, maxMs: 10_000, maxQueue: 1_000 }
 
 /**
  * Opens the database, checks it after an unclean end, brings its schema up to date, and starts the writer worker.
  * @throws FolderLocked, StorageRefused
  */
-export async function openStorage(options: StorageOptions): Promise<Storage> {
-  const binding = options.assets.nativeBinding()
-  const lock = options.lock ?? lockFolder(dirname(options.file), binding)
+export async function openStorage(options: StorageOptions): Promise<OpenStorage> {
+  const { file, assets } = options
+  const folder = dirname(file)
+  const lock = options.lock ?? lockFolder(folder, assets.nativeBinding())
   const release = options.lock ? () => {} : () => lock.release()
+  let worker: Worker | undefined
   try {
-    const start: WorkerStart = {
-      file: options.file,
-      nativeBinding: binding,
-      migrations: options.assets.migrations(),
-    }
-    const worker = startWorker(options.assets, start)
+    if (isRestoreUnfinished(folder))
+      throw new StorageRefused(`a restore into ${folder} was cut off. Run sacm restore --force again.`)
     const log = options.log.child('storage')
-    const ready = await untilReady(worker, log)
-    if (ready.checked) log.info({ what: 'storage_recovered', text: 'the database is sound' })
+    if (endedUncleanly(file)) await checkAfterUncleanEnd(options, log)
+    worker = startThread(options, { kind: 'write', migrations: assets.migrations() })
+    const ready = await firstMessage<FromWriter>(worker)
+    if (ready.kind !== 'ready') throw new Error(`the storage worker began with ${ready.kind}`)
     if (ready.migrated.length > 0) log.info({ what: 'storage_migrated', migrations: ready.migrated })
-    const reader = await openReaderOrStop(options.file, binding, worker)
-    return new StorageClient(worker, reader, release, log, options)
+    return new StorageClient(worker, openReader(file, assets.nativeBinding()), release, log, options)
   } catch (error) {
+    await worker?.terminate()
     release()
     throw error
   }
 }
 
-function startWorker(assets: Assets, start: WorkerStart): Worker {
-  const entry = assets.workerEntry()
-  const options = { name: 'storage', workerData: start }
-  return entry instanceof URL ? new Worker(entry, options) : new Worker(entry.code, { ...options, eval: true })
-}
-
-function untilReady(worker: Worker, log: Logger): Promise<FromWorker & { kind: 'ready' }> {
-  return new Promise((resolve, reject) => {
-    const stop = () => worker.off('message', onMessage).off('error', onError).off('exit', onExit)
-    const onMessage = (message: FromWorker) => {
-      if (message.kind === 'checking') {
-        log.warn({ what: 'storage_checking', text: 'the last run did not end cleanly', bytes: message.bytes })
-        return
-      }
-      stop()
-      if (message.kind === 'ready') resolve(message)
-      else
-        reject(
-          message.kind === 'failed' ? startError(message) : new Error(`the storage worker began with ${message.kind}`),
-        )
-    }
-    const onError = (error: Error) => {
-      stop()
-      reject(error)
-    }
-    const onExit = (code: number) => {
-      stop()
-      reject(new Error(`the storage worker ended at once with ${code}`))
-    }
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-  })
-}
-
-function startError({ text, isTold, stack }: FromWorker & { kind: 'failed' }): Error {
-  const error = isTold ? new StorageRefused(text) : new Error(text)
-  error.stack = stack
-  return error
-}
-
-async function openReaderOrStop(file: string, binding: string | undefined, worker: Worker): Promise<Connection> {
+/**
+ * SQLite itself mends what a killed process or a power cut leaves; what it cannot mend is a disk that did not keep its
+ * word. Opening waits for the check so long, which is enough for some gigabytes; then the check goes on beside the server.
+ */
+async function checkAfterUncleanEnd(options: StorageOptions, log: Logger): Promise<void> {
+  const { file, checkMs = CHECK_MS } = options
+  log.warn({ what: 'storage_checking', text: 'the last run did not end cleanly', bytes: statSync(file).size })
+  const startedAt = Date.now()
+  const checked = checkDatabase(options)
+  const { promise: late, resolve } = Promise.withResolvers<'late'>()
+  const timer = setTimeout(() => resolve('late'), checkMs)
+  const sound = () => log.info({ what: 'storage_recovered', text: 'the database is sound', ms: Date.now() - startedAt })
   try {
-    return openReader(file, binding)
-  } catch (error) {
-    await worker.terminate()
-    throw error
+    const damage = await Promise.race([checked, late])
+    if (damage !== 'late') {
+      if (damage !== undefined)
+        throw new StorageRefused(`the database ${file} is damaged: ${damage}. ${REMEDIES.damaged}`)
+      sound()
+      return
+    }
+  } finally {
+    clearTimeout(timer)
   }
+  log.warn({ what: 'storage_check_continues', text: 'the database is large: it is served while it is checked' })
+  checked.then(
+    (damage) => {
+      if (damage === undefined) sound()
+      else log.error({ what: 'storage_damaged', damage, remedy: REMEDIES.damaged })
+    },
+    (error: unknown) => log.error({ what: 'storage_check_failed', error: String(error) }),
+  )
 }
 
 /** A group on its way: what to do with its outcome. */
@@ -133,13 +147,16 @@ interface Pending {
   reject(error: Error): void
 }
 
-class StorageClient implements Storage {
+class StorageClient implements OpenStorage {
   readonly #worker: Worker
   readonly #reader: Connection
   readonly #release: () => void
   readonly #log: Logger
   readonly #reads: FaultLog
   readonly #writes: FaultLog
+  readonly #scans: Scans
+  readonly #backups = new Set<Promise<unknown>>()
+  readonly #closing = new AbortController()
   readonly #options: StorageOptions
   /** Submitted and not answered, oldest first. */
   readonly #pending = new Queue<Pending>()
@@ -160,9 +177,10 @@ class StorageClient implements Storage {
     this.#log = log
     this.#reads = new FaultLog(log, 'reading')
     this.#writes = new FaultLog(log, 'writing')
+    this.#scans = new Scans(options, options.scans ?? SCAN_LIMITS, log, this.#reads)
     this.#options = options
     let failure: Error | undefined
-    worker.on('message', (message: FromWorker) => this.#receive(message))
+    worker.on('message', (message: FromWriter) => this.#receive(message))
     worker.on('error', (error) => {
       failure = error
     })
@@ -204,6 +222,29 @@ class StorageClient implements Storage {
     return this.#write(group, (results) => results as Results<C>, applied)
   }
 
+  scan<A, R>(operation: Operation<A, R>, args: A): Promise<R> {
+    // The operation's own result, as it was run there.
+    return this.#scans.run(operation.name, args) as Promise<R>
+  }
+
+  async backUp(
+    to: string,
+    about: BackupAbout,
+    onProgress: (progress: BackupProgress) => void,
+    signal: AbortSignal,
+  ): Promise<BackupSummary> {
+    if (this.#closed) throw new StorageUnavailable('closed', 'storage is closed')
+    const place: Place = this.#options
+    const made = backUp(place, to, about, onProgress, AbortSignal.any([signal, this.#closing.signal]))
+    const ended = made.catch(() => {})
+    this.#backups.add(ended)
+    try {
+      return await made
+    } finally {
+      this.#backups.delete(ended)
+    }
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
@@ -214,6 +255,8 @@ class StorageClient implements Storage {
     const timer = setTimeout(() => void this.#worker.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
     this.#flush()
     await this.settled(this.#submitted)
+    this.#closing.abort()
+    await Promise.all([this.#scans.close(), ...this.#backups])
     // The writer closes last: the last connection to close merges the WAL, which tells a clean end.
     this.#reader.close()
     this.#post({ kind: 'close' })
@@ -232,7 +275,7 @@ class StorageClient implements Storage {
     } catch (error) {
       if (error instanceof Refusal) return Promise.reject(error)
       const reason = unavailableReason(error)
-      if (!reason) return Promise.reject(this.#defect(operation.name, error))
+      if (!reason) return Promise.reject(defect(operation.name, error, this.#log))
       this.#reads.refused(reason, String(error))
       return Promise.reject(new StorageUnavailable(reason, 'the database cannot be read', { cause: error }))
     }
@@ -286,11 +329,11 @@ class StorageClient implements Storage {
     }
   }
 
-  #post(message: ToWorker): void {
+  #post(message: ToWriter): void {
     this.#worker.postMessage(message)
   }
 
-  #receive(message: FromWorker): void {
+  #receive(message: FromWriter): void {
     if (message.kind !== 'outcomes') return
     const refused = message.outcomes.filter(isUnavailable)
     const [first] = refused
@@ -320,37 +363,17 @@ class StorageClient implements Storage {
     }
     this.#pendingChars -= pending.chars
     if (isFault(outcome)) {
-      pending.reject(this.#errorOf(outcome))
+      pending.reject(errorOf(outcome, this.#log))
     } else {
       try {
         pending.resolve(outcome)
       } catch (error) {
-        pending.reject(this.#defect('applied', error))
+        pending.reject(defect('applied', error, this.#log))
       }
     }
     this.#settled = number
     this.#waiters.get(number)?.resolve()
     this.#waiters.delete(number)
-  }
-
-  #errorOf(outcome: Fault): Error {
-    switch (outcome.kind) {
-      case 'refused':
-        return new Refusal(outcome.key, outcome.text, outcome.detail)
-      case 'unavailable':
-        return new StorageUnavailable(outcome.reason, outcome.text)
-      case 'defect': {
-        const cause = new Error(outcome.text)
-        cause.stack = outcome.stack
-        return this.#defect(outcome.operation, cause)
-      }
-    }
-  }
-
-  /** What a caller hears of a fault that is ours: no detail but the operation's name; the rest is in the log. */
-  #defect(operation: string, cause: unknown): Error {
-    this.#log.error({ what: 'storage_defect', operation, error: cause instanceof Error ? cause.stack : String(cause) })
-    return new Error(`storage operation ${operation} failed`, { cause })
   }
 
   #fail(error: Error): void {

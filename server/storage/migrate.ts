@@ -15,15 +15,24 @@ export function migrate(sqlite: Database, migrations: readonly Migration[]): str
   sqlite.exec(
     'CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY NOT NULL, hash TEXT NOT NULL, applied_at INTEGER NOT NULL)',
   )
+  const applied = checkSchema(sqlite, migrations)
+  const missing = migrations.filter((migration) => !applied.has(migration.name))
+  for (const migration of missing) apply(sqlite, migration)
+  return missing.map((migration) => migration.name)
+}
+
+/**
+ * What has been applied, by name.
+ * @throws StorageRefused as `migrate` does
+ */
+export function checkSchema(sqlite: Database, migrations: readonly Migration[]): ReadonlyMap<string, string> {
   const applied = new Map<string, string>()
   for (const row of sqlite
     .prepare<[], { name: string; hash: string }>('SELECT name, hash FROM schema_migrations')
     .all())
     applied.set(row.name, row.hash)
   checkKnown(applied, migrations)
-  const missing = migrations.filter((migration) => !applied.has(migration.name))
-  for (const migration of missing) apply(sqlite, migration)
-  return missing.map((migration) => migration.name)
+  return applied
 }
 
 function checkKnown(applied: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {

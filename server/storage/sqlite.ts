@@ -8,6 +8,9 @@ import type { UnavailableReason } from './protocol.ts'
 import { quicken } from './rows.ts'
 import type { Db, Tx } from './storage.ts'
 
+/** The database's name in a data folder. */
+export const DATABASE_NAME = 'sacm.sqlite'
+
 /** One connection with its prepared queries. */
 export interface Connection {
   readonly sqlite: Database.Database
@@ -40,7 +43,7 @@ export function openWriter(file: string, nativeBinding: string | undefined): Con
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   // SQLite gives its -wal and -shm files the mode of the main file.
   closeSync(openSync(file, 'a', 0o600))
-  const sqlite = open(file, nativeBinding, false)
+  const sqlite = openDatabase(file, nativeBinding)
   sqlite.pragma('journal_mode = WAL')
   sqlite.pragma(`journal_size_limit = ${WAL_KEEP_BYTES}`)
   // Set explicitly: the package is built with NORMAL for WAL, which may lose the last commits with the power.
@@ -49,11 +52,24 @@ export function openWriter(file: string, nativeBinding: string | undefined): Con
   return connect(sqlite)
 }
 
-/** Opens a connection that only reads; the writer must have opened the file before. */
-export function openReader(file: string, nativeBinding: string | undefined): Connection {
-  const sqlite = open(file, nativeBinding, true)
+/**
+ * Opens a connection that only reads; the writer must have opened the file before.
+ * @param onStep  called for each row that a `scanStep` meets; what it throws ends the read
+ */
+export function openReader(file: string, nativeBinding: string | undefined, onStep?: () => void): Connection {
+  const sqlite = openReadOnly(file, nativeBinding)
   sqlite.pragma(`mmap_size = ${READER_MMAP_BYTES}`)
-  return connect(sqlite)
+  return connect(sqlite, onStep)
+}
+
+/** A bare connection to a file that must be there, which may write and recovers what a killed process left. */
+export function openDatabase(file: string, nativeBinding: string | undefined): Database.Database {
+  return open(file, nativeBinding, false)
+}
+
+/** A bare connection to a file that must be there. */
+export function openReadOnly(file: string, nativeBinding: string | undefined): Database.Database {
+  return open(file, nativeBinding, true)
 }
 
 /** True when the last process that wrote this file did not close it: SQLite removes the WAL on a clean close. */
@@ -152,7 +168,12 @@ function open(file: string, nativeBinding: string | undefined, readonly: boolean
   })
 }
 
-function connect(sqlite: Database.Database): Connection {
+function connect(sqlite: Database.Database, onStep: () => void = () => {}): Connection {
+  // Named in storage.ts. Not deterministic, or SQLite would call it once for a whole query.
+  sqlite.function('scan_step', { deterministic: false }, (_row) => {
+    onStep()
+    return 1
+  })
   const db: Db = drizzle(sqlite, { casing: 'snake_case' })
   quicken(db)
   const prepared = new Map<unknown, unknown>()

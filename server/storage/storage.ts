@@ -1,6 +1,8 @@
 /** What the rest of the house sees of storage: named operations, run in order, durable when their promise resolves. */
 
+import { type SQL, sql } from 'drizzle-orm'
 import type { BetterSQLite3Database } from 'drizzle-orm/better-sqlite3'
+import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 
 export type Db = BetterSQLite3Database<Record<string, never>>
 
@@ -90,7 +92,7 @@ export class StorageUnavailable extends Error {
   }
 }
 
-/** Storage cannot be opened; the message says why and what to do. */
+/** Storage cannot be opened, backed up or restored; the message says why and what to do. */
 export class StorageRefused extends Error {
   override readonly name = 'StorageRefused'
 }
@@ -111,6 +113,14 @@ export type Results<C extends readonly Call[]> = {
   [K in keyof C]: C[K] extends Call<unknown, infer R> ? R : never
 }
 
+/**
+ * A condition that holds for every row, and counts it: each query that may look at many rows puts it before its others,
+ * with a column of the table that it walks, and runs by `Storage.scan`, which ends it at its limits.
+ */
+export function scanStep(column: SQLiteColumn): SQL {
+  return sql`scan_step(${column}) = 1`
+}
+
 export interface Storage {
   /**
    * Runs one operation. A write goes to the writer worker in the order of submission and resolves after COMMIT;
@@ -122,6 +132,12 @@ export interface Storage {
   run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R>
   /** Runs several writes in one savepoint: all or none. Results in the order of the calls. */
   submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>>
+  /**
+   * Runs a read that may look at many rows, off this thread, one at a time, each within limits of rows and time; after
+   * the writes its caller was told are done. DESIGN decision 11.
+   * @throws Refusal `scanTooLarge` beyond a limit, StorageUnavailable (both as rejections)
+   */
+  scan<A, R>(operation: Operation<A, R>, args: A): Promise<R>
   /** The number of the last write submitted by anyone; grows by one per `run` or `submit` of writes. */
   readonly submitted: number
   /** Resolves when every write up to this number has been committed or refused; undefined when that is so already. */

@@ -1,57 +1,66 @@
-/** The storage worker: drains its port and commits what it found in one transaction. DESIGN decision 10. */
+/** The threads of storage; the writer drains its port and commits what it found in one transaction. DESIGN decision 10. */
 
-import { statSync } from 'node:fs'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type Commit, groupCommit } from './batch.ts'
 import { REMEDIES } from './faults.ts'
+import { runJob } from './jobs.ts'
 import { migrate } from './migrate.ts'
-import type { FromWorker, Group, Outcome, ToWorker, WorkerStart } from './protocol.ts'
-import { type Connection, endedUncleanly, findDamage, openWriter, unavailableReason } from './sqlite.ts'
+import type { Failed, FromWriter, Group, Outcome, ToWriter, Work, WorkerStart } from './protocol.ts'
+import { serveScans } from './scanner.ts'
+import { type Connection, openWriter, unavailableReason } from './sqlite.ts'
 import { type Operation, StorageRefused } from './storage.ts'
 
 /** Groups in one transaction at most; more wait in the port for the next one. */
 const MAX_BATCH = 10_000
 
-/** Runs the worker's side of storage in this thread with these operations. Called by the worker's entry. */
+/** Runs one of storage's threads, with these operations where it runs any. Called by the worker's entry. */
 export function runStorageWorker(operations: readonly Operation<never>[]): void {
   if (!parentPort) throw new Error('the storage worker runs in a worker thread')
-  // Whoever starts this worker gives it a WorkerStart; see client.ts.
+  const port = parentPort
+  // Whoever starts this worker gives it a WorkerStart; see threads.ts.
   const start = workerData as WorkerStart
+  const { work } = start
+  const fail = (error: unknown): void => {
+    port.postMessage(failed(error, start.file))
+    port.close()
+  }
   try {
-    const { connection, migrated, checked } = openDatabase(start, parentPort)
-    const commit = groupCommit(connection, operations)
-    serve(parentPort, connection, commit)
-    post(parentPort, { kind: 'ready', migrated, checked })
+    switch (work.kind) {
+      case 'write':
+        serveWrites(start, work, operations, port)
+        break
+      case 'scan':
+        serveScans(start, work, operations, port)
+        break
+      case 'check':
+      case 'backup':
+        runJob(start, work, port).catch(fail)
+    }
   } catch (error) {
-    post(parentPort, startFailure(error, start.file))
-    parentPort.close()
+    fail(error)
   }
 }
 
-function startFailure(error: unknown, file: string): FromWorker {
+function failed(error: unknown, file: string): Failed {
   const text = error instanceof Error ? error.message : String(error)
   const stack = (error instanceof Error && error.stack) || text
   const reason = unavailableReason(error)
   if (reason === undefined) return { kind: 'failed', text, isTold: error instanceof StorageRefused, stack }
-  return {
-    kind: 'failed',
-    text: `the database ${file} cannot be opened: ${text}. ${REMEDIES[reason]}`,
-    isTold: true,
-    stack,
-  }
+  const told = `the database ${file} cannot be opened: ${text}. ${REMEDIES[reason]}`
+  return { kind: 'failed', text: told, isTold: true, stack }
 }
 
-function openDatabase(
-  start: WorkerStart,
+function serveWrites(
+  { file, nativeBinding }: WorkerStart,
+  { migrations }: Extract<Work, { kind: 'write' }>,
+  operations: readonly Operation<never>[],
   port: MessagePort,
-): { connection: Connection; migrated: string[]; checked: boolean } {
-  const unclean = endedUncleanly(start.file)
-  if (unclean) post(port, { kind: 'checking', bytes: statSync(start.file).size })
-  const connection = openWriter(start.file, start.nativeBinding)
+): void {
+  const connection = openWriter(file, nativeBinding)
   try {
-    const damage = unclean ? findDamage(connection.sqlite) : undefined
-    if (damage) throw new StorageRefused(`the database ${start.file} is damaged: ${damage}. ${REMEDIES.damaged}`)
-    return { connection, migrated: migrate(connection.sqlite, start.migrations), checked: unclean }
+    const migrated = migrate(connection.sqlite, migrations)
+    serve(port, connection, groupCommit(connection, operations))
+    post(port, { kind: 'ready', migrated })
   } catch (error) {
     connection.close()
     throw error
@@ -59,7 +68,7 @@ function openDatabase(
 }
 
 function serve(port: MessagePort, connection: Connection, commit: Commit): void {
-  port.on('message', (first: ToWorker) => {
+  port.on('message', (first: ToWriter) => {
     const { groups, closing } = drain(port, first)
     if (groups.length > 0) answer(port, commit(groups))
     if (closing) {
@@ -70,14 +79,14 @@ function serve(port: MessagePort, connection: Connection, commit: Commit): void 
 }
 
 /** Everything that waits in the port by now: the longer a commit takes, the more the next one serves. */
-function drain(port: MessagePort, first: ToWorker): { groups: readonly Group[]; closing: boolean } {
+function drain(port: MessagePort, first: ToWriter): { groups: readonly Group[]; closing: boolean } {
   if (first.kind === 'close') return { groups: [], closing: true }
   const groups = [...first.groups]
   while (groups.length < MAX_BATCH) {
     const waiting = receiveMessageOnPort(port)
     if (!waiting) break
     // Only client.ts posts here.
-    const message = waiting.message as ToWorker
+    const message = waiting.message as ToWriter
     if (message.kind === 'close') return { groups, closing: true }
     for (const group of message.groups) groups.push(group)
   }
@@ -102,6 +111,6 @@ function cloneable(outcome: Outcome): Outcome {
   }
 }
 
-function post(port: MessagePort, message: FromWorker): void {
+function post(port: MessagePort, message: FromWriter): void {
   port.postMessage(message)
 }

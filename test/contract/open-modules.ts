@@ -61,6 +61,7 @@ function openDirect(file: string): Storage {
   }
   return {
     submit,
+    scan: async (operation, args) => operation.run(connection.tx(), args),
     run: async (operation, args, applied) => {
       const [result] = await submit([{ operation, args }] as const)
       // The one result is this operation's.

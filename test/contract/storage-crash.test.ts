@@ -135,3 +135,17 @@ test('what is not a database is refused and left as it is', async () => {
   expect(readFileSync(file, 'utf8')).toBe(text)
   lockFolder(folder).release()
 })
+
+test('a check that takes longer than the start may wait goes on beside the server', async () => {
+  const storage = await open()
+  await Promise.all(Array.from({ length: 3_000 }, (_, i) => storage.run(write, `${i}`.padStart(400, 'x'))))
+  await storage.close()
+  copyFileSync(new URL(import.meta.url), join(folder, 'test.db-wal'))
+  const { log, lines } = recordingLog()
+  const told = (): unknown[] => lines.map((line) => line['what'])
+  const again = await open({ log, checkMs: 0 })
+  expect(told()).toEqual(['storage_checking', 'storage_check_continues'])
+  await again.run(write, 'served meanwhile')
+  await expect.poll(told, { timeout: 20_000 }).toContain('storage_recovered')
+  await again.close()
+})

@@ -53,6 +53,7 @@ export function openDirectStorage(): Storage {
       applied?.(result)
       return result
     },
+    scan: async (operation, args) => connection.sqlite.transaction(() => operation.run(connection.tx(), args))(),
     get submitted() {
       return submitted
     },

@@ -1,8 +1,8 @@
 /** Operations on one small table, for the storage contract. */
 
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import { type Db, type Operation, Refusal, type Tx } from '../../../server/storage/storage.ts'
+import { type Db, type Operation, Refusal, scanStep, type Tx } from '../../../server/storage/storage.ts'
 
 const notes = sqliteTable('notes', {
   id: integer().primaryKey({ autoIncrement: true }),
@@ -132,6 +132,41 @@ export const find: Operation<string, number | undefined> = {
 
 export const writeInRead: Operation<string, number> = { ...write, name: 'test.writeInRead', kind: 'read' }
 
+const scanQueries = (db: Db) => ({
+  count: db
+    .select({ count: sql<number>`count(*)` })
+    .from(notes)
+    .where(and(scanStep(notes.id), sql`${notes.body} LIKE ${sql.placeholder('like')}`))
+    .prepare(),
+})
+
+/** Looks at every note. */
+export const countLike: Operation<string, number> = {
+  name: 'test.countLike',
+  kind: 'read',
+  run: (tx, like) => tx.use(scanQueries).count.get({ like })?.count ?? 0,
+}
+
+/** Looks at every pair of notes, each of which it counts. */
+export const countPairs: Operation<undefined, number> = {
+  name: 'test.countPairs',
+  kind: 'read',
+  run: (tx) =>
+    tx
+      .use((db) => ({ db }))
+      .db.get<{ pairs: number }>(
+        sql`SELECT count(*) AS pairs FROM notes AS a CROSS JOIN notes AS b WHERE scan_step(b.id) = 1`,
+      ).pairs,
+}
+
+export const brokenScan: Operation<undefined, never> = {
+  name: 'test.brokenScan',
+  kind: 'read',
+  run() {
+    throw new TypeError('a bug')
+  },
+}
+
 /** Ends the worker as a fault in native code would. */
 export const die: Operation<undefined, never> = {
   name: 'test.die',
@@ -149,5 +184,8 @@ export const operations = [
   add,
   pragma,
   unclonable,
+  countLike,
+  countPairs,
+  brokenScan,
   die,
 ] as const

@@ -22,6 +22,7 @@ test('a full disk is answered with 507, and nothing stays there', async () => {
       // The one operation that is run finds the slot.
       run: async () => SLOT as never,
       submit: () => Promise.reject(new Error('nothing is written')),
+      scan: () => Promise.reject(new Error('nothing is scanned')),
       submitted: 0,
       settled: () => undefined,
       close: async () => {},
