@@ -2,7 +2,7 @@
 
 import { and, gt, lt, not, type SQL, sql } from 'drizzle-orm'
 import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
-import { Refusal } from '../../server/module/api.ts'
+import { Refusal, scanStep } from '../../server/module/api.ts'
 import type { Paging, Rows, Visible } from './store.ts'
 
 /** A page ends early when its texts would not fit a stanza of the default limit. SACM-XMPP §3. */
@@ -79,7 +79,7 @@ export function readPage<R extends { readonly cursor: number }, T>(
   const inScope = isScoped
     ? sql`${listing.scope} IN (SELECT value FROM json_each(${sql.placeholder('visible')}))`
     : undefined
-  const matching = and(...filters.map(({ condition }) => condition))
+  const matching = and(scanStep(listing.cursor), ...filters.map(({ condition }) => condition))
   const key = [...filters.map(({ name }) => name), isScoped ? 'scoped' : 'all'].join(' ')
 
   const beyond = cursor === undefined ? undefined : (isBackward ? lt : gt)(listing.cursor, sql.placeholder('cursor'))

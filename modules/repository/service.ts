@@ -30,12 +30,12 @@ export async function answerQuery(parts: Parts, asker: string, query: Repository
     switch (query.kind) {
       case 'endpoints': {
         const { kind, page, ...filters } = query
-        const rows = await ctx.storage.run(listEndpoints, { ...filters, visible, paging: pagingOf(parts, page) })
+        const rows = await ctx.storage.scan(listEndpoints, { ...filters, visible, paging: pagingOf(parts, page) })
         return { kind, page: pageOf(rows), withheld: rows.withheld }
       }
       case 'posture': {
         const { kind, page, maxAgeSeconds, waitSeconds: _, ...filters } = query
-        const rows = await ctx.storage.run(listPosture, { ...filters, visible, paging: pagingOf(parts, page) })
+        const rows = await ctx.storage.scan(listPosture, { ...filters, visible, paging: pagingOf(parts, page) })
         const freshSince = maxAgeSeconds === undefined ? undefined : ctx.clock.now() - maxAgeSeconds * 1000
         return { kind, page: markStale(pageOf(rows), freshSince), withheld: rows.withheld }
       }
@@ -43,13 +43,13 @@ export async function answerQuery(parts: Parts, asker: string, query: Repository
         const { kind, page, platform, ...filters } = query
         // Our policies name no platform, so none is for a certain one.
         const paging = platform === undefined ? pagingOf(parts, page) : { max: 0 }
-        const rows = await ctx.storage.run(listPolicies, { ...filters, paging })
+        const rows = await ctx.storage.scan(listPolicies, { ...filters, paging })
         const found = platform === undefined ? rows : { ...rows, count: 0 }
         return { kind, page: pageOf(found), withheld: 0 }
       }
       case 'results': {
         const { kind, page, ...filters } = query
-        const rows = await ctx.storage.run(listResults, { ...filters, visible, paging: pagingOf(parts, page) })
+        const rows = await ctx.storage.scan(listResults, { ...filters, visible, paging: pagingOf(parts, page) })
         return { kind, page: pageOf(rows), withheld: rows.withheld }
       }
       case 'content': {
