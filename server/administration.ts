@@ -1,14 +1,15 @@
 /** Commands of administration, the same whether a running server takes them from its socket or a command line itself. */
 
 import { randomBytes } from 'node:crypto'
-import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type ClientCertificate, revokeClientCertificates } from '../certs/client.ts'
 import { CertificateError } from '../certs/errors.ts'
+import { replaceFile } from '../certs/files.ts'
 import { type Accounts, PasswordError } from './auth/accounts.ts'
 import { ComponentError, type ComponentSecrets } from './auth/components.ts'
 import { formatGrant, type Grant, isRole, parseGrant } from './auth/roles.ts'
+import type { Backups } from './backups.ts'
 import { type Administer, AdministrationError } from './control.ts'
 import type { Administration, SessionHandle } from './module/api.ts'
 import { StanzaError, StreamError } from './stanza/errors.ts'
@@ -47,6 +48,8 @@ export interface AdministrationParts {
   readonly certificateDir: string
   /** Reads again what is revoked. */
   readonly onRevoked?: () => Promise<void>
+  /** Undefined when no server runs: the command line then makes them itself. */
+  readonly backups?: Backups
   /** Re-reads certificates; undefined when no server runs. */
   readonly reload?: () => Promise<void>
 }
@@ -56,6 +59,7 @@ const addArgs = userArgs.extend({ password: z.string().min(1).max(1023), roles: 
 const passwordArgs = userArgs.extend({ password: z.string().min(1).max(1023) })
 const roleArgs = userArgs.extend({ role: z.string() })
 const revokeArgs = z.object({ what: z.string().min(1).max(3071) })
+const backupArgs = z.object({ file: z.string().min(1).max(4095) })
 const componentArgs = z.object({ domain: z.string() })
 const addComponentArgs = componentArgs.extend({ secret: z.string().optional() })
 
@@ -140,6 +144,9 @@ export function administration(parts: AdministrationParts): Administer {
       }
       return revoked
     },
+    'backup.start': async (args) => backupsOf(parts).start(backupArgs.parse(args).file),
+    'backup.status': async () => backupsOf(parts).status,
+    'backup.stop': async () => backupsOf(parts).stop(),
     'server.reload': async () => {
       if (!parts.reload) throw new AdministrationError('no server runs on this folder')
       await parts.reload()
@@ -159,6 +166,11 @@ export function administration(parts: AdministrationParts): Administer {
       throw error
     }
   }
+}
+
+function backupsOf({ backups }: AdministrationParts): Backups {
+  if (!backups) throw new AdministrationError('no server runs on this folder')
+  return backups
 }
 
 function localPart(text: string, domain: string): string {
@@ -274,8 +286,7 @@ export async function ensureAdmin(accounts: Accounts, dataDir: string): Promise<
   if (accounts.list().length > 0) return undefined
   const password = randomBytes(18).toString('base64url')
   const file = adminPasswordFile(dataDir)
-  rmSync(file, { force: true })
-  writeFileSync(file, `${password}\n`, { mode: 0o600, flag: 'wx' })
+  replaceFile(file, `${password}\n`, 0o600)
   await accounts.add('admin', password, [{ role: 'admin', scope: 'any' }])
   return password
 }

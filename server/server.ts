@@ -7,6 +7,7 @@ import { AnonymousAccounts } from './auth/anonymous.ts'
 import { openComponents } from './auth/components.ts'
 import { LoginThrottle } from './auth/throttle.ts'
 import { TokenBook } from './auth/tokens.ts'
+import { Backups } from './backups.ts'
 import { certificateDir, openCertificates, readTls } from './certificates.ts'
 import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
@@ -26,6 +27,7 @@ import { StreamError } from './stanza/errors.ts'
 import { parseJid } from './stanza/jid.ts'
 import type { Assets } from './storage/assets.ts'
 import { openStorage } from './storage/client.ts'
+import { DATABASE_NAME } from './storage/sqlite.ts'
 import { VERSION } from './version.ts'
 
 export interface ServerParts {
@@ -63,7 +65,7 @@ const PLAINTEXT_WARNING =
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000
 
 /** Files in the data folder. */
-export const databaseFile = (dataDir: string): string => join(dataDir, 'sacm.sqlite')
+export const databaseFile = (dataDir: string): string => join(dataDir, DATABASE_NAME)
 
 /** @throws FolderLocked, JidError for the domain, errors of the listeners; what was opened before is closed again */
 export async function startServer({
@@ -88,6 +90,12 @@ export async function startServer({
       assets,
       log,
       maxQueue: config['limits.storageQueue'],
+      scans: {
+        maxRows: config['limits.scanRows'],
+        maxMs: config['limits.scanSeconds'] * 1000,
+        maxQueue: config['limits.scanQueue'],
+      },
+      checkMs: config['timeouts.checkSeconds'] * 1000,
       onFailure,
     })
     closers.push(() => storage.close())
@@ -313,6 +321,7 @@ export async function startServer({
       endSessions,
       certificateDir: certificateDir(dataDir),
       onRevoked: rereadCertificates,
+      backups: new Backups(storage, { domain, version: VERSION }, log.child('backup')),
       reload,
     })
     const control = await listenControl(dataDir, administer, log.child('control'))

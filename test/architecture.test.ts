@@ -79,6 +79,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
     types: ['server/config.ts', 'server/session/'],
   },
   'server/administration.ts': { any: ['server/', 'certs/'] },
+  'server/backups.ts': { any: ['server/control.ts', 'server/storage/'], types: ['server/log.ts'] },
   'server/control.ts': { any: ['server/log.ts', 'server/route/hooks.ts'] },
   'modules/index.ts': { any: ['modules/', 'server/module/api.ts'] },
   'modules/worker.ts': { any: ['modules/', 'server/storage/', 'server/auth/'] },

@@ -51,6 +51,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     about: 'Ask the repository for endpoints, posture, results and policies.',
     load: async () => (await import('./repo.ts')).repoCommand,
   },
+  backup: {
+    about: 'Write the database, keys, certificates and uploads to one file; a running server goes on.',
+    load: async () => (await import('./backup.ts')).backupCommand,
+  },
+  restore: {
+    about: 'Put a backup into the data folder, which no server may run on.',
+    load: async () => (await import('./backup.ts')).restoreCommand,
+  },
   config: {
     about: 'Print every option: its value, where that came from, its unit and bounds.',
     load: async () => (await import('./config.ts')).configCommand,

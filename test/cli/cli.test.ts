@@ -59,6 +59,8 @@ describe('help and misuse', () => {
       'evaluator',
       'orchestrator',
       'repo',
+      'backup',
+      'restore',
       'config',
       'version',
     ]

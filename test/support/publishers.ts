@@ -22,16 +22,22 @@ const SHARED_BY = 5
 /** Far more than a server lives in such a test. */
 const MAX_ITEMS = 100_000
 
+/** By node, then by publisher: the items' ids in order of their acknowledgements. */
+type Acknowledged = ReadonlyMap<string, ReadonlyMap<string, readonly string[]>>
+
 export class Publishers {
   readonly #count: number
+  readonly #prefix: string
   readonly #inFlight: number
-  /** By node, then by publisher: the items' ids in order of their acknowledgements. */
+  /** As Acknowledged says. */
   readonly #acknowledged = new Map<string, Map<string, string[]>>()
   readonly #clients: Client[] = []
   #rounds = 0
 
-  constructor(count = 20, inFlight = 5) {
+  /** @param prefix  of its names: others may be on the same server */
+  constructor(count = 20, inFlight = 5, prefix = 'p') {
     this.#count = count
+    this.#prefix = prefix
     this.#inFlight = inFlight
   }
 
@@ -40,6 +46,16 @@ export class Publishers {
     let sum = 0
     for (const byPublisher of this.#acknowledged.values()) for (const ids of byPublisher.values()) sum += ids.length
     return sum
+  }
+
+  /** What was acknowledged by now, for `faults` later. */
+  mark(): Acknowledged {
+    return new Map(
+      [...this.#acknowledged].map(([node, byPublisher]) => [
+        node,
+        new Map([...byPublisher].map(([name, ids]) => [name, [...ids]])),
+      ]),
+    )
   }
 
   /** Makes the accounts and the nodes. */
@@ -51,7 +67,7 @@ export class Publishers {
         this.#acknowledged.set(node, byPublisher.set(name, []))
       }
     }
-    const [maker] = await this.#connect(server, ['p0'])
+    const [maker] = await this.#connect(server, this.#names().slice(0, 1))
     for (const node of this.#acknowledged.keys()) await create(maker, server, node)
     await this.close()
   }
@@ -97,10 +113,10 @@ export class Publishers {
    * Reads every node over the wire, and the database beside the server that runs on it.
    * @returns what is wrong, as sentences; empty when all that was acknowledged is there, whole, once and in order
    */
-  async faults(server: TestServer): Promise<string[]> {
-    const [reader] = await this.#connect(server, ['p0'])
+  async faults(server: TestServer, acknowledged: Acknowledged = this.#acknowledged): Promise<string[]> {
+    const [reader] = await this.#connect(server, this.#names().slice(0, 1))
     const found: string[] = []
-    for (const [node, byPublisher] of this.#acknowledged) {
+    for (const [node, byPublisher] of acknowledged) {
       const items: PubsubItem[] = []
       for await (const page of pages((request) => itemsPage(reader, pubsubOf(server), node, request), PAGE))
         items.push(...page.items)
@@ -115,11 +131,12 @@ export class Publishers {
   }
 
   #names(): string[] {
-    return Array.from({ length: this.#count }, (_, index) => `p${index}`)
+    return Array.from({ length: this.#count }, (_, index) => `${this.#prefix}${index}`)
   }
 
   #nodesOf(name: string): readonly [string, string] {
-    return [`own-${name}`, `shared-${Number(name.slice(1)) % Math.ceil(this.#count / SHARED_BY)}`]
+    const number = Number(name.slice(this.#prefix.length)) % Math.ceil(this.#count / SHARED_BY)
+    return [`own-${name}`, `shared-${this.#prefix}${number}`]
   }
 
   async #connect(server: TestServer, names: readonly string[]): Promise<[Client, ...Client[]]> {

@@ -1,0 +1,52 @@
+/** A query of the repository that looks at more than it may: it is told so, and a narrower one is served. */
+
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { Client } from '../../clients/core/client.ts'
+import { publish } from '../../clients/core/pubsub.ts'
+import { StanzaError } from '../../server/stanza/errors.ts'
+import { childElements, el } from '../../server/xml/element.ts'
+import { startServer } from '../support/server.ts'
+
+const ROWS = 1_500
+const AT = '2026-01-01T00:00:00Z'
+const NS_REPOSITORY = 'urn:sacm-xmpp:repository:0'
+
+test('more rows than limits.scanRows: policy-violation', async () => {
+  const server = await startServer({ set: { 'limits.scanRows': '1000' } })
+  const clients: Client[] = []
+  const login = async (name: string, role: string): Promise<Client> => {
+    await server.addUser(`${name}@localhost`, 'scan-limits', [role])
+    const { host, ports } = server
+    const ca = readFileSync(server.caFile, 'utf8')
+    const options = { jid: `${name}@localhost/x`, password: 'scan-limits', host, port: ports.c2s, ca }
+    const client = new Client(options, { identities: [{ category: 'client', type: 'bot' }] })
+    clients.push(client)
+    await client.start()
+    return client
+  }
+  try {
+    const collector = await login('collector', 'collector')
+    const names = Array.from({ length: ROWS }, (_, at) => `os.setting${at}`)
+    const payload = el(
+      'report',
+      { xmlns: 'urn:sacm-xmpp:posture:0', collected: AT, method: 'self', scope: 'full' },
+      el('endpoint', {}, el('identifier', { type: 'machine-id', value: 'scan-limits' })),
+      el('covers', { prefix: 'os.' }),
+      ...names.map((name) => el('attribute', { name, type: 'string', collected: AT, status: 'exists' }, 'x')),
+    )
+    await publish(collector, 'pubsub.localhost', '/repository/posture', { id: 'r1', payload })
+    const reader = await login('reader', 'consumer')
+    const ask = (name: string) =>
+      reader.request('get', 'repository.localhost', el('posture', { xmlns: NS_REPOSITORY, name }))
+    const error: unknown = await ask('os.*').catch((thrown: unknown) => thrown)
+    if (!(error instanceof StanzaError)) throw error
+    expect(error).toMatchObject({ type: 'modify', condition: 'policy-violation' })
+    expect(error.message).toMatch(/looks at more than 1000 rows; narrow it/)
+    const answer = await ask('os.setting7')
+    expect(answer && childElements(answer).length).toBeGreaterThan(0)
+  } finally {
+    await Promise.all(clients.map((client) => client.close()))
+    await server.stop()
+  }
+})
