@@ -144,7 +144,7 @@ test('a check that takes longer than the start may wait goes on beside the serve
   const { log, lines } = recordingLog()
   const told = (): unknown[] => lines.map((line) => line['what'])
   const again = await open({ log, checkMs: 0 })
-  expect(told()).toEqual(['storage_checking', 'storage_check_continues'])
+  expect(told().slice(0, 2)).toEqual(['storage_checking', 'storage_check_continues'])
   await again.run(write, 'served meanwhile')
   await expect.poll(told, { timeout: 20_000 }).toContain('storage_recovered')
   await again.close()
