@@ -3,8 +3,6 @@
 import type { Logger } from '../log.ts'
 import type { HookFn, HookPhase, Hooks } from '../module/api.ts'
 
-const PHASES: readonly HookPhase[] = ['guard', 'amend', 'observe']
-
 type AnyHook = HookFn<Hooks[keyof Hooks]>
 
 /** Runs hooks by phase, and within a phase in the order of registration, which is module order. */
@@ -33,12 +31,9 @@ export class HookTable {
   emit<K extends keyof Hooks>(hook: K, event: Hooks[K]): Hooks[K] {
     const phases = this.#hooks.get(hook)
     if (!phases) return event
-    for (const phase of PHASES) {
-      for (const fn of phases[phase]) {
-        if (phase === 'observe') this.#observe(hook, fn, event)
-        else void fn(event)
-      }
-    }
+    for (const fn of phases.guard) void fn(event)
+    for (const fn of phases.amend) void fn(event)
+    for (const fn of phases.observe) this.#observe(hook, fn, event)
     return event
   }
 

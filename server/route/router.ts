@@ -4,9 +4,9 @@ import type { Logger } from '../log.ts'
 import type { AccountView, EndpointView, IqHandler, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
-import { errorReply, resultReply } from '../stanza/stanza.ts'
+import { errorReply, writeResult } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { attr, childElements, type Element, el } from '../xml/element.ts'
+import { attr, childElements, type Element, el, firstChild, hasOneChild } from '../xml/element.ts'
 import { NS_CLIENT, NS_STANZAS } from '../xml/namespaces.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
@@ -45,8 +45,6 @@ interface Routed {
   readonly to: Jid
   readonly session: SessionHandle | undefined
 }
-
-const IQ_TYPES = new Set(['get', 'set', 'result', 'error'])
 
 export class Router {
   readonly #parts: RouterParts
@@ -293,7 +291,7 @@ export class Router {
       this.#pending.settle(from, to, stanza)
       return
     }
-    const payload = childElements(stanza)[0]
+    const payload = firstChild(stanza)
     const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', payload)
     const isOwn = from.bare === to.bare
     const isThere = registration?.from === 'whether-or-not' || this.#parts.accounts.exists(to.bare)
@@ -322,7 +320,7 @@ export class Router {
       this.#pending.settle(from, to, stanza)
       return
     }
-    const payload = childElements(stanza)[0]
+    const payload = firstChild(stanza)
     const registration = payload && endpoint.iqHandler(type === 'set' ? 'set' : 'get', payload)
     if (!registration) throw new StanzaError('cancel', 'service-unavailable', 'nothing here answers that') // RFC 6120 §8.4
     this.#answer(registration.handler, routed, payload)
@@ -334,12 +332,21 @@ export class Router {
     const answer = handler({ type, id: attr(stanza, 'id') ?? '', from, to, payload, stanza, session })
     if (answer instanceof Promise) {
       answer.then(
-        (result) => this.#reply(resultReply(stanza, result)),
+        (result) => this.#result(routed, result),
         (error: unknown) => this.#fail(stanza, error),
       )
     } else {
-      this.#reply(resultReply(stanza, answer))
+      this.#result(routed, answer)
     }
+  }
+
+  /** To who asked, and to nobody else who may have its address by now. */
+  #result({ stanza, from, session }: Routed, payload: Element | undefined): void {
+    const { sessions, foreign, domain } = this.#parts
+    const answer: RawStanza = { name: 'iq', to: from, type: 'result', xml: writeResult(stanza, payload) }
+    const asker = session ?? sessions.get(from.full)
+    if (asker) sessions.deliver(asker, answer)
+    else if (from.domain !== domain) foreign.deliver(from.domain, answer)
   }
 
   #later(pending: void | Promise<void>, stanza: Element | undefined, session?: SessionHandle): void {
@@ -476,9 +483,9 @@ function notConnected(domain: string): StanzaError {
 function checkIq(stanza: Element): void {
   const type = attr(stanza, 'type')
   if (attr(stanza, 'id') === undefined) throw new StanzaError('modify', 'bad-request', 'an IQ needs an id')
-  if (type === undefined || !IQ_TYPES.has(type))
+  if (type !== 'get' && type !== 'set' && type !== 'result' && type !== 'error')
     throw new StanzaError('modify', 'bad-request', 'an IQ is get, set, result or error')
-  if ((type === 'get' || type === 'set') && childElements(stanza).length !== 1) {
+  if ((type === 'get' || type === 'set') && !hasOneChild(stanza)) {
     throw new StanzaError('modify', 'bad-request', 'an IQ of type get or set has exactly one child element')
   }
   if (type === 'error' && !childElements(stanza).some((child) => child.is('error'))) {

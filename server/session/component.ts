@@ -3,7 +3,7 @@
 import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
 import type { ComponentStream, ComponentUser } from '../stream/component.ts'
-import { attr, type Element } from '../xml/element.ts'
+import { attr, Element } from '../xml/element.ts'
 import { serialize } from '../xml/serialize.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 
@@ -37,7 +37,7 @@ export class Component implements ComponentUser {
   }
 
   send(stanza: DeliveredStanza): void {
-    this.#outbox.push('xml' in stanza ? stanza.xml : serialize(stanza))
+    this.#outbox.push(stanza instanceof Element ? serialize(stanza) : stanza.xml)
   }
 
   fail(error: StreamError): void {

@@ -14,7 +14,7 @@ import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
 import { HOLD_QUEUE, type StreamEnd, type StreamHandle, type StreamUser } from '../stream/context.ts'
 import { negotiated } from '../stream/negotiated.ts'
-import { attr, type Element, el } from '../xml/element.ts'
+import { attr, Element, el } from '../xml/element.ts'
 import { NS_PING } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
 import { Acknowledgements, type Resumption } from './acknowledgements.ts'
@@ -147,7 +147,7 @@ export class Session implements StreamUser {
   /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
     if (this.#hasEnded) return false
-    const xml = 'xml' in stanza ? stanza.xml : serialize(stanza)
+    const xml = stanza instanceof Element ? serialize(stanza) : stanza.xml
     if (this.#deferred?.hold(xml)) return true
     this.#putDeferred()
     this.#put(xml)

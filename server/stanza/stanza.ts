@@ -2,6 +2,7 @@
 
 import { attr, type Element, el } from '../xml/element.ts'
 import { NS_CLIENT } from '../xml/namespaces.ts'
+import { escapeAttribute, serialize } from '../xml/serialize.ts'
 import { StanzaError } from './errors.ts'
 import { type Jid, JidError, parseJid, tryParseJid } from './jid.ts'
 
@@ -76,6 +77,18 @@ export function resultReply(iq: Element, payload?: Element): Element {
     { xmlns: NS_CLIENT, type: 'result', id: attr(iq, 'id'), from: attr(iq, 'to'), to: attr(iq, 'from') },
     payload,
   )
+}
+
+/** `resultReply` as `serialize` would write it: every request has one, and nobody looks into it. */
+export function writeResult(iq: Element, payload?: Element): string {
+  const id = written('id', attr(iq, 'id'))
+  const addresses = `${written('from', attr(iq, 'to'))}${written('to', attr(iq, 'from'))}`
+  const tag = `<iq type="result"${id}${addresses}`
+  return payload ? `${tag}>${serialize(payload, NS_CLIENT)}</iq>` : `${tag}/>`
+}
+
+function written(name: string, value: string | undefined): string {
+  return value === undefined ? '' : ` ${name}="${escapeAttribute(value)}"`
 }
 
 /** A shallow copy with another `to`; the children stay shared, since nothing changes them after this. */

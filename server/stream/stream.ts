@@ -261,7 +261,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
   }
 
   onElement(element: Element): void {
-    this.#guard(() => {
+    try {
       if (this.#state === 'bound') {
         this.#spend(1, 0)
         this.#onBound(element)
@@ -269,7 +269,9 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
         this.#negotiation.take(element)
       }
       // A stream that is closing is read on for its closing tag alone.
-    })
+    } catch (error) {
+      this.fail(streamError(error, this.#context.log))
+    }
   }
 
   onClose(): void {

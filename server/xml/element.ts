@@ -64,6 +64,19 @@ export function childElements(parent: Element): Element[] {
   return elements
 }
 
+/** The first child element, whatever it is. */
+export function firstChild(parent: Element): Element | undefined {
+  for (const child of parent.children) if (child instanceof Element) return child
+  return undefined
+}
+
+/** True when it has one child element, and perhaps text. */
+export function hasOneChild(parent: Element): boolean {
+  let count = 0
+  for (const child of parent.children) if (child instanceof Element) count++
+  return count === 1
+}
+
 /** The first child element with this local name and namespace. */
 export function childOf(parent: Element, name: string, ns: string): Element | undefined {
   for (const child of parent.children) {

@@ -3,6 +3,7 @@
 import { Element, RawXml } from './element.ts'
 import { isQualifiedName, isXmlChar } from './names.ts'
 import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
+import { spellingOf } from './spellings.ts'
 import { UnreadElement } from './unread.ts'
 
 /** A tree that has no XML form: an illegal character or name, a prefix without a namespace. A defect of ours. */
@@ -20,17 +21,20 @@ export class SerializeError extends Error {
  * DESIGN decision 5.
  */
 export function serialize(element: Element, parentNs: string = namespaceAround(element)): string {
+  if (element instanceof RawXml) return element.xml
   return write(element, ownDefault(element) ?? parentNs, parentNs, undefined, element.parent)
 }
 
 /** Text between tags. @throws SerializeError on a character that XML cannot carry */
 export function escapeText(text: string): string {
-  return TEXT_NEEDS_CARE.test(text) ? checked(text).replace(/[&<>\r]/g, escapeOne) : text
+  return needsCare(text, IN_TEXT, TEXT_NEEDS_CARE) ? checked(text).replace(/[&<>\r]/g, escapeOne) : text
 }
 
 /** An attribute's value, to stand in double quotes. @throws SerializeError on a character that XML cannot carry */
 export function escapeAttribute(value: string): string {
-  return ATTRIBUTE_NEEDS_CARE.test(value) ? checked(value).replace(/[&<>"\t\n\r]/g, escapeOne) : value
+  return needsCare(value, IN_ATTRIBUTE, ATTRIBUTE_NEEDS_CARE)
+    ? checked(value).replace(/[&<>"\t\n\r]/g, escapeOne)
+    : value
 }
 
 /** A prefix declared by the tags around, innermost first. */
@@ -69,17 +73,23 @@ function write(
 ): string {
   const { name, attrs } = element
   let scope = outer
-  let text = `<${checkedName(name)}`
+  let text = `<${name}`
   if (ns !== parentNs) text += ` xmlns="${escapeAttribute(ns)}"`
-  const prefixed: string[] = name.includes(':') ? [name] : []
+  let prefixed: string[] | undefined
+  if (kindOf(name) !== PLAIN) prefixed = [name]
   for (const key in attrs) {
     const value = attributeText(attrs[key])
     if (value === undefined || key === 'xmlns') continue
-    if (key.startsWith('xmlns:')) scope = { prefix: key.slice(6), uri: value, outer: scope }
-    else if (key.includes(':')) prefixed.push(key)
-    text += ` ${checkedName(key)}="${escapeAttribute(value)}"`
+    const kind = kindOf(key)
+    if (kind === DECLARATION) {
+      scope = { prefix: key.slice(6), uri: value, outer: scope }
+    } else if (kind === PREFIXED) {
+      prefixed ??= []
+      prefixed.push(key)
+    }
+    text += ` ${key}="${escapeAttribute(value)}"`
   }
-  for (const qualified of prefixed) {
+  for (const qualified of prefixed ?? []) {
     const prefix = qualified.slice(0, qualified.indexOf(':'))
     if (prefix === 'xml' || find(scope, prefix) !== undefined) continue
     const uri = context?.findNS(prefix)
@@ -116,6 +126,26 @@ function find(scope: Declaration | undefined, prefix: string): string | undefine
 /** Special, a control character (some are illegal), a lone surrogate, or a noncharacter. XML 1.0 §2.2, §2.4. */
 const TEXT_NEEDS_CARE = /[&<>\p{Cc}\p{Cs}\ufffe\uffff]/u
 const ATTRIBUTE_NEEDS_CARE = /[&<>"\p{Cc}\p{Cs}\ufffe\uffff]/u
+/** The same for ASCII, as tables: 1 needs care. */
+const IN_TEXT = tableOf(TEXT_NEEDS_CARE)
+const IN_ATTRIBUTE = tableOf(ATTRIBUTE_NEEDS_CARE)
+/** Shorter texts are looked through sooner than a pattern is set to work. */
+const SHORT = 64
+
+function needsCare(text: string, table: Uint8Array, pattern: RegExp): boolean {
+  const { length } = text
+  if (length > SHORT) return pattern.test(text)
+  for (let at = 0; at < length; at++) {
+    const c = text.charCodeAt(at)
+    if (c >= 0x80) return pattern.test(text)
+    if (table[c] === 1) return true
+  }
+  return false
+}
+
+function tableOf(pattern: RegExp): Uint8Array {
+  return Uint8Array.from({ length: 0x80 }, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0))
+}
 
 function checked(text: string): string {
   for (let at = 0; at < text.length; at++) {
@@ -128,9 +158,24 @@ function checked(text: string): string {
   return text
 }
 
-function checkedName(name: string): string {
+const PLAIN = 0
+const PREFIXED = 1
+/** `xmlns:` and a prefix. */
+const DECLARATION = 2
+type NameKind = typeof PLAIN | typeof PREFIXED | typeof DECLARATION
+
+/** Names that were found good: few, and the same ones for every stanza. */
+const known = new Map<string, NameKind>()
+const MAX_KNOWN = 1_000
+
+/** @throws SerializeError when it is no name */
+function kindOf(name: string): NameKind {
+  const before = known.get(name)
+  if (before !== undefined) return before
   if (!isQualifiedName(name)) throw new SerializeError('a name that XML does not allow')
-  return name
+  const kind = name.startsWith('xmlns:') ? DECLARATION : name.includes(':') ? PREFIXED : PLAIN
+  if (known.size < MAX_KNOWN) known.set(spellingOf(name).text, kind)
+  return kind
 }
 
 function escapeOne(char: string): string {

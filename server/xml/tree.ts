@@ -47,10 +47,18 @@ Reflect.deleteProperty(AttributeMap.prototype, 'constructor')
 
 /** An element read from the wire. ltx looks past `xmlns=''` and asks attributes for Object's methods; this does not. */
 export class ParsedElement extends Element {
-  constructor(name: string, attributes: AttributeMap, parent: Element | null) {
+  /** What its prefix stands for; undefined when its name has none. */
+  readonly #ns: string | undefined
+
+  constructor(name: string, attributes: AttributeMap, parent: Element | null, ns?: string) {
     super(name)
     this.attrs = attributes
     this.parent = parent
+    this.#ns = ns
+  }
+
+  override getNS(): string | undefined {
+    return this.#ns ?? this.findNS()
   }
 
   /** The namespace of a prefix here, or the default one. Undefined when there is none. */
@@ -134,15 +142,16 @@ export class TreeBuilder {
   opened(): void {
     const name = this.#name
     const colon = name.indexOf(':')
+    let uri: string | undefined
     if (colon >= 0) {
-      const uri = this.#namespaceOf(name.slice(0, colon))
+      uri = this.#namespaceOf(name.slice(0, colon))
       // RFC 6120 §4.8.5: the content namespace takes no prefix.
       if (uri === NS_CLIENT || uri === NS_SERVER) {
         throw new StreamError('bad-namespace-prefix', 'a prefix for the content namespace')
       }
     }
     if (this.#prefixed.length > 0) this.#checkPrefixed()
-    const element = new ParsedElement(name, this.#attributes, this.#current)
+    const element = new ParsedElement(name, this.#attributes, this.#current, uri)
     // The stream's root keeps no stanzas; a stanza has it as parent, so that what it declares is found.
     if (this.depth > this.#outside) this.#current?.children.push(element)
     if (this.depth === 0) this.root = element

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { StanzaError } from '../../../server/stanza/errors.ts'
-import { errorReply, isStanza, parseStanzaAddresses, resultReply } from '../../../server/stanza/stanza.ts'
+import { errorReply, isStanza, parseStanzaAddresses, resultReply, writeResult } from '../../../server/stanza/stanza.ts'
 import { formatDateTime, parseDateTime } from '../../../server/stanza/time.ts'
-import { el } from '../../../server/xml/element.ts'
+import { el, RawXml } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 
@@ -104,4 +104,16 @@ describe('times', () => {
     expect(formatDateTime(1795341600123)).toBe('2026-11-22T10:00:00.123Z')
     expect(parseDateTime(formatDateTime(1795341600123))).toBe(1795341600123)
   })
+})
+
+it.each([
+  [`<iq type='get' id='1' from='a@b/c' to='d@e'><q xmlns='u'/></iq>`, el('q', { xmlns: 'u' }, el('x'), 'a & b')],
+  [`<iq type='set' id='a&amp;"&#10;é' to='d@e' from='a@b/c &lt;'/>`, el('q', {}, 'text')],
+  [`<iq type='get' id='1'><q xmlns='u'/></iq>`, undefined],
+  [`<iq type='get' id=''/>`, el('q', { xmlns: 'jabber:client' })],
+  [`<iq type='get' id='1'/>`, new RawXml('<q xmlns="u">as it was stored</q>')],
+])('a result written at once is the result that would be built: %s', (text, payload) => {
+  const iq = stanza(text)
+  const written = writeResult(iq, payload)
+  expect(written).toBe(serialize(resultReply(iq, payload)))
 })
