@@ -52,7 +52,54 @@ export interface ServerNode {
   readonly maxItems: number | 'max'
 }
 
+/** A node that a module makes at an account, where its owner has not; else what XEP-0163 has by default. */
+export interface PersonalNode {
+  readonly accessModel?: 'open' | 'presence' | 'whitelist'
+  readonly maxItems?: number | 'max'
+}
+
+export interface PersonalItem {
+  readonly itemId: string
+  /** Self-contained XML; undefined: an empty item. */
+  readonly payload: string | undefined
+  /** UTC milliseconds. */
+  readonly publishedAt: number
+}
+
+/** The nodes of accounts, for modules that act for their owners. Accounts are bare JIDs. XEP-0163 */
+export interface PersonalNodes {
+  /**
+   * Publishes as the account itself, to whoever its node is for; makes the node when it is missing. Resolves with the
+   * item id after commit. @throws StanzaError as XEP-0060 §7.1.3 has them (as a rejection)
+   */
+  publish(
+    account: string,
+    nodeId: string,
+    item: { readonly itemId?: string; readonly payload: Element },
+    node?: PersonalNode,
+  ): Promise<string>
+  /** The item, or the last one without an id; undefined when there is none. */
+  item(account: string, nodeId: string, itemId?: string): Promise<PersonalItem | undefined>
+  /** Retracts as the account itself, and tells so. @throws StanzaError item-not-found (as a rejection) */
+  retract(account: string, nodeId: string, itemId: string): Promise<void>
+}
+
+declare module '../../server/module/api.ts' {
+  interface Hooks {
+    /** An item was published at an account's node, by whomever: committed, and its audience is told. */
+    'pubsub.personal-published': {
+      readonly account: string
+      readonly nodeId: string
+      /** Bare JID. */
+      readonly publisher: string
+      readonly item: Omit<PersonalItem, 'itemId'> & { readonly itemId: string | undefined }
+    }
+  }
+}
+
 export interface Pubsub {
+  readonly personal: PersonalNodes
+
   /** In setup() only. */
   claim(nodes: ClaimedNodes): void
   /** Creates the node when it is missing, else sets its configuration; in `starting` or later. */

@@ -1,6 +1,6 @@
 /** What the use cases share: who asks, and the parts they work with. */
 
-import type { AccountView, Logger, Operation, Storage } from '../../server/module/api.ts'
+import type { AccountView, Logger, ModuleContext, Operation, Storage } from '../../server/module/api.ts'
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import type { Offline } from '../offline/index.ts'
 import { renderEvent } from './answer-xml.ts'
@@ -38,6 +38,7 @@ export interface PubsubParts {
   readonly awaiting: Awaiting
   readonly counts: Counts
   readonly log: Logger
+  readonly emit: ModuleContext['emit']
   config(): Readonly<PubsubConfig>
   /** From the start of the server on, when their key has been read. */
   cursors(): Cursors

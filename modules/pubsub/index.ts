@@ -37,6 +37,9 @@ import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } fro
 export {
   type ClaimedNodes,
   type ClaimedPublish,
+  type PersonalItem,
+  type PersonalNode,
+  type PersonalNodes,
   type PreparedPublish,
   PUBSUB,
   type Pubsub,
@@ -183,6 +186,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     log,
     claims,
     audience,
+    emit: (hook, event) => ctx.emit(hook, event),
     notifier,
     cursors,
     config: () => ctx.config(),

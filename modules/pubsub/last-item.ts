@@ -164,6 +164,15 @@ async function readLast(
   const visible = before ? visibleTo(parts, before, bareJid) : []
   if (visible.length === 0 || !before) return undefined
   await freshen(parts, before)
+  const item = await lastOf(parts, ref, visible)
+  // What is read may be on disk and not told of yet.
+  await parts.storage.settled(parts.storage.submitted)
+  const node = parts.replica.get(ref)
+  return node && item && !isKnown(arrivals, ref, item) ? { node, item } : undefined
+}
+
+/** The last item of these; undefined: there is none. */
+export async function lastOf(parts: PubsubParts, ref: NodeRef, visible: Visible): Promise<ItemRecord | undefined> {
   const { service, nodeId } = ref
   const end = { at: 'end' } as const
   const page = {
@@ -175,11 +184,8 @@ async function readLast(
     maxChars: 0,
   }
   const last = { service, nodeId, visible, ...page, withPayloads: true }
-  const [item] = (await parts.storage.run(parts.store.readPage, last)).items
-  // What is read may be on disk and not told of yet.
-  await parts.storage.settled(parts.storage.submitted)
-  const node = parts.replica.get(ref)
-  return node && item && !isKnown(arrivals, ref, item) ? { node, item } : undefined
+  const { items } = await parts.storage.run(parts.store.readPage, last)
+  return items[0]
 }
 
 /** The node's items that the account may see now; an empty list: none. */

@@ -10,7 +10,7 @@ import type { ClaimedNodes, PreparedPublish } from './api.ts'
 import { type Asker, boundsOf, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
 import { configFor } from './node-config.ts'
-import type { ItemPublished, NodeRef, PublishItem } from './store.ts'
+import { type ItemPublished, type NodeRef, type PublishItem, SHARED_SERVICE } from './store.ts'
 import type { EntityRequest, Payload } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -39,16 +39,28 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
   }
   if (prepared) await publishPrepared(parts, item, prepared)
   else if (!parts.replica.get(item) && mayCreate(parts, asker)) await createAndPublish(parts, item, asker.jid)
-  else
-    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload?.xml, asker.jid))
+  else await publishItem(parts, item, asker.jid)
   return renderPublished(nodeId, itemId)
 }
 
-/** §7.1.4, §7.1.5: a node that does not exist is made, as the preconditions want it, for who may create it. */
-async function createAndPublish(parts: PubsubParts, item: PublishItem, by?: Jid): Promise<void> {
+/** @param by  the publishing resource */
+export async function publishItem(parts: PubsubParts, item: PublishItem, by?: Jid): Promise<void> {
+  await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload, by))
+}
+
+/**
+ * §7.1.4, §7.1.5: a node that does not exist is made for who may create it, as the preconditions want it.
+ * @param fields  of the node's configuration, as the preconditions have them
+ */
+export async function createAndPublish(
+  parts: PubsubParts,
+  item: PublishItem,
+  by?: Jid,
+  fields = item.preconditions,
+): Promise<void> {
   const { nodesMax, ...bounds } = boundsOf(parts.config(), item.service)
-  const { service, nodeId, actor, preconditions } = item
-  const node = { service, nodeId, creator: actor.bareJid, config: configFor(preconditions, bounds), nodesMax }
+  const { service, nodeId, actor } = item
+  const node = { service, nodeId, creator: actor.bareJid, config: configFor(fields, bounds), nodesMax }
   const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
   try {
     await parts.storage.submit(calls, ([record, published]) => {
@@ -58,7 +70,7 @@ async function createAndPublish(parts: PubsubParts, item: PublishItem, by?: Jid)
   } catch (error) {
     if (!(error instanceof Refusal && error.key === `${REFUSAL_PREFIX}nodeExists`)) throw asPubsubError(error)
     // Somebody made it since we looked.
-    await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload, by))
+    await publishItem(parts, item, by)
   }
 }
 
@@ -100,6 +112,9 @@ export function applyPublished(parts: PubsubParts, result: ItemPublished, payloa
   parts.awaiting.published(node.record)
   notifyExpired(parts, node, expired)
   notifyPruned(parts, node, pruned)
+  const { service: account, nodeId } = node.record
+  if (account !== SHARED_SERVICE)
+    parts.emit('pubsub.personal-published', { account, nodeId, publisher, item: { itemId, payload, publishedAt } })
 }
 
 /** Publishes as the server itself, whoever claims the node. */
@@ -124,7 +139,7 @@ export async function publishAsServer(
     itemsMax,
     payloadMaxBytes,
   }
-  await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, payload.xml))
+  await publishItem(parts, item)
 }
 
 /** §7.2. */

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Pubsub, ServerNode } from './api.ts'
 import { type PubsubParts, run } from './context.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
+import { personalNodes } from './personal.ts'
 import { publishAsServer, retractItem } from './publisher.ts'
 import { type NodeRef, SHARED_SERVICE } from './store.ts'
 import { payloadOf } from './xml.ts'
@@ -13,6 +14,7 @@ const shared = (nodeId: string): NodeRef => ({ service: SHARED_SERVICE, nodeId }
 
 export function pubsubSeam(parts: PubsubParts): Pubsub {
   return {
+    personal: personalNodes(parts),
     claim: (nodes) => parts.claims.add(nodes),
     async ensureNode(nodeId, node) {
       const args = { ...shared(nodeId), creator: parts.domain, config: serverConfig(parts, node) }

@@ -169,6 +169,12 @@ const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
 const affiliate = (changes: Parameters<typeof store.modifyAffiliations.run>[1]['changes'], actor = alice) =>
   opened.storage.run(store.modifyAffiliations, { ...n, actor, changes, perNodeMax: 3 })
 
+const affiliateAt = (ref: typeof n, affiliation: 'member') =>
+  opened.storage.run(store.modifyAffiliations, {
+    ...{ ...ref, actor: alice, perNodeMax: 9 },
+    changes: [{ bareJid: 'bob@test', affiliation }],
+  })
+
 describe('nodes', () => {
   test('are created once, up to the bound, with their creator as owner', async () => {
     await create()
@@ -266,6 +272,45 @@ describe('nodes', () => {
     expect(subscriptions).toMatchObject([hers])
     await opened.storage.run(store.deleteNode, { ...n, actor: alice })
     expect(await ids(hers)).toEqual(['2'])
+  })
+
+  test('of an account are its own, go with it, and let read whom its roster does', async () => {
+    const hers = at('n', 'alice@test')
+    const config = { ...defaultConfig({ ...BOUNDS, isAccount: true }), rosterGroupsAllowed: 'Friends' }
+    await opened.storage.run(store.createNode, { ...hers, creator: 'alice@test', config, nodesMax: 9 })
+    const changes = [
+      { bareJid: 'bob@test', affiliation: 'owner' as const },
+      { bareJid: 'alice@test', affiliation: 'none' as const },
+    ]
+    const affiliated = await opened.storage.run(store.modifyAffiliations, {
+      ...hers,
+      actor: alice,
+      changes,
+      perNodeMax: 9,
+    })
+    expect(affiliated).toMatchObject({ changed: [], refused: [{ affiliation: 'none' }, { affiliation: 'owner' }] })
+    const friend = (relation?: { seesPresence: boolean; groups: string[] }) => ({ ...bob, relation })
+    await expect(subscribe(friend(), 'bob@test', hers)).rejects.toMatchObject(refused('presenceSubscriptionRequired'))
+    const { subscription } = await subscribe(friend({ seesPresence: true, groups: [] }), 'bob@test', hers)
+    const toRoster = { ...hers, actor: alice, changes: { accessModel: 'roster' as const }, itemsMax: 9 }
+    expect((await opened.storage.run(store.configureNode, toRoster)).ended).toEqual([])
+    const stranger = friend({ seesPresence: true, groups: ['Servants'] })
+    await expect(subscribe(stranger, 'bob@test/r', hers)).rejects.toMatchObject(refused('notInRosterGroup'))
+    const { subid } = subscription
+    const key = { ...hers, jid: 'bob@test', subid }
+    expect((await opened.storage.run(store.endUnrelated, [{ ...key, subid: 'x' }, key, key])).ended).toEqual([
+      subscription,
+    ])
+    await subscribe(friend({ seesPresence: false, groups: ['Friends'] }), 'bob@test', hers)
+    await affiliateAt(hers, 'member')
+    const [member] = (await opened.storage.run(store.readSnapshot, undefined)).subscriptions
+    // Who has an affiliation reads by that.
+    const again = { ...hers, jid: 'bob@test', subid: member?.subid }
+    expect((await opened.storage.run(store.endUnrelated, [again])).ended).toEqual([])
+    await create()
+    await opened.storage.run(store.forgetAccount, { bareJid: 'alice@test' })
+    expect((await opened.storage.run(store.readSnapshot, undefined)).nodes).toMatchObject([n])
+    expect((await opened.storage.run(store.readSnapshot, undefined)).subscriptions).toEqual([])
   })
 
   test('of the server are made once and configured after', async () => {

@@ -84,6 +84,7 @@ beforeEach(async () => {
     counts: startCounts(),
     cursors: () => new Cursors('00'.repeat(16)),
     audience: noAudience(),
+    emit: (_hook, event) => event,
     storage,
     replica: new Replica(),
     claims,

@@ -120,6 +120,7 @@ class Real {
       counts: startCounts(),
       cursors: () => new Cursors('00'.repeat(16)),
       audience: noAudience(),
+      emit: (_hook, event) => event,
       storage,
       replica: new Replica(),
       claims: new Claims(),
