@@ -3,6 +3,7 @@
 import { componentOperations } from '../server/auth/components.ts'
 import { accountOperations } from '../server/auth/store.ts'
 import { runStorageWorker } from '../server/storage/worker.ts'
+import { administrationOperations } from './administration/store.sqlite.ts'
 import { offlineOperations } from './offline/store.sqlite.ts'
 import { pubsubOperations } from './pubsub/store.sqlite.ts'
 import { repositoryOperations } from './repository/store.sqlite.ts'
@@ -20,5 +21,6 @@ runStorageWorker([
   ...offlineOperations,
   ...sacmOperations,
   ...uploadOperations,
+  ...administrationOperations,
   ...vcardOperations,
 ])

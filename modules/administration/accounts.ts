@@ -1,9 +1,19 @@
 /** Commands on accounts and their sessions. XEP-0133 §4.1 to §4.10. */
 
-import type { AdHocCommand, Administration, CommandForm, SessionHandle, SessionView } from '../../server/module/api.ts'
+import type {
+  AdHocCommand,
+  Administration,
+  CommandForm,
+  CommandResult,
+  SessionHandle,
+  SessionView,
+} from '../../server/module/api.ts'
 import { StanzaError, StreamError } from '../../server/stanza/errors.ts'
-import { type DataForm, readList, readText } from '../../server/stanza/forms.ts'
-import type { Jid } from '../../server/stanza/jid.ts'
+import { type DataForm, type FormField, readList, readText } from '../../server/stanza/forms.ts'
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import { formatDateTime } from '../../server/stanza/time.ts'
+import { childElements } from '../../server/xml/element.ts'
+import type { Rosters } from '../roster/index.ts'
 import {
   accountField,
   accountOf,
@@ -15,6 +25,7 @@ import {
   resultOf,
   told,
 } from './forms.ts'
+import type { Standing } from './standing.ts'
 
 /** Not of XEP-0133: the roles of SACM components. */
 const NODE_ROLES = 'urn:sacm-xmpp:admin#edit-roles'
@@ -22,6 +33,8 @@ const NODE_ROLES = 'urn:sacm-xmpp:admin#edit-roles'
 export interface AccountParts {
   readonly administration: Administration
   readonly sessions: SessionView
+  readonly rosters: Rosters
+  readonly standing: Pick<Standing, 'lastLogin'>
 }
 
 type Request = Parameters<AdHocCommand['run']>[0]
@@ -41,7 +54,8 @@ function oneForm(
   }
 }
 
-export function accountCommands({ administration, sessions }: AccountParts): readonly Command[] {
+export function accountCommands(parts: AccountParts): readonly Command[] {
+  const { administration, sessions } = parts
   /** @throws StanzaError before anything is done: item-not-found; not-allowed for the administrator's own account */
   const others = (filled: DataForm, { asker }: Request): readonly string[] =>
     accountsOf(filled).map(({ bare }) => {
@@ -139,6 +153,29 @@ export function accountCommands({ administration, sessions }: AccountParts): rea
       },
     ),
     oneForm(
+      'get-user-roster',
+      "Get a user's roster",
+      askingForm('Getting a roster', 'One account at a time.', accountsField('The address of the account')),
+      async (filled) => {
+        const bare = oneAccount(administration, filled)
+        return { result: ofAccount(bare), inResult: [await parts.rosters.read(bare)] }
+      },
+    ),
+    oneForm(
+      'get-user-lastlogin',
+      'Get the last login of a user',
+      askingForm('Getting a last login', 'One account at a time.', accountsField('The address of the account')),
+      async (filled) => {
+        const bare = oneAccount(administration, filled)
+        const at = Math.max(
+          ...sessions.of(bare).map(({ boundAt }) => boundAt),
+          (await parts.standing.lastLogin(bare)) ?? 0,
+        )
+        if (at === 0) return { result: ofAccount(bare), note: { type: 'info', text: 'It has never logged in.' } }
+        return { result: ofAccount(bare, { name: 'lastlogin', values: [formatDateTime(at)] }) }
+      },
+    ),
+    oneForm(
       'user-stats',
       'Sessions of a user',
       askingForm(
@@ -146,17 +183,34 @@ export function accountCommands({ administration, sessions }: AccountParts): rea
         'Where an account is logged in from.',
         accountField('The address of the account'),
       ),
-      (filled) => {
+      async (filled) => {
         const bare = known(administration, accountOf(filled).bare)
         const online = sessions.of(bare)
+        const roster = await parts.rosters.read(bare)
         return {
           result: resultOf(
             { name: 'ipaddresses', type: 'text-multi', values: [...new Set(online.map((each) => each.remoteAddress))] },
+            { name: 'rostersize', values: [String(childElements(roster).length)] },
             { name: 'onlineresources', type: 'text-multi', values: online.map((each) => each.fullJid.resource) },
           ),
         }
       },
     ),
+    {
+      node: `${NS_ADMIN}#edit-admin`,
+      name: 'Edit administrators',
+      run: ({ asker }) => ({
+        form: askingForm('Editing the list of administrators', 'Who is left out is one no more.', {
+          name: 'adminjids',
+          type: 'jid-multi',
+          label: 'The administrators',
+          required: true,
+          values: administrators(administration),
+        }),
+        isLast: true,
+        submit: (filled) => setAdministrators(administration, filled, asker),
+      }),
+    },
     {
       node: NODE_ROLES,
       name: 'Edit roles',
@@ -167,6 +221,32 @@ export function accountCommands({ administration, sessions }: AccountParts): rea
       }),
     },
   ]
+}
+
+/** A role may say what it reaches: `admin`, `admin:any`. */
+const isAdmin = (role: string): boolean => /^admin(?::|$)/.test(role)
+
+function administrators(administration: Administration): string[] {
+  const accounts = administration.accounts().map(({ bareJid }) => bareJid)
+  return accounts.filter((bareJid) => administration.roles(bareJid).some(isAdmin))
+}
+
+/** All is checked before anything is done. @throws StanzaError item-not-found; not-allowed for giving up the own right */
+async function setAdministrators(administration: Administration, filled: DataForm, asker: Jid): Promise<CommandResult> {
+  const wanted = new Set(
+    (readList(filled, 'adminjids') ?? []).flatMap((text) => (text === '' ? [] : parseJid(text).bare)),
+  )
+  for (const bareJid of wanted) known(administration, bareJid)
+  if (!wanted.has(asker.bare)) throw new StanzaError('cancel', 'not-allowed', 'that would end your own right to do so')
+  const present = administrators(administration)
+  for (const bareJid of present.filter((each) => !wanted.has(each)))
+    await administration.setRoles(
+      bareJid,
+      administration.roles(bareJid).filter((role) => !isAdmin(role)),
+    )
+  for (const bareJid of [...wanted].filter((each) => !present.includes(each)))
+    await administration.setRoles(bareJid, [...administration.roles(bareJid), 'admin'])
+  return told(`${wanted.size} administrators.`)
 }
 
 function rolesForm(administration: Administration, bareJid: string, session: SessionHandle | undefined): CommandForm {
@@ -184,6 +264,17 @@ function rolesForm(administration: Administration, bareJid: string, session: Ses
       return told(`${bareJid} has ${roles.length} roles.`)
     },
   }
+}
+
+/** @throws StanzaError item-not-found; not-acceptable for several */
+function oneAccount(administration: Administration, filled: DataForm): string {
+  const [account, ...more] = accountsOf(filled)
+  if (!account || more.length > 0) throw new StanzaError('modify', 'not-acceptable', 'one account at a time')
+  return known(administration, account.bare)
+}
+
+function ofAccount(bareJid: string, ...fields: readonly FormField[]): DataForm {
+  return resultOf({ name: 'accountjids', type: 'jid-multi', values: [bareJid] }, ...fields)
 }
 
 /** @throws StanzaError item-not-found */

@@ -54,8 +54,10 @@ function children(outcome: Outcome): (Element | undefined)[] {
       ]
     }
     case 'completed': {
-      const { note, result } = outcome.result
-      return [note && el('note', { type: note.type }, note.text), result && renderForm(result)]
+      const { note, result, inResult = [] } = outcome.result
+      const form = result && renderForm(result)
+      for (const each of inResult) form?.cnode(each)
+      return [note && el('note', { type: note.type }, note.text), form]
     }
     case 'canceled':
       return []

@@ -1,6 +1,7 @@
 /** What other modules see of rosters, and what they are told of. */
 
 import { type Token, token } from '../../server/module/api.ts'
+import type { Element } from '../../server/xml/element.ts'
 
 /** What an account's roster says of an entity. */
 export interface Relation {
@@ -22,6 +23,8 @@ export interface Rosters {
   subscribers(owner: string): Iterable<string>
   /** To whose presence the account is subscribed, itself left out. */
   subscriptions(owner: string): Iterable<string>
+  /** The whole roster as its owner would get it, for who may look into it. RFC 6121 §2.1.4 */
+  read(owner: string): Promise<Element>
 }
 export const ROSTERS: Token<Rosters> = token('rosters')
 

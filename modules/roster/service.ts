@@ -24,7 +24,7 @@ import type { Replica } from './replica.ts'
 import { isFrom, isTo } from './rules.ts'
 import { type SharedRoster, sharedItem } from './shared.ts'
 import type { Party, RosterItem, RosterStore, Step } from './store.ts'
-import type { RosterSet } from './xml.ts'
+import { type RosterSet, renderItem, renderRoster } from './xml.ts'
 
 export interface RosterParts {
   readonly ctx: Pick<
@@ -121,6 +121,11 @@ export class RosterService implements PresenceAuthority, Rosters {
   }
 
   // --- rosters ---
+
+  async read(owner: string): Promise<Element> {
+    await this.ready(owner)
+    return renderRoster(this.itemsOf(owner).map(renderItem), this.versionOf(owner))
+  }
 
   /** All items of a roster that is loaded, the shared ones among them, by address. */
   itemsOf(owner: string): readonly RosterItem[] {

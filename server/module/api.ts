@@ -214,6 +214,8 @@ export interface CommandForm {
 export interface CommandResult {
   readonly note?: { readonly type: 'info' | 'warn' | 'error'; readonly text: string }
   readonly result?: DataForm
+  /** Stands inside the result form, after its fields. */
+  readonly inResult?: readonly Element[]
 }
 export type CommandStep = CommandForm | CommandResult
 /** A command that people run from their clients. XEP-0050. */

@@ -1,6 +1,7 @@
 /** For pubsub's use cases where no account has nodes of its own: nobody is in a roster, and nobody is online. */
 
 import { Audience } from '../../modules/pubsub/audience.ts'
+import { el } from '../../server/xml/element.ts'
 
 export function noAudience(): Audience {
   return new Audience({
@@ -10,6 +11,7 @@ export function noAudience(): Audience {
       groups: () => [],
       subscribers: () => [],
       subscriptions: () => [],
+      read: async () => el('query'),
     },
     clients: { of: () => undefined },
     sessions: { of: () => [] },

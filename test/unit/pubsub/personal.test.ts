@@ -18,6 +18,7 @@ import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
 import type { Hooks, SessionHandle } from '../../../server/module/api.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
+import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 
@@ -60,6 +61,7 @@ beforeEach(() => {
       groups: () => [],
       subscribers: () => [...roster].flatMap(([contact, { seesPresence }]) => (seesPresence ? [contact] : [])),
       subscriptions: () => [],
+      read: async () => el('query'),
     },
     clients: {
       of({ fullJid }) {
