@@ -122,6 +122,10 @@ export type PubsubEvent =
   | { readonly kind: 'items'; readonly nodeId: string; readonly items: readonly EventItem[] }
   | { readonly kind: 'retract'; readonly nodeId: string; readonly itemIds: readonly string[] }
   | { readonly kind: 'purge'; readonly nodeId: string }
+  /** XEP-0248 §5.3.1.2. */
+  | { readonly kind: 'create'; readonly nodeId: string }
+  /** The node is a collection. XEP-0248 §5.3.2. */
+  | { readonly kind: 'associate' | 'dissociate'; readonly nodeId: string; readonly child: string }
   | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
   | { readonly kind: 'configuration'; readonly nodeId: string; readonly form: DataForm | undefined }
   | {
@@ -156,6 +160,11 @@ function eventElement(event: PubsubEvent): Element {
       return el('items', { node }, ...event.itemIds.map((id) => el('retract', { id })))
     case 'purge':
       return el('purge', { node })
+    case 'create':
+      return el('create', { node })
+    case 'associate':
+    case 'dissociate':
+      return el('collection', { node }, el(event.kind, { node: event.child }))
     case 'delete':
       return el('delete', { node }, event.redirect === undefined ? undefined : el('redirect', { uri: event.redirect }))
     case 'configuration':

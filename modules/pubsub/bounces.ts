@@ -6,6 +6,7 @@ import { attr, childElements, childOf, type Element } from '../../server/xml/ele
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { type PubsubParts, run, tellOwners } from './context.ts'
 import { type NodeRef, SHARED_SERVICE } from './store.ts'
+import { collectionsOf } from './xml.ts'
 
 /**
  * A message with an `<event/>`. Only the subscriber itself, or the server on its behalf, returns it, so that nobody
@@ -23,7 +24,8 @@ export async function bounced(
   const { type, condition } = StanzaError.fromElement(childOf(stanza, 'error', NS_CLIENT))
   if (type !== 'cancel' && condition !== 'gone') return
   const nodeIds = new Set(childElements(event).flatMap((child) => attr(child, 'node') ?? []))
-  for (const nodeId of nodeIds) {
+  // XEP-0248 §5.3.1: or of the collections that it came by
+  for (const nodeId of new Set([...nodeIds, ...collectionsOf(stanza)])) {
     const node = { service, nodeId }
     const subscriptions = parts.replica.get(node)?.subscribers.get(from.full)?.subscriptions ?? []
     await Promise.all(subscriptions.map(({ subid }) => end(parts, node, from.full, subid)))

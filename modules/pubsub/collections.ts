@@ -4,7 +4,7 @@ import { call, type Operation } from '../../server/module/api.ts'
 import { type Asker, type PubsubParts, run } from './context.ts'
 import { asPubsubError } from './errors.ts'
 import type { LinkChanges } from './node-config.ts'
-import type { OwnerRequest as OwnerArgs, Relinked } from './store.ts'
+import type { LinkRecord, OwnerRequest as OwnerArgs, Relinked } from './store.ts'
 import type { OwnerRequest } from './xml.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
@@ -58,7 +58,16 @@ function linkOf(parts: PubsubParts, { service, actor }: Asker, { nodeId: parent,
   return { service, parent, child, actor }
 }
 
-/** At commit. */
-export function applyRelinked(parts: PubsubParts, relinked: Relinked): void {
+/**
+ * At commit: those who follow a collection are told what came into it and what left it. XEP-0248 §5.3.2.
+ * @param created  a new node, of which they are told as such
+ */
+export function applyRelinked(parts: PubsubParts, relinked: Relinked, created?: string): void {
   parts.replica.relinked(relinked)
+  const tell = ({ service, parent, child }: LinkRecord, kind: 'associate' | 'dissociate') => {
+    const [upper, lower] = [parent, child].map((nodeId) => parts.replica.get({ service, nodeId }))
+    if (upper && lower && child !== created) parts.notifier.relinked(upper, lower, kind)
+  }
+  for (const link of relinked.removed) tell(link, 'dissociate')
+  for (const link of relinked.added) tell(link, 'associate')
 }

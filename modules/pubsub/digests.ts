@@ -31,7 +31,7 @@ export interface Notice {
 }
 
 export interface Recipient {
-  readonly address: string
+  readonly subscription: SubscriptionRecord
   readonly to: Jid
 }
 
@@ -61,13 +61,14 @@ export class Digests {
   }
 
   /** Takes an event for the subscription, to be sent within its `digest_frequency`. */
-  hold(subscription: SubscriptionRecord, recipient: Recipient, notice: Notice): void {
+  hold(recipient: Recipient, notice: Notice): void {
+    const { subscription } = recipient
     const { digestEventsMax, digestMaxChars } = this.#bounds()
     const chars = charsOf(notice)
     const before = this.#find(subscription)
     // It would be too large a message with this one; what is held goes first, so the order stays.
     if (before && before.chars + chars > digestMaxChars) this.flush(subscription)
-    const held = this.#find(subscription) ?? this.#begin(subscription, recipient)
+    const held = this.#find(subscription) ?? this.#begin(recipient)
     held.notices.push(notice)
     held.chars += chars
     if (held.notices.length >= digestEventsMax || held.chars >= digestMaxChars) this.flush(subscription)
@@ -99,7 +100,8 @@ export class Digests {
     return this.#held.get(subscription.bareJid)?.get(keyOf(subscription))
   }
 
-  #begin(subscription: SubscriptionRecord, recipient: Recipient): Held {
+  #begin(recipient: Recipient): Held {
+    const { subscription } = recipient
     const timer = setTimeout(() => this.flush(subscription), subscription.options.digestFrequencyMs)
     timer.unref()
     const held: Held = { recipient, notices: [], chars: 0, timer }

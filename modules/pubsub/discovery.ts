@@ -21,6 +21,7 @@ export const FEATURES: readonly string[] = [
   ...[
     'access-open',
     'auto-create',
+    'collections',
     'config-node',
     'config-node-max',
     'create-and-configure',
@@ -36,6 +37,7 @@ export const FEATURES: readonly string[] = [
     'member-affiliation',
     'meta-data',
     'modify-affiliations',
+    'multi-collections',
     'multi-items',
     'multi-subscribe',
     'outcast-affiliation',
@@ -69,7 +71,7 @@ export const ACCOUNT_FEATURES: readonly string[] = [
 ].sort()
 
 /** The headers that notifications may carry. XEP-0131 §5. */
-export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#SubID`] }
+export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#Collection`, `${NS_SHIM}#SubID`] }
 
 /** §5.3, §5.4. Who may not see a node is told its kind and no more. */
 export function nodeInfo(

@@ -49,6 +49,7 @@ const ROWS = {
   mayNotRetract: ['auth', 'forbidden'], // XEP-0060 §7.2.3.1
   itemNotFound: ['cancel', 'item-not-found'], // XEP-0060 §7.2.3.2
 
+  subscribedAlready: ['cancel', 'conflict'], // XEP-0248 §6.1.3
   mayNotAssociate: ['auth', 'forbidden'], // XEP-0248 §7.2.3.2, §7.5.3.1, §7.6.3.2
   notACollection: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.1
   nodeTypeFixed: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.4

@@ -19,6 +19,7 @@ import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
 import { Cursors, newCursorKey } from './cursors.ts'
 import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { Inheritance } from './inherited.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
@@ -66,7 +67,13 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0222', version: '1.0', status: 'complete' },
     { doc: 'XEP-0223', version: '1.1.1', status: 'complete' },
-    { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID' },
+    { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID and Collection' },
+    {
+      doc: 'XEP-0248',
+      version: '0.5.0',
+      status: 'partial',
+      omits: 'the root node as one to subscribe to (§8.1), items retrieved from a collection (§6.2)',
+    },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
       doc: 'XEP-0413',
@@ -164,6 +171,7 @@ function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): v
 function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): PubsubParts {
   const { domain, storage, accounts, log, sessions } = ctx
   const claims = new Claims()
+  const replica = new Replica()
   const audience = new Audience({ rosters: ctx.use(ROSTERS), clients: ctx.use(CLIENT_CAPABILITIES), sessions })
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
   const service = ctx.endpoint('service:pubsub')
@@ -177,6 +185,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
     bounds: () => ctx.config(),
+    inheritance: new Inheritance(replica, accounts, claims, audience),
   })
   ctx.closing.addEventListener('abort', () => notifier.close())
   return {
@@ -191,7 +200,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     cursors,
     config: () => ctx.config(),
     store: sqliteStore,
-    replica: new Replica(),
+    replica,
     offline: ctx.use(OFFLINE),
     counts: startCounts(),
     awaiting: new Awaiting(),

@@ -6,9 +6,9 @@ import { attr, childElements, childOf } from '../../server/xml/element.ts'
 import { parseWritten } from '../../server/xml/parser.ts'
 import type { KeptMessage } from '../offline/index.ts'
 import { askerOf, type PubsubParts } from './context.ts'
-import { mayRetrieve } from './rules.ts'
+import { mayGetThrough, mayRetrieve } from './rules.ts'
 import { type NodeRef, SHARED_SERVICE } from './store.ts'
-import { NS_PUBSUB_EVENT } from './xml.ts'
+import { collectionsOf, NS_PUBSUB_EVENT } from './xml.ts'
 
 /**
  * May its receiver still see it? Items, and that they are gone, only who could read them now; what concerns the node
@@ -18,7 +18,7 @@ export function reviewKept(parts: PubsubParts, kept: KeptMessage, session: Sessi
   const event = eventOf(kept)
   if (!event) return true
   const { node, itemIds } = event
-  if (!mayStillSee(parts, kept, node)) {
+  if (!mayStillSee(parts, kept, event)) {
     parts.log.debug({ what: 'kept_notification_withheld', node: node.nodeId })
     return false
   }
@@ -26,7 +26,11 @@ export function reviewKept(parts: PubsubParts, kept: KeptMessage, session: Sessi
   return true
 }
 
-function mayStillSee(parts: PubsubParts, { owner, group, scope }: KeptMessage, ref: NodeRef): boolean {
+function mayStillSee(
+  parts: PubsubParts,
+  { owner, group, scope }: KeptMessage,
+  { node: ref, collections }: KeptEvent,
+): boolean {
   if (parts.claims.of(ref)) {
     // Without its group the scope is lost too: only who sees all may see it.
     return group === undefined ? parts.claims.visible(owner, ref) === 'all' : parts.claims.maySee(owner, ref, scope)
@@ -37,19 +41,28 @@ function mayStillSee(parts: PubsubParts, { owner, group, scope }: KeptMessage, r
   // The roster is read on this thread; should that ever take a turn of the loop, nobody is let see what it may forbid.
   if (ref.service !== SHARED_SERVICE) return !parts.audience.ready(ref.service) && parts.audience.mayRead(node, owner)
   const { actor } = askerOf(parts.accounts, parseJid(owner), parts.domain)
-  return mayRetrieve(node.record.config, parts.replica.standing(node, actor)) === undefined
+  const standing = parts.replica.standing(node, actor)
+  // XEP-0248: by a collection it comes to who is not subscribed to the node itself.
+  if (collections.length > 0 && mayGetThrough(node.record.config, standing)) return true
+  return mayRetrieve(node.record.config, standing) === undefined
+}
+
+interface KeptEvent {
+  readonly node: NodeRef
+  readonly itemIds: readonly string[]
+  /** What it came by. */
+  readonly collections: readonly string[]
 }
 
 /** The node and the items published; undefined when it does not tell of items. */
-function eventOf({
-  sender,
-  xml,
-}: KeptMessage): { readonly node: NodeRef; readonly itemIds: readonly string[] } | undefined {
-  const event = childOf(parseWritten(xml), 'event', NS_PUBSUB_EVENT)
+function eventOf({ sender, xml }: KeptMessage): KeptEvent | undefined {
+  const message = parseWritten(xml)
+  const event = childOf(message, 'event', NS_PUBSUB_EVENT)
   const items = event && childOf(event, 'items', NS_PUBSUB_EVENT)
   const nodeId = items && attr(items, 'node')
   if (!items || nodeId === undefined) return undefined
   const published = childElements(items).filter((child) => child.is('item'))
   const service = sender.includes('@') ? sender : SHARED_SERVICE
-  return { node: { service, nodeId }, itemIds: published.flatMap((item) => attr(item, 'id') ?? []) }
+  const itemIds = published.flatMap((item) => attr(item, 'id') ?? [])
+  return { node: { service, nodeId }, itemIds, collections: collectionsOf(message) }
 }

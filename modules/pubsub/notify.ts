@@ -14,7 +14,8 @@ import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import type { Audience } from './audience.ts'
 import { bodyOf } from './bodies.ts'
 import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
-import { type NodeView, publisherShown, type Subscriber } from './replica.ts'
+import type { Inheritance, Inherited, Subject } from './inherited.ts'
+import { type NodeView, publisherShown, type Subscriber, subscriberOf } from './replica.ts'
 import { type ItemKey, type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
@@ -34,6 +35,7 @@ export interface NotifyParts {
   readonly presenceOf: (jid: Jid) => readonly ShowValue[]
   readonly now: () => number
   readonly bounds: () => DigestBounds
+  readonly inheritance: Pick<Inheritance, 'of' | 'ofLink' | 'mayGet'>
 }
 
 export class Notifier {
@@ -56,7 +58,7 @@ export class Notifier {
     by?: Jid,
   ): void {
     if (!node.record.config.deliverNotifications) return
-    this.#toAudience(node, scope, () => itemEvent(node, item), by)
+    this.#toAudience(node, 'items', scope, () => itemEvent(node, item), by)
   }
 
   /** The last item, to a new subscriber. §6.1.7. */
@@ -77,15 +79,25 @@ export class Notifier {
     const { config, nodeId } = node.record
     if (!config.deliverNotifications) return
     for (const [scope, itemIds] of groupByScope(items))
-      this.#toAudience(node, scope, () => ({ kind: 'retract', nodeId, itemIds }))
+      this.#toAudience(node, 'items', scope, () => ({ kind: 'retract', nodeId, itemIds }))
   }
 
   /** What concerns the node as a whole, to all subscribers. */
   toAll(node: NodeView, event: PubsubEvent): void {
     if (!node.record.config.deliverNotifications) return
+    const subject = event.kind === 'purge' ? 'items' : 'nodes'
     // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
-    if (node.record.service === SHARED_SERVICE) this.#send(node, [...node.subscribers.values()], event)
-    else this.#toAudience(node, undefined, () => event)
+    if (node.record.service === SHARED_SERVICE)
+      this.#send(node, merged([...node.subscribers.values()], this.#parts.inheritance.of(node, subject)), event)
+    else this.#toAudience(node, subject, undefined, () => event)
+  }
+
+  /** A node came into a collection, or left it: to who follows the nodes in the collection. XEP-0248 §5.3.2. */
+  relinked(collection: NodeView, child: NodeView, kind: 'associate' | 'dissociate'): void {
+    const { config, nodeId } = collection.record
+    if (!config.deliverNotifications) return
+    const recipients = merged([], this.#parts.inheritance.ofLink(collection, child))
+    if (recipients.length > 0) this.#send(collection, recipients, { kind, nodeId, child: child.record.nodeId })
   }
 
   /** What concerns one subscription, whatever the node delivers otherwise. §8.8.4. */
@@ -115,21 +127,20 @@ export class Notifier {
   }
 
   /** To all who may see it now: those who subscribed, and at an account's node those who need not. */
-  #toAudience(node: NodeView, scope: string | undefined, event: () => PubsubEvent, by?: Jid): void {
+  #toAudience(node: NodeView, subject: Subject, scope: string | undefined, event: () => PubsubEvent, by?: Jid): void {
     const { audience } = this.#parts
     const ready = audience.ready(node.record.service)
     if (ready) {
       // The roster of an account without a session, which another publishes for.
-      void ready.then(() => this.#toAudience(node, scope, event, by))
+      void ready.then(() => this.#toAudience(node, subject, scope, event, by))
       return
     }
-    const recipients = this.#whoMaySee(node, scope)
-    const implied = audience.implied(node)
+    const inherited = this.#parts.inheritance.of(node, subject)
+    const all = merged([...node.subscribers.values()], inherited)
+    const recipients = all.filter(({ bareJid }) => this.#parts.maySee(bareJid, node, scope))
+    const isElsewhere = ({ bare }: Jid) => inherited.length > 0 && recipients.some(({ jid }) => jid === bare)
+    const implied = audience.implied(node).filter((to) => !isElsewhere(to))
     if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { scope, implied, by })
-  }
-
-  #whoMaySee(node: NodeView, scope: string | undefined): Subscriber[] {
-    return [...node.subscribers.values()].filter(({ bareJid }) => this.#parts.maySee(bareJid, node, scope))
   }
 
   /** @param delay  that of an event of the past, which is not gathered with those of now */
@@ -179,17 +190,18 @@ export class Notifier {
     }
     for (const subscription of wanting) {
       if (!subscription.options.digest) continue
-      const recipient = { address: subscription.address, to: subscriber.to }
       const headers = headersFor(subscriber, [subscription], event)
-      this.#digests.hold(subscription, recipient, { ...shared, event, headers })
+      this.#digests.hold({ subscription, to: subscriber.to }, { ...shared, event, headers })
     }
     return wanting.filter(({ options }) => !options.digest)
   }
 
-  #sendDigest({ address, to }: Recipient, notices: readonly Notice[]): void {
+  #sendDigest({ subscription, to }: Recipient, notices: readonly Notice[]): void {
+    const { nodeId, address } = subscription
     for (const { node, event, scope, type, headers, body } of notices) {
       // Asked again, as some time has passed.
       if (!this.#parts.maySee(to.bare, node, scope)) continue
+      if (nodeId !== node.record.nodeId && !this.#parts.inheritance.mayGet(to.bare, node)) continue
       this.#deliver(
         address,
         to,
@@ -262,11 +274,37 @@ function groupOf({ service, nodeId }: NodeRef): string {
   return service === SHARED_SERVICE ? nodeId : `${service}/${nodeId}`
 }
 
-/** §7.1.2.4, §7.2.2.2, §13.16: only what differs between subscriptions says which it is for. XEP-0131 §3. */
-function headersFor(subscriber: Subscriber, wanting: readonly SubscriptionRecord[], { kind }: PubsubEvent): string {
-  if (subscriber.subscriptions.length === 1 || (kind !== 'items' && kind !== 'retract')) return ''
-  const headers = wanting.map(({ subid }) => el('header', { name: 'SubID' }, subid))
-  return serialize(el('headers', { xmlns: NS_SHIM }, ...headers), NS_CLIENT)
+/**
+ * XEP-0131 §3. `Collection`: what the notification came by, where that is not the node itself (XEP-0248 §5.3.1).
+ * `SubID`: only where what differs between subscriptions says which it is for (§7.1.2.4, §7.2.2.2, §13.16).
+ */
+function headersFor(
+  { tellsIds }: Subscriber,
+  wanting: readonly SubscriptionRecord[],
+  { kind, nodeId: own }: PubsubEvent,
+): string {
+  const collections = [...new Set(wanting.map(({ nodeId }) => nodeId))].filter((nodeId) => nodeId !== own)
+  const isOfItems = kind === 'items' || kind === 'retract'
+  const headers = [
+    ...collections.map((nodeId) => el('header', { name: 'Collection' }, nodeId)),
+    ...(tellsIds && isOfItems ? wanting.map(({ subid }) => el('header', { name: 'SubID' }, subid)) : []),
+  ]
+  return headers.length === 0 ? '' : serialize(el('headers', { xmlns: NS_SHIM }, ...headers), NS_CLIENT)
+}
+
+/** One event for a JID, by however many ways it comes. */
+function merged(direct: readonly Subscriber[], inherited: readonly Inherited[]): readonly Subscriber[] {
+  if (inherited.length === 0) return direct
+  const all = new Map(direct.map((subscriber) => [subscriber.jid, subscriber]))
+  for (const { subscription, hasOthers } of inherited) {
+    const known = all.get(subscription.jid)
+    const [first, ...others] = known?.subscriptions ?? [subscription]
+    const joined = subscriberOf(first, known ? [...others, subscription] : [])
+    const tellsIds = joined.tellsIds || hasOthers
+    // Not plain: what came by a collection says so.
+    all.set(subscription.jid, { ...joined, tellsIds, isPlain: false })
+  }
+  return [...all.values()]
 }
 
 /** The body of an event's message, made when somebody wants it and not again. §13.8 */

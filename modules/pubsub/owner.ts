@@ -54,7 +54,9 @@ export async function create(
   refuseClaimed(parts, service, links)
   await placed(parts, parts.store.createNode, node, { service, nodeId, actor, links }, (record, relinked) => {
     parts.replica.created(record)
-    parts.replica.relinked(relinked)
+    applyRelinked(parts, relinked, nodeId)
+    const made = parts.replica.get(record)
+    if (made) parts.notifier.toAll(made, { kind: 'create', nodeId }) // XEP-0248 §5.3.1.2: by its collections
   })
   return renderCreated(nodeId)
 }

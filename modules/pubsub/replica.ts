@@ -30,6 +30,8 @@ export interface Subscriber {
   readonly address: string
   /** Oldest first, none of them pending. */
   readonly subscriptions: readonly [SubscriptionRecord, ...SubscriptionRecord[]]
+  /** There are several, so notifications of items say which they are for. §6.1.6 */
+  readonly tellsIds: boolean
   /** Its one subscription takes every event at any time: nothing to ask at delivery. */
   readonly isPlain: boolean
 }
@@ -81,7 +83,7 @@ export class Replica {
   readonly #leaving = new Map<string, Set<Node>>()
 
   /** Found when they are asked for, and anew when the graph has changed. */
-  readonly #ancestors = new Map<NodeView, readonly Ancestor[]>()
+  #ancestors = new WeakMap<NodeView, readonly Ancestor[]>()
 
   /** Of the newest item that subscribers were told of. */
   get lastSeq(): number {
@@ -261,7 +263,7 @@ export class Replica {
       upper.children.add(lower)
       lower.parents.add(upper)
     }
-    if (added.length > 0 || removed.length > 0) this.#ancestors.clear()
+    if (added.length > 0 || removed.length > 0) this.#ancestors = new WeakMap()
   }
 
   /** Removes the node and hands back what it was, for the last notification. */
@@ -274,8 +276,7 @@ export class Replica {
     if (service.nodes.size === 0) this.#services.delete(ref.service)
     for (const parent of node.parents) parent.children.delete(node)
     for (const child of node.children) child.parents.delete(node)
-    if (node.parents.size > 0 || node.children.size > 0) this.#ancestors.clear()
-    else this.#ancestors.delete(node)
+    if (node.children.size > 0) this.#ancestors = new WeakMap()
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
@@ -443,5 +444,6 @@ export function subscriberOf(first: SubscriptionRecord, others: readonly Subscri
   const { deliver, showValues, digest, includeBody } = options
   const isPlain =
     others.length === 0 && deliver && showValues.length === 0 && endOf(options) === undefined && !digest && !includeBody
-  return { jid, bareJid, to: parseJid(jid), address, subscriptions: [first, ...others], isPlain }
+  const tellsIds = others.length > 0
+  return { jid, bareJid, to: parseJid(jid), address, subscriptions: [first, ...others], tellsIds, isPlain }
 }

@@ -12,7 +12,7 @@ import { pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import type { NodeView } from './replica.ts'
 import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
-import { DEFAULT_OPTIONS, optionsForm } from './subscription-options.ts'
+import { DEFAULT_OPTIONS, type Offers, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -120,18 +120,20 @@ export function getDefaultOptions(
   { service }: Asker,
   { nodeId }: Request<'getDefaultOptions'>,
 ): Element {
-  const offersBody = nodeId === undefined || mayHaveBodies(nodeView(parts, { service, nodeId }))
-  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS, offersBody))
+  const offers = nodeId === undefined ? OF_SERVICE : offersOf(nodeView(parts, { service, nodeId }))
+  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS, offers))
 }
 
 function formOf(parts: PubsubParts, type: 'form' | 'result', subscription: SubscriptionRecord): DataForm {
   const node = parts.replica.get(subscription)
-  return optionsForm(type, subscription.options, node !== undefined && mayHaveBodies(node))
+  return optionsForm(type, subscription.options, node ? offersOf(node) : OF_SERVICE)
 }
 
-/** §13.8. */
-function mayHaveBodies({ record }: NodeView): boolean {
-  return canHaveBody(record.config.type || record.seenType)
+/** Of the service as a whole: leaf nodes of any kind. */
+const OF_SERVICE: Offers = { hasBodies: true, isCollection: false }
+
+function offersOf({ record: { config, seenType } }: NodeView): Offers {
+  return { hasBodies: canHaveBody(config.type || seenType), isCollection: config.nodeType === 'collection' }
 }
 
 /**

@@ -10,6 +10,8 @@ export const SUBSCRIBE_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#subscri
 export const SHOW_VALUES = ['chat', 'online', 'away', 'xa', 'dnd'] as const
 export type ShowValue = (typeof SHOW_VALUES)[number]
 
+export const SUBSCRIPTION_TYPES = ['items', 'nodes', 'all'] as const
+
 export interface SubscriptionOptions {
   readonly deliver: boolean
   /** UTC milliseconds; `presence`: until the subscriber goes offline; undefined: it does not end by itself. */
@@ -22,6 +24,10 @@ export interface SubscriptionOptions {
   readonly digestFrequencyMs: number
   /** Events come with a message body, where the payload can be put in words. §13.8 */
   readonly includeBody: boolean
+  /** Of a collection: whether events of the items in it come, of the nodes in it, or of both. XEP-0248 §6.1 */
+  readonly subscriptionType: (typeof SUBSCRIPTION_TYPES)[number]
+  /** How far below the collection that is: 1 for the nodes that are in it themselves. */
+  readonly subscriptionDepth: number | 'all'
 }
 export type OptionChanges = Partial<SubscriptionOptions>
 
@@ -32,6 +38,8 @@ export const DEFAULT_OPTIONS: SubscriptionOptions = {
   digest: false,
   digestFrequencyMs: 60_000,
   includeBody: false,
+  subscriptionType: 'nodes', // XEP-0248 §6.1
+  subscriptionDepth: 1, // XEP-0248 §6.1
 }
 
 /** A longer `digest_frequency` is invalid: what is gathered is held in memory. */
@@ -44,6 +52,8 @@ export function areSameOptions(a: SubscriptionOptions, b: SubscriptionOptions): 
     a.digest === b.digest &&
     a.digestFrequencyMs === b.digestFrequencyMs &&
     a.includeBody === b.includeBody &&
+    a.subscriptionType === b.subscriptionType &&
+    a.subscriptionDepth === b.subscriptionDepth &&
     (a.expire === 'presence') === (b.expire === 'presence') &&
     a.showValues.length === b.showValues.length &&
     a.showValues.every((value) => b.showValues.includes(value))
@@ -55,13 +65,27 @@ export function endOf({ expire }: SubscriptionOptions): number | undefined {
   return typeof expire === 'number' ? expire : undefined
 }
 
+/** Do they ask for events of one kind? One subscription of a JID to a collection does for each. XEP-0248 §6.1.3 */
+export function areOfOneType(a: SubscriptionOptions, b: SubscriptionOptions): boolean {
+  const [one, other] = [a.subscriptionType, b.subscriptionType]
+  return one === other || one === 'all' || other === 'all'
+}
+
+/** What a node allows beside what every node does. */
+export interface Offers {
+  readonly hasBodies: boolean
+  readonly isCollection: boolean
+}
+
 /**
  * The form with what holds now: to fill in (§6.3.3), or as an answer (§6.3.7, §6.4.2).
- * @param offersBody  payloads there can be put in words; else `include_body` MUST NOT be offered (§13.8)
+ * @param offers  where payloads cannot be put in words, `include_body` MUST NOT be offered (§13.8)
  * XEP-0060 §17.4.2.
  */
-export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions, offersBody: boolean): DataForm {
+export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions, offers: Offers): DataForm {
   const { deliver, expire, showValues, digest, digestFrequencyMs, includeBody } = options
+  const { subscriptionType, subscriptionDepth } = options
+  const { hasBodies, isCollection } = offers
   const end = expire === undefined ? [] : [expire === 'presence' ? expire : formatDateTime(expire)]
   const fields: FormField[] = [
     { name: 'pubsub#deliver', type: 'boolean', label: 'Send event notifications', values: [deliver ? '1' : '0'] },
@@ -86,13 +110,29 @@ export function optionsForm(type: 'form' | 'result', options: SubscriptionOption
       options: SHOW_VALUES.map((value) => ({ value })),
     },
   ]
-  if (offersBody)
+  if (hasBodies)
     fields.push({
       name: 'pubsub#include_body',
       type: 'boolean',
       label: 'Send a message body with the payload',
       values: [includeBody ? '1' : '0'],
     })
+  if (isCollection)
+    fields.push(
+      {
+        name: 'pubsub#subscription_type',
+        type: 'list-single',
+        label: 'Of what in the collection notifications are sent',
+        values: [subscriptionType],
+        options: SUBSCRIPTION_TYPES.map((value) => ({ value })),
+      },
+      {
+        name: 'pubsub#subscription_depth',
+        type: 'text-single',
+        label: 'How many levels below the collection count: a number, or "all"',
+        values: [String(subscriptionDepth)],
+      },
+    )
   const shown = type === 'form' ? fields : fields.map(({ name, values }) => ({ name, values }))
   return { type, formType: SUBSCRIBE_OPTIONS_FORM, fields: shown }
 }
@@ -114,6 +154,8 @@ export function parseOptionsForm(form: DataForm): OptionChanges {
     else if (name === 'pubsub#digest') changes.digest = flag(name, values)
     else if (name === 'pubsub#digest_frequency') changes.digestFrequencyMs = frequency(values)
     else if (name === 'pubsub#include_body') changes.includeBody = flag(name, values)
+    else if (name === 'pubsub#subscription_type') changes.subscriptionType = typeOf(values)
+    else if (name === 'pubsub#subscription_depth') changes.subscriptionDepth = depth(values)
   }
   return changes
 }
@@ -140,6 +182,19 @@ function frequency(values: readonly string[]): number {
   const number = /^[0-9]{1,9}$/.test(value) ? Number(value) : 0
   if (values.length === 1 && number >= 1 && number <= DIGEST_FREQUENCY_MAX_MS) return number
   throw invalid(`pubsub#digest_frequency is a whole number from 1 to ${DIGEST_FREQUENCY_MAX_MS}`)
+}
+
+function typeOf(values: readonly string[]): SubscriptionOptions['subscriptionType'] {
+  const known = values.length === 1 ? SUBSCRIPTION_TYPES.find((value) => value === values[0]) : undefined
+  if (!known) throw invalid('pubsub#subscription_type is items, nodes or all')
+  return known
+}
+
+function depth(values: readonly string[]): number | 'all' {
+  const [value = ''] = values
+  if (values.length !== 1 || !/^([0-9]{1,9}|all)$/.test(value))
+    throw invalid('pubsub#subscription_depth is a whole number, or all')
+  return value === 'all' ? value : Number(value)
 }
 
 function shows(values: readonly string[]): readonly ShowValue[] {

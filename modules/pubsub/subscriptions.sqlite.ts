@@ -34,6 +34,7 @@ import {
   SWEEP_BATCH,
 } from './store.ts'
 import {
+  areOfOneType,
   areSameOptions,
   DEFAULT_OPTIONS,
   endOf,
@@ -144,11 +145,21 @@ function bounded(tx: Tx, changes: OptionChanges, leaseMaxMs: number): OptionChan
   return typeof expire === 'number' ? { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) } : changes
 }
 
-/** §6.3.6.2, §13.8: at a node whose payloads cannot be put in words there is no `include_body`. */
-function checkOptions({ type, seenType }: NodeRow, changes: OptionChanges | undefined): void {
+/** What the node's form of options does not offer. §6.3.6.2, §13.8 */
+function checkOptions({ type, seenType, nodeType }: NodeRow, changes: OptionChanges | undefined): void {
+  const isOfCollections = changes?.subscriptionType !== undefined || changes?.subscriptionDepth !== undefined
+  if (nodeType === 'leaf' && isOfCollections)
+    refuse('invalidOptions', 'subscription_type and subscription_depth are for collections')
   const payloadNs = type || (seenType ?? undefined)
   if (changes?.includeBody && !canHaveBody(payloadNs))
     refuse('invalidOptions', `there is no message body for ${payloadNs}`)
+}
+
+/** XEP-0248 §6.1.3. */
+function checkTypes({ nodeType }: NodeRow, others: readonly SubscriptionRow[], options: SubscriptionOptions): void {
+  if (nodeType === 'leaf') return
+  if (others.some((row) => areOfOneType(optionsOf(row), options)))
+    refuse('subscribedAlready', 'a subscription of this type is there; change its options')
 }
 
 function columnsOf(options: SubscriptionOptions): Pick<SubscriptionRow, 'options' | 'expiresAt'> {
@@ -182,6 +193,7 @@ export const subscribe: PubsubStore['subscribe'] = {
       if (changes) q.setOptions.run({ node: node.id, jid, subid, options: kept.options, expiresAt: kept.expiresAt })
       return { subscription: recordOf(node, { ...existing, ...kept, address }), isNew: false }
     }
+    checkTypes(node, rows, options)
     const ofAccount = q.countOf.get({ bareJid })?.subscriptions ?? 0
     if (node.subscriptionCount >= perNodeMax || ofAccount >= perAccountMax) refuse('tooManySubscriptions')
     const state = !isAuthorized && needsApproval(config, standing) ? 'pending' : 'subscribed'
@@ -225,7 +237,15 @@ export const setOptions: PubsubStore['setOptions'] = {
     const node = nodeOf(tx, key)
     const row = theOne(tx, node, key)
     checkOptions(node, changes)
-    const columns = columnsOf({ ...optionsOf(row), ...bounded(tx, changes, leaseMaxMs) })
+    const options = { ...optionsOf(row), ...bounded(tx, changes, leaseMaxMs) }
+    const others = tx.use(queries).ofJid.all({ node: node.id, jid: row.jid })
+    if (changes.subscriptionType)
+      checkTypes(
+        node,
+        others.filter(({ subid }) => subid !== row.subid),
+        options,
+      )
+    const columns = columnsOf(options)
     tx.use(queries).setOptions.run({ node: node.id, jid: row.jid, subid: row.subid, ...columns })
     return recordOf(node, { ...row, ...columns })
   },

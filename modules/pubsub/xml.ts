@@ -3,7 +3,7 @@
 import { parseForm } from '../../server/stanza/forms.ts'
 import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
 import { parseRsm, type RsmRequest } from '../../server/stanza/rsm.ts'
-import { attr, childElements, childOf, childrenOf, type Element } from '../../server/xml/element.ts'
+import { attr, childElements, childOf, childrenOf, type Element, textOf } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
 import { pubsubError } from './errors.ts'
@@ -85,6 +85,13 @@ export type EntityRequest =
 export interface SubmittedConfig {
   readonly changes: ConfigChanges
   readonly links: LinkChanges
+}
+
+/** The collections that a notification came by. XEP-0248 §5.3.1. */
+export function collectionsOf(message: Element): string[] {
+  const headers = childOf(message, 'headers', NS_SHIM)
+  const all = headers ? childrenOf(headers, 'header', NS_SHIM) : []
+  return all.filter((header) => attr(header, 'name') === 'Collection').map(textOf)
 }
 
 /** What an owner asks. XEP-0060 §8. */

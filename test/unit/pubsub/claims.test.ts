@@ -105,6 +105,7 @@ beforeEach(async () => {
       presenceOf: () => [],
       now: () => 0,
       bounds: () => parts.config(),
+      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
     }),
   }
   seam = pubsubSeam(parts)

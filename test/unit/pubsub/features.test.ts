@@ -6,8 +6,8 @@ import { expect, test } from 'vitest'
 import { ACCOUNT_FEATURES, FEATURES } from '../../../modules/pubsub/discovery.ts'
 import { NS_PUBSUB } from '../../../modules/pubsub/xml.ts'
 
-/** Advertised though the table of §11 lacks them: XEP-0060 §6.5.4, §8.2.2 (max_items=max). */
-const BESIDE = ['config-node-max', 'rsm']
+/** Advertised though the table of §11 lacks them: XEP-0060 §6.5.4, §8.2.2 (max_items=max); XEP-0248 §5.1. */
+const BESIDE = ['collections', 'config-node-max', 'multi-collections', 'rsm']
 const ROWS = 44
 
 const readme = readFileSync(join(import.meta.dirname, '../../../modules/pubsub/README.md'), 'utf8')

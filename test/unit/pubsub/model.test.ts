@@ -7,6 +7,7 @@ import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
+import { Inheritance } from '../../../modules/pubsub/inherited.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
@@ -141,6 +142,11 @@ class Real {
         presenceOf: () => [],
         now: () => 0,
         bounds: () => this.#parts.config(),
+        inheritance: {
+          of: (node, subject) => this.#inheritance.of(node, subject),
+          ofLink: (collection, child) => this.#inheritance.ofLink(collection, child),
+          mayGet: (bareJid, ref) => this.#inheritance.mayGet(bareJid, ref),
+        },
       }),
     }
   }
@@ -161,6 +167,12 @@ class Real {
       const application = error.application[0]?.getName()
       return application === undefined ? error.condition : `${error.condition}/${application}`
     }
+  }
+
+  /** Of the memory that holds now. */
+  get #inheritance(): Inheritance {
+    const { replica, accounts, claims, audience } = this.#parts
+    return new Inheritance(replica, accounts, claims, audience)
   }
 
   /** What is in memory comes from the database again. */

@@ -34,6 +34,7 @@ beforeEach(() => {
     audience: noAudience(),
     presenceOf: () => shows,
     now: () => 1_000,
+    inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
     bounds: () => ({ digestEventsMax: 4, digestMaxChars: 1_000 }),
   })
 })

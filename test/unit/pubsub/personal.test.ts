@@ -104,6 +104,7 @@ beforeEach(() => {
       presenceOf: () => [],
       now: () => 0,
       bounds: () => parts.config(),
+      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
     }),
   }
   nodes = personalNodes(parts)
