@@ -164,7 +164,10 @@ export interface InboundStanza {
   readonly stanza: Element
   readonly session: SessionHandle | undefined
 }
-/** For an account: `false` when the message is not for the server; then it goes to the account's clients. */
+/**
+ * At an account: asked for errors, and for what its own clients send to it; `false` when the message is not for the
+ * server, and goes to the account's clients.
+ */
 export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | false | Promise<void>
 export type PresenceHandler = (presence: InboundStanza) => void | Promise<void>
 

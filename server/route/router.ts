@@ -251,8 +251,12 @@ export class Router {
     else for (const handler of endpoint.presenceHandlers) this.#later(handler(routed), undefined)
   }
 
-  /** To the account's server, as what its clients and others answer to the server there; false: to its clients. */
+  /**
+   * To the account's server: what comes back to it as an error, and what the account's own clients tell it. False: to
+   * its clients. All others pass unread, as nearly every message does.
+   */
   #messageToAccount({ stanza, from, to, session }: Routed): boolean {
+    if (attr(stanza, 'type') !== 'error' && from.bare !== to.bare) return false
     for (const payload of childElements(stanza)) {
       const handler = this.#account.messageHandler(payload)
       const outcome = handler ? handler({ from, to, stanza, session, payload }) : false
