@@ -3,6 +3,7 @@
 import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
 import { type Element, el, RawXml } from '../../server/xml/element.ts'
+import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
 import type { AffiliationRecord, ItemRecord, SubscriptionRecord } from './store.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER } from './xml.ts'
 
@@ -82,19 +83,27 @@ export function renderOwnerAffiliations(
 /** Whom an item names as its publisher, given who published it. §7.1.2.3, §13.17 */
 export type PublisherShown = (publisher: string) => string | undefined
 
-/** §6.5.3, §6.5.4; `page` undefined when the answer is whole and nobody asked for a page. */
+/**
+ * §6.5.3, §6.5.4; `page` undefined when the answer is whole and nobody asked for a page. Written as text at once: a page
+ * is fifty payloads that are text already.
+ */
 export function renderItems(
   nodeId: string,
   list: readonly ItemRecord[],
   publisherOf: PublisherShown,
   page: Page<unknown> | undefined,
 ): Element {
-  const entries = list.map((item) => itemElement(item, publisherOf(item.publisher)))
-  return pubsub(el('items', { node: nodeId }, ...entries), page && renderRsm(page))
-}
-
-function itemElement({ itemId, payload }: ItemRecord, publisher: string | undefined): Element {
-  return el('item', { id: itemId, publisher }, payload === undefined ? undefined : new RawXml(payload))
+  let entries = ''
+  for (const { itemId, publisher, payload } of list) {
+    const shown = publisherOf(publisher)
+    entries += `<item id="${escapeAttribute(itemId)}"`
+    if (shown !== undefined) entries += ` publisher="${escapeAttribute(shown)}"`
+    entries += payload === undefined ? '/>' : `>${payload}</item>`
+  }
+  const node = escapeAttribute(nodeId)
+  const items = entries === '' ? `<items node="${node}"/>` : `<items node="${node}">${entries}</items>`
+  const set = page ? serialize(renderRsm(page), NS_PUBSUB) : ''
+  return new RawXml(`<pubsub xmlns="${NS_PUBSUB}">${items}${set}</pubsub>`)
 }
 
 /** §7.1.2. */

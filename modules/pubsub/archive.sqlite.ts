@@ -3,7 +3,7 @@
 import { and, asc, eq, gte, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { isVisible, itemOf, itemRow, type Window } from './item-rows.sqlite.ts'
-import { nodeOf, refuse } from './queries.sqlite.ts'
+import { readingOf, refuse } from './queries.sqlite.ts'
 import { items } from './schema.sqlite.ts'
 import type { PagedItem, Position, PubsubStore, Visible, Within } from './store.ts'
 
@@ -71,7 +71,7 @@ export const readArchived: PubsubStore['readArchived'] = {
   name: 'pubsub.readArchived',
   kind: 'read',
   run(tx, { visible, seqs, maxChars, ...ref }) {
-    const node = nodeOf(tx, ref)
+    const node = readingOf(tx, ref)
     const q = tx.use(queries)
     const found: PagedItem[] = []
     let chars = 0

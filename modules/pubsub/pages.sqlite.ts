@@ -12,8 +12,8 @@ import {
   itemRow as whole,
 } from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
-import { type NodeRow, nodeOf, refuse } from './queries.sqlite.ts'
-import { items, scopeCounts } from './schema.sqlite.ts'
+import { type ReadNode, readingOf, refuse } from './queries.sqlite.ts'
+import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import type { ItemPage, ItemRecord, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
 
 const ph = sql.placeholder
@@ -84,6 +84,22 @@ const queries = (db: Db) => {
       .from(items)
       .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
       .prepare(),
+    /** An item in one step, its node with it. */
+    content: db
+      .select({
+        publisher: items.publisher,
+        publishedAt: items.publishedAt,
+        payload: items.payload,
+        scope: items.scope,
+      })
+      .from(items)
+      .where(
+        and(
+          sql`${items.node} = (select ${nodes.id} from ${nodes} where ${and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId')))})`,
+          eq(items.itemId, ph('itemId')),
+        ),
+      )
+      .prepare(),
     scopedCount: db
       .select({ items: sql<number>`coalesce(sum(${scopeCounts.items}), 0)` })
       .from(scopeCounts)
@@ -101,7 +117,7 @@ export const readPage: PubsubStore['readPage'] = {
   name: 'pubsub.readPage',
   kind: 'read',
   run(tx, request): ItemPage {
-    const node = nodeOf(tx, request)
+    const node = readingOf(tx, request)
     const { start, visible, order } = request
     // No index has creation and scope, and to pass by a million items of others is no page.
     if (order.by === 'creation' && visible !== 'all') refuse('orderUnsupported', 'not by creation here')
@@ -149,7 +165,7 @@ function indexOf(start: PageStart, count: number, rows: number): number | undefi
 }
 
 /** What the page is taken from, in the direction that it is read. */
-function windowFrom(tx: Tx, node: NodeRow, request: ReadPage, count: number | undefined, isUp: boolean): Window {
+function windowFrom(tx: Tx, node: ReadNode, request: ReadPage, count: number | undefined, isUp: boolean): Window {
   const { start, order, lastSeq } = request
   const everything = { low: 0, high: order.by === 'creation' ? Number.MAX_SAFE_INTEGER : lastSeq + 1 }
   if (start.at === 'start' || start.at === 'end') return everything
@@ -162,7 +178,7 @@ function windowFrom(tx: Tx, node: NodeRow, request: ReadPage, count: number | un
 /** The key just before the item at that index; undefined beyond the last. XEP-0059 §2.6. */
 function keyAt(
   tx: Tx,
-  node: NodeRow,
+  node: ReadNode,
   request: ReadPage,
   index: number,
   count: number | undefined,
@@ -184,7 +200,7 @@ function keyAt(
   return isUp ? key - 1 : key + 1
 }
 
-function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
+function countVisible(tx: Tx, node: ReadNode, visible: Visible): number {
   if (visible === 'all') return node.itemCount
   const scoped = tx.use(queries).scopedCount.get({ node: node.id, scopes: JSON.stringify(visible) })?.items ?? 0
   return node.itemCount - node.scopedCount + scoped
@@ -194,7 +210,7 @@ function countVisible(tx: Tx, node: NodeRow, visible: Visible): number {
  * The key of a place in the order that is asked for. XEP-0059 §2.4: a place that is no more, and cannot be told from what
  * is left, is item-not-found.
  */
-function keyOf(tx: Tx, node: NodeRow, { order, visible, within }: ReadPage, place: Place, isUp: boolean): number {
+function keyOf(tx: Tx, node: ReadNode, { order, visible, within }: ReadPage, place: Place, isUp: boolean): number {
   const q = tx.use(queries)
   if ('itemId' in place) {
     const row = q.one.get({ node: node.id, itemId: place.itemId })
@@ -230,14 +246,14 @@ function take(rows: Iterable<Row>, { max, maxChars }: ReadPage): Row[] {
 const STEP_ROWS = 32
 
 /** The node's items in order, those of other scopes left out by the index while passing. */
-function* scannedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
+function* scannedSteps(tx: Tx, node: ReadNode, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
   const { visible, withPayloads, max, order } = request
   const q = tx.use(queries)[order.by][isUp ? 'up' : 'down']
   const query = visible === 'all' ? (withPayloads ? q.all : q.allIds) : withPayloads ? q.some : q.someIds
   const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
-  const step = withPayloads ? Math.min(STEP_ROWS, max) : max
   let left = window
-  for (let seen = 0; seen < max; seen += step) {
+  for (let seen = 0; seen < max; seen += STEP_ROWS) {
+    const step = withPayloads ? Math.min(STEP_ROWS, max - seen) : max
     const rows: Row[] = query.all({ node: node.id, ...left, max: step, scopes })
     yield* rows
     const last = rows.at(-1)
@@ -250,7 +266,7 @@ function* scannedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window,
 /** Up to this many scopes, a page is merged from a short list per scope; a scan could pass a million foreign items. */
 const MERGED_SCOPES_MAX = 64
 
-function* mergedSteps(tx: Tx, node: NodeRow, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
+function* mergedSteps(tx: Tx, node: ReadNode, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
   const { visible, max } = request
   const q = tx.use(queries)
   const query = q.seqsOf[isUp ? 'up' : 'down']
@@ -267,18 +283,20 @@ export const readItems: PubsubStore['readItems'] = {
   name: 'pubsub.readItems',
   kind: 'read',
   run(tx, { visible, itemIds, maxChars, ...ref }) {
-    const node = nodeOf(tx, ref)
     const q = tx.use(queries)
+    const { service, nodeId } = ref
     const found: ItemRecord[] = []
     let chars = 0
     for (const itemId of new Set(itemIds)) {
-      const row = q.one.get({ node: node.id, itemId })
+      const row = q.content.get({ service, nodeId, itemId })
       if (!row || !isVisible(row.scope, visible)) continue
-      chars += row.payload?.length ?? 0
+      const { publisher, publishedAt, payload } = row
+      chars += payload?.length ?? 0
       if (chars > maxChars && found.length > 0)
         refuse('tooManyItems', 'these items are too large for one answer; ask for fewer')
-      found.push(itemOf(row))
+      found.push({ itemId, publisher, publishedAt, payload: payload ?? undefined })
     }
+    if (found.length === 0) readingOf(tx, ref)
     return found
   },
 }

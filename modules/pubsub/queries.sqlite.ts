@@ -18,6 +18,11 @@ const named = and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId'
 /** Prepared once per connection. */
 const queries = (db: Db) => ({
   node: db.select().from(nodes).where(named).prepare(),
+  reading: db
+    .select({ id: nodes.id, itemCount: nodes.itemCount, scopedCount: nodes.scopedCount })
+    .from(nodes)
+    .where(named)
+    .prepare(),
   affiliation: db
     .select({ affiliation: affiliations.affiliation })
     .from(affiliations)
@@ -75,6 +80,14 @@ export function findNode(tx: Tx, ref: NodeRef): NodeRow | undefined {
 /** Only to look at its configuration: the counts may be those of before this transaction. */
 export function readNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefined {
   return tx.use(queries).node.get({ service, nodeId })
+}
+
+/** What a read of items needs of their node, where no write is under way. */
+export type ReadNode = Pick<NodeRow, 'id' | 'itemCount' | 'scopedCount'>
+
+/** @throws Refusal nodeNotFound */
+export function readingOf(tx: Tx, { service, nodeId }: NodeRef): ReadNode {
+  return tx.use(queries).reading.get({ service, nodeId }) ?? refuse('nodeNotFound')
 }
 
 export function affiliationOf(tx: Tx, node: number, bareJid: string): Affiliation {

@@ -22,7 +22,7 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
   checkSubid(node, asker, request.subid)
   const publisherOf = publisherShown(node)
   if (visible.length === 0) return renderItems(nodeId, [], publisherOf, undefined)
-  await freshen(parts, node)
+  if (node.record.config.itemExpireSeconds !== 'max') await freshen(parts, node)
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   if (itemIds.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one request`)
   if (itemIds.length > 0) {

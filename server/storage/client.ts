@@ -335,6 +335,8 @@ class StorageClient implements OpenStorage {
 
   #receive(message: FromWriter): void {
     if (message.kind !== 'outcomes') return
+    // Whoever is told of a write by this finds it.
+    this.#reader.renew()
     const refused = message.outcomes.filter(isUnavailable)
     const [first] = refused
     if (first) this.#writes.refused(this.#isReadOnly(first) ? 'read-only' : first.reason, first.text, refused.length)

@@ -45,13 +45,10 @@ export function quicken(db: Db): void {
     prepared.run = (values) => stmt.run(...parametersOf(values))
     const rowOf = fields && !prepared.customResultMapper ? rowMaker(fields) : undefined
     if (!rowOf) return prepared
-    prepared.all = (values) =>
-      stmt
-        .raw()
-        .all(...parametersOf(values))
-        .map(rowOf)
+    const raw = stmt.raw()
+    prepared.all = (values) => raw.all(...parametersOf(values)).map(rowOf)
     prepared.get = (values) => {
-      const row = stmt.raw().get(...parametersOf(values))
+      const row = raw.get(...parametersOf(values))
       return row && rowOf(row)
     }
     return prepared

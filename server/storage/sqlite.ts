@@ -16,8 +16,10 @@ export interface Connection {
   readonly sqlite: Database.Database
   /** What the operations of one savepoint run on; without `effects`: of a read, which has none. */
   tx(effects?: Effects): Tx
-  /** Runs one read in a transaction, so that all its queries see the same state. */
+  /** Runs one read in a transaction, so that all its queries see the same state; reads of one loop turn share it. */
   snapshot<R>(read: (tx: Tx) => R): R
+  /** The next read sees all that is committed by now. */
+  renew(): void
   close(): void
 }
 
@@ -195,19 +197,35 @@ function connect(sqlite: Database.Database, onStep: () => void = () => {}): Conn
   })
   const begin = sqlite.prepare('BEGIN')
   const end = sqlite.prepare('COMMIT')
+  let isReading = false
+  const renew = (): void => {
+    if (!isReading) return
+    isReading = false
+    // A read leaves nothing to roll back.
+    if (sqlite.inTransaction) end.run()
+  }
   return {
     sqlite,
     tx,
     snapshot: (read) => {
-      begin.run()
+      if (!isReading) {
+        begin.run()
+        isReading = true
+        // No longer than this turn: an old snapshot holds back the WAL.
+        setImmediate(renew)
+      }
       try {
         return read(tx())
-      } finally {
-        // A read leaves nothing to roll back.
-        if (sqlite.inTransaction) end.run()
+      } catch (error) {
+        renew()
+        throw error
       }
     },
-    close: () => sqlite.close(),
+    renew,
+    close: () => {
+      renew()
+      sqlite.close()
+    },
   }
 }
 
