@@ -40,13 +40,19 @@ export async function rosterChanged(
   parts: PubsubParts,
   { owner, contact, before }: { readonly owner: string; readonly contact: string; readonly before: Relation },
 ): Promise<void> {
-  for (const nodeId of parts.replica.sortedNodeIds(owner)) {
-    const node = parts.replica.get({ service: owner, nodeId })
-    if (!node) continue
-    await reviewAccess(parts, node, contact)
+  const ready = parts.audience.ready(owner)
+  if (ready) await ready
+  const nodes = parts.replica
+    .sortedNodeIds(owner)
+    .flatMap((nodeId) => parts.replica.get({ service: owner, nodeId }) ?? [])
+  const gained = nodes.filter((node) => {
     const couldRead = before.seesPresence && mayReadAs(parts, node, contact, before)
-    if (!couldRead && parts.audience.isImplied(node, contact)) await sendPersonalItems(parts, contact, [node])
-  }
+    return !couldRead && parts.audience.isImplied(node, contact)
+  })
+  await Promise.all([
+    sendPersonalItems(parts, contact, gained),
+    ...nodes.map((node) => reviewAccess(parts, node, contact)),
+  ])
 }
 
 function mayReadAs(parts: PubsubParts, node: NodeView, bareJid: string, relation: Relation): boolean {

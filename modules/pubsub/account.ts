@@ -114,8 +114,6 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     const news = interests(capabilities).filter((nodeId) => !known.has(nodeId))
     for (const nodeId of news) known.add(nodeId)
     if (news.length === 0) return
-    // What was kept for it comes first, and may hold them.
-    await parts.offline.delivered(session.bareJid)
     const nodes = [...parts.audience.sources(session.bareJid)].flatMap((service) =>
       parts.replica.hasService(service) ? news.flatMap((nodeId) => parts.replica.get({ service, nodeId }) ?? []) : [],
     )

@@ -126,7 +126,8 @@ const ITEMS_PER_TURN = 50
 
 /**
  * The last items of accounts' nodes, to the resources of an account that want them and are subscribed without having
- * asked: to one that came online, or to all when a node became readable. XEP-0163 §4.3.4.
+ * asked: to one that came online, or to all when a node became readable. Called at that very moment: from then on what
+ * is published comes by itself. XEP-0163 §4.3.4.
  */
 export async function sendPersonalItems(
   parts: PubsubParts,
@@ -138,6 +139,7 @@ export async function sendPersonalItems(
   if (wanted.length === 0) return
   const arrivals = parts.awaiting.begin(session)
   try {
+    if (session) await parts.offline.delivered(bareJid)
     for (const [at, { record }] of wanted.entries()) {
       if (at % ITEMS_PER_TURN === ITEMS_PER_TURN - 1) await turnOfLoop()
       // Which group the account is in, only the owner's roster tells.

@@ -9,7 +9,7 @@ import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import type { PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
-import { Awaiting } from '../../../modules/pubsub/last-item.ts'
+import { Awaiting, sendPersonalItems } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { personalNodes } from '../../../modules/pubsub/personal.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
@@ -192,6 +192,21 @@ describe('events', () => {
     resolve()
     await promise
     expect(sent).toHaveLength(2)
+  })
+
+  test('come by themselves, and no last item after them, from when a client shows that it wants them', async () => {
+    roster.set('bob@test', { seesPresence: true, groups: [] })
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiting = { ...parts, offline: { review: () => {}, delivered: () => promise } }
+    // What the use case asks of a session, and no more.
+    const session = { fullJid: parseJid('bob@test/r'), bareJid: 'bob@test' } as SessionHandle
+    const told = sendPersonalItems(waiting, 'bob@test', [node()], session)
+    await publish('2')
+    resolve()
+    await told
+    expect(sent.filter((line) => line.includes('bob@test'))).toEqual(['alice@test to bob@test/r: item'])
+    await sendPersonalItems(parts, 'bob@test', [node()], session)
+    expect(sent.filter((line) => line.includes('bob@test'))).toHaveLength(2)
   })
 
   test('end with the subscription that the roster allowed', async () => {
