@@ -80,6 +80,8 @@ export interface PersonalNodes {
   ): Promise<string>
   /** The item, or the last one without an id; undefined when there is none. */
   item(account: string, nodeId: string, itemId?: string): Promise<PersonalItem | undefined>
+  /** May this bare JID retrieve the node's items now? No, where there is no such node. */
+  mayRead(account: string, nodeId: string, reader: string): Promise<boolean>
   /** Retracts as the account itself, and tells so. @throws StanzaError item-not-found (as a rejection) */
   retract(account: string, nodeId: string, itemId: string): Promise<void>
 }
@@ -94,6 +96,8 @@ declare module '../../server/module/api.ts' {
       readonly publisher: string
       readonly item: Omit<PersonalItem, 'itemId'> & { readonly itemId: string | undefined }
     }
+    /** Items of an account's node were taken away, or the node was: committed, and its audience is told. */
+    'pubsub.personal-removed': { readonly account: string; readonly nodeId: string }
   }
 }
 

@@ -157,3 +157,8 @@ export function notifyPruned(parts: PubsubParts, node: NodeView, pruned: readonl
   const { notifyRetract, publishNodeFull } = node.record.config
   if (notifyRetract && publishNodeFull !== 'discard-oldest') parts.notifier.retracted(node, pruned)
 }
+
+/** Tells other modules what an account's node no longer has. */
+export function tellRemoved(parts: PubsubParts, { service: account, nodeId }: NodeRef): void {
+  if (account !== SHARED_SERVICE) parts.emit('pubsub.personal-removed', { account, nodeId })
+}

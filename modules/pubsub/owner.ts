@@ -23,6 +23,7 @@ import {
   notifyPruned,
   type PubsubParts,
   run,
+  tellRemoved,
 } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
@@ -132,6 +133,7 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   parts.claims.refuseOwner({ service, nodeId })
   await run(parts, parts.store.deleteNode, { service, nodeId, actor }, (gone) => {
     const node = parts.replica.deleted(gone)
+    tellRemoved(parts, gone)
     if (!node?.record.config.notifyDelete) return
     const event = { kind: 'delete', nodeId, redirect } as const
     parts.notifier.toAll(node, event)
@@ -146,6 +148,7 @@ export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Reques
   await run(parts, parts.store.purgeNode, { service, nodeId, actor }, (purged) => {
     const node = parts.replica.get(purged)
     if (node?.record.config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
+    tellRemoved(parts, purged)
   })
 }
 

@@ -39,6 +39,12 @@ export function personalNodes(parts: PubsubParts): PersonalNodes {
       const record = itemId === undefined ? await lastOf(parts, ref, 'all') : await itemOf(parts, ref, itemId)
       return record && { itemId: record.itemId, payload: record.payload, publishedAt: record.publishedAt }
     },
+    async mayRead(account, nodeId, reader) {
+      const node = parts.replica.get({ service: account, nodeId })
+      if (!node) return false
+      await parts.audience.ready(account)
+      return parts.audience.mayRead(node, reader)
+    },
     async retract(account, nodeId, itemId) {
       await retractItem(parts, owner(account), { service: account, nodeId, itemId, notify: true, authorized: 'any' })
     },

@@ -7,7 +7,16 @@ import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
-import { type Asker, boundsOf, mayCreate, notifyExpired, notifyPruned, type PubsubParts, run } from './context.ts'
+import {
+  type Asker,
+  boundsOf,
+  mayCreate,
+  notifyExpired,
+  notifyPruned,
+  type PubsubParts,
+  run,
+  tellRemoved,
+} from './context.ts'
 import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
 import { configFor } from './node-config.ts'
 import { type ItemPublished, type NodeRef, type PublishItem, SHARED_SERVICE } from './store.ts'
@@ -168,5 +177,6 @@ export async function retractItem(
   await run(parts, parts.store.retractItem, { service, nodeId, actor, itemId, authorized }, (gone) => {
     const node = parts.replica.get(gone)
     if (node && (notify || node.record.config.notifyRetract)) parts.notifier.retracted(node, [gone])
+    tellRemoved(parts, gone)
   })
 }

@@ -1,13 +1,19 @@
-/** An account's vCard, which everybody may read. XEP-0054. */
+/** An account's vCard, which everybody may read, and its picture in both worlds. XEP-0054, XEP-0084, XEP-0153, XEP-0398. */
 
 import { z } from 'zod'
 import { defineModule } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
-import { RawXml } from '../../server/xml/element.ts'
+import { el } from '../../server/xml/element.ts'
+import { parseFragment } from '../../server/xml/parser.ts'
 import { serialize } from '../../server/xml/serialize.ts'
+import { PUBSUB } from '../pubsub/index.ts'
+import { Avatars } from './avatars.ts'
+import { hasPhoto, NS_AVATAR_METADATA, photoOf, withoutPhoto, withPhoto } from './photo.ts'
+import { announce } from './presence.ts'
 import { readVcard, removeVcard, saveVcard, vcardOwners } from './store.sqlite.ts'
+import { NS_VCARD } from './xml.ts'
 
-export const NS_VCARD = 'vcard-temp'
+const NS_CONVERSION = 'urn:xmpp:pep-vcard-conversion:0'
 
 const vcardConfig = z.object({
   maxBytes: z.coerce
@@ -29,39 +35,62 @@ export const vcard = defineModule<z.output<typeof vcardConfig>>({
       omits:
         "a vCard of the server itself (§3.3); setting another's gets service-unavailable (§3.2: forbidden), which is what accounts that do not exist get",
     },
+    { doc: 'XEP-0084', version: '1.1.4', status: 'complete' },
+    { doc: 'XEP-0153', version: '1.1.1', status: 'complete' },
+    { doc: 'XEP-0398', version: '1.0.0', status: 'complete' },
   ],
+  requires: ['pubsub'],
   config: vcardConfig,
   setup(ctx) {
     const { storage } = ctx
+    const avatars = new Avatars(ctx.use(PUBSUB).personal, ctx.log)
     ctx.starting(async () => {
       // Accounts that were removed while no server ran.
       for (const bareJid of await storage.run(vcardOwners, undefined)) {
         if (!ctx.accounts.exists(bareJid)) await storage.run(removeVcard, bareJid)
       }
+      await avatars.load(ctx.accounts.bareJids())
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => storage.run(removeVcard, bareJid))
+    ctx.on('observe', 'account.removed', ({ bareJid }) => {
+      avatars.forget(bareJid)
+      return storage.run(removeVcard, bareJid)
+    })
+    ctx.on('observe', 'pubsub.personal-published', ({ account, nodeId, item }) => {
+      if (nodeId === NS_AVATAR_METADATA) avatars.changed(account, item.payload)
+    })
+    ctx.on('observe', 'pubsub.personal-removed', async ({ account, nodeId }) => {
+      if (nodeId === NS_AVATAR_METADATA) await avatars.review(account)
+    })
+    ctx.on('amend', 'presence.sending', ({ session, presence }) => {
+      const hash = avatars.hashOf(session.bareJid)
+      if (hash !== undefined) announce(presence, hash)
+    })
 
     const endpoint = ctx.endpoint('account')
-    endpoint.feature(NS_VCARD)
-    ctx.endpoint('server').feature(NS_VCARD) // §4
+    endpoint.feature(NS_VCARD, NS_CONVERSION)
+    ctx.endpoint('server').feature(NS_VCARD) // XEP-0054 §4
     endpoint.onIq(
       'get',
       `{${NS_VCARD}}vCard`,
       async ({ from, to }) => {
         const xml = await storage.run(readVcard, to.bare)
-        if (xml !== undefined) return new RawXml(xml)
-        // §3.1: one's own is not there; §3.3: another's is not there, or there is no such account.
+        const photo = await avatars.photoFor(to.bare, from.bare)
+        const card = xml === undefined ? photo && el('vCard', { xmlns: NS_VCARD }) : parseFragment(xml)
+        if (card) return photo ? withPhoto(card, photo) : card
+        // XEP-0054 §3.1: one's own is not there; §3.3: another's is not there, or there is no such account.
         throw new StanzaError('cancel', from.bare === to.bare ? 'item-not-found' : 'service-unavailable')
       },
       { from: 'anyone' },
     )
     endpoint.onIq('set', `{${NS_VCARD}}vCard`, async ({ to, payload }) => {
-      const xml = serialize(payload, '')
       const { maxBytes } = ctx.config()
-      if (Buffer.byteLength(xml) > maxBytes) {
+      if (Buffer.byteLength(serialize(payload, '')) > maxBytes) {
         throw new StanzaError('modify', 'not-acceptable', `a vCard has ${maxBytes} bytes at most`)
       }
-      await storage.run(saveVcard, { bareJid: to.bare, xml })
+      const photo = photoOf(payload)
+      // A picture that cannot be shown elsewhere stays where it is; XEP-0054 §3.2: what is not sent is no more.
+      if (photo || !hasPhoto(payload)) await avatars.show(to.bare, photo)
+      await storage.run(saveVcard, { bareJid: to.bare, xml: serialize(photo ? withoutPhoto(payload) : payload, '') })
       return undefined
     })
   },

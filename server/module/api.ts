@@ -378,6 +378,8 @@ export interface Hooks {
   'stanza.received': { readonly session: SessionHandle | undefined; readonly stanza: Element }
   'session.bound': { readonly session: SessionHandle }
   'session.closed': { readonly session: SessionHandle }
+  /** A client's available presence, broadcast or directed, before it is kept or sent on: amenders may add to it. */
+  'presence.sending': { readonly session: SessionHandle; readonly presence: Element }
   /**
    * Broadcast presence, after it was sent on; undefined when the session became unavailable. Initial: the session was
    * not available before. RFC 6121 §4.2, §4.4, §4.5.

@@ -104,7 +104,9 @@ export class PresenceRouter {
     }
     const wasAvailable = session.presence !== undefined
     if (type === undefined) {
-      this.#parts.sessions.setPresence(session, stanza, priorityOf(stanza))
+      const priority = priorityOf(stanza)
+      this.#sending(session, stanza)
+      this.#parts.sessions.setPresence(session, stanza, priority)
       this.#tell(session, stanza)
       if (!wasAvailable) this.#learn(session)
     } else {
@@ -123,6 +125,7 @@ export class PresenceRouter {
     if (isSubscription(type)) return this.#negotiate(type, routed)
     if (type === 'probe') return this.#probe(routed)
     if (session && type !== 'error') this.#directed.note(session, to, type === undefined)
+    if (session && type === undefined) this.#sending(session, stanza)
     if (to.resource !== '') {
       const target = this.#parts.sessions.get(to.full)
       if (target) this.#receive(target, stanza, from, type)
@@ -139,6 +142,7 @@ export class PresenceRouter {
     const type = checkType(stanza)
     if (isSubscription(type) && session) return this.#negotiate(type, routed)
     if (session && (type === undefined || type === 'unavailable')) this.#directed.note(session, to, type === undefined)
+    if (session && type === undefined) this.#sending(session, stanza)
   }
 
   /** The session ended without saying so: the server says unavailable for it. RFC 6121 §4.5.2. */
@@ -258,6 +262,10 @@ export class PresenceRouter {
         }
       }
     }
+  }
+
+  #sending(session: SessionHandle, presence: Element): void {
+    this.#parts.hooks.emit('presence.sending', { session, presence })
   }
 
   #updated(session: SessionHandle, isInitial: boolean): void {
