@@ -6,16 +6,19 @@ import { type Page, parseRsm, type RsmRequest, renderRsm } from '../../server/st
 import { formatDateTime, parseDateTime } from '../../server/stanza/time.ts'
 import { attr, childOf, type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT, NS_DELAY, NS_FORMS } from '../../server/xml/namespaces.ts'
+import { escapeAttribute } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import { pubsubError } from './errors.ts'
 import { NS_ORDER_BY } from './order.ts'
 
 export const NS_MAM = 'urn:xmpp:mam:2'
+/** XEP-0359 0.7.0 */
+const NS_STANZA_ID = 'urn:xmpp:sid:0'
 const NS_FORWARD = 'urn:xmpp:forward:0'
 const NS_VALIDATE = 'http://jabber.org/protocol/xdata-validate'
 
 /** `urn:xmpp:mam:2#extended`: ids, flipped pages, metadata. XEP-0313 §7 */
-export const ARCHIVE_FEATURES: readonly string[] = [NS_MAM, `${NS_MAM}#extended`]
+export const ARCHIVE_FEATURES: readonly string[] = [NS_MAM, `${NS_MAM}#extended`, NS_STANZA_ID]
 
 /** What is asked for; times in UTC milliseconds, ids as they came. */
 export interface ArchiveQuery {
@@ -104,6 +107,11 @@ export function renderArchiveForm(nodeId: string | undefined): Element {
   })
   const formType = el('field', { type: 'hidden', var: 'FORM_TYPE' }, el('value', {}, NS_MAM))
   return el('query', { xmlns: NS_MAM, node: nodeId }, el('x', { xmlns: NS_FORMS, type: 'form' }, formType, ...fields))
+}
+
+/** What tells subscribers an item's id in the archive. XEP-0313 §3.5; XEP-0359 §3. */
+export function renderStanzaId(by: string, id: string): string {
+  return `<stanza-id xmlns="${NS_STANZA_ID}" by="${escapeAttribute(by)}" id="${id}"/>`
 }
 
 /** One item of the archive, in the message that brings it. XEP-0313 §4.2; XEP-0442 §3: as subscribers are told of it. */

@@ -24,6 +24,8 @@ export interface Notice {
   readonly node: NodeView
   /** Of the items. */
   readonly scope: string | undefined
+  /** The item's id in the archive, written out. */
+  readonly archived: string
   /** Stanza headers, written out. */
   readonly headers: string
   /** For people; XEP-0060 §13.8. */

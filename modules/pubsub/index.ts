@@ -10,7 +10,7 @@ import { reviewAll, rosterChanged } from './access.ts'
 import { forgetAccount, forgetGone, serveAccounts } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
-import { ARCHIVE_FEATURES, NS_MAM } from './archive-xml.ts'
+import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId } from './archive-xml.ts'
 import { Audience } from './audience.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
@@ -85,7 +85,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0313',
       version: '1.1.3',
       status: 'partial',
-      omits: 'archives of anything but nodes; items that were retracted or replaced (§3.2); <stanza-id/> (§3.5)',
+      omits: 'archives of anything but nodes; items that were retracted or replaced (§3.2)',
     },
     { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
   ],
@@ -184,6 +184,8 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     audience,
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),
+    stanzaId: (node, position) =>
+      node.service === SHARED_SERVICE ? renderStanzaId(service.address, cursors().encode(position)) : '',
     bounds: () => ctx.config(),
     inheritance: new Inheritance(replica, accounts, claims, audience),
   })

@@ -13,7 +13,7 @@ import type { KeptMessage } from '../offline/index.ts'
 import { freshen, type PubsubParts } from './context.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { type NodeView, subscriberOf } from './replica.ts'
-import { type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord, type Visible } from './store.ts'
+import { type NodeRef, type PagedItem, SHARED_SERVICE, type SubscriptionRecord, type Visible } from './store.ts'
 
 /** What came to one receiver while its last items were on their way. */
 interface Arrivals {
@@ -55,7 +55,7 @@ function keyOf({ service, nodeId }: NodeRef, ...itemId: string[]): string {
   return JSON.stringify([service, nodeId, ...itemId])
 }
 
-function isKnown({ live, kept }: Arrivals, node: NodeRef, { itemId, publishedAt }: ItemRecord): boolean {
+function isKnown({ live, kept }: Arrivals, node: NodeRef, { itemId, publishedAt }: PagedItem): boolean {
   if (live.has(keyOf(node))) return true
   // Published again under its id since then, it is another item.
   const storedAt = kept.get(keyOf(node, itemId))
@@ -161,7 +161,7 @@ async function readLast(
   arrivals: Arrivals,
   ref: NodeRef,
   bareJid: string,
-): Promise<{ readonly node: NodeView; readonly item: ItemRecord } | undefined> {
+): Promise<{ readonly node: NodeView; readonly item: PagedItem } | undefined> {
   const before = parts.replica.get(ref)
   const visible = before ? visibleTo(parts, before, bareJid) : []
   if (visible.length === 0 || !before) return undefined
@@ -174,7 +174,7 @@ async function readLast(
 }
 
 /** The last item of these; undefined: there is none. */
-export async function lastOf(parts: PubsubParts, ref: NodeRef, visible: Visible): Promise<ItemRecord | undefined> {
+export async function lastOf(parts: PubsubParts, ref: NodeRef, visible: Visible): Promise<PagedItem | undefined> {
   const { service, nodeId } = ref
   const end = { at: 'end' } as const
   const page = {

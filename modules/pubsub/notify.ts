@@ -16,7 +16,15 @@ import { bodyOf } from './bodies.ts'
 import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
 import type { Inheritance, Inherited, Subject } from './inherited.ts'
 import { type NodeView, publisherShown, type Subscriber, subscriberOf } from './replica.ts'
-import { type ItemKey, type ItemRecord, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
+import {
+  type ItemKey,
+  type ItemRecord,
+  type NodeRef,
+  type PagedItem,
+  type Position,
+  SHARED_SERVICE,
+  type SubscriptionRecord,
+} from './store.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
 
@@ -34,6 +42,8 @@ export interface NotifyParts {
   /** What presence the JID shows now, a value per available resource; none: offline. */
   readonly presenceOf: (jid: Jid) => readonly ShowValue[]
   readonly now: () => number
+  /** What tells an item's id in the archive of its node, written out; empty where there is no archive. */
+  readonly stanzaId: (node: NodeRef, position: Position) => string
   readonly bounds: () => DigestBounds
   readonly inheritance: Pick<Inheritance, 'of' | 'ofLink' | 'mayGet'>
 }
@@ -53,18 +63,22 @@ export class Notifier {
   /** A published item, to all who may see it. §7.1.2. */
   published(
     node: NodeView,
-    item: Omit<ItemRecord, 'itemId'> & { readonly itemId: string | undefined },
+    item: Omit<ItemRecord, 'itemId'> & {
+      readonly itemId: string | undefined
+      readonly position?: Position | undefined
+    },
     scope: string | undefined,
     by?: Jid,
   ): void {
     if (!node.record.config.deliverNotifications) return
-    this.#toAudience(node, 'items', scope, () => itemEvent(node, item), by)
+    this.#toAudience(node, 'items', () => itemEvent(node, item), { scope, position: item.position, by })
   }
 
   /** The last item, to a new subscriber. §6.1.7. */
-  lastItem(node: NodeView, subscriber: Subscriber, item: ItemRecord): void {
+  lastItem(node: NodeView, subscriber: Subscriber, item: PagedItem): void {
     const delay = el('delay', { xmlns: NS_DELAY, from: subscriber.address, stamp: formatDateTime(item.publishedAt) })
-    this.#send(node, [subscriber], itemEvent(node, item), { delay: serialize(delay, NS_CLIENT) })
+    const { position } = item
+    this.#send(node, [subscriber], itemEvent(node, item), { position, delay: serialize(delay, NS_CLIENT) })
   }
 
   /** The same, to a resource that came online or may see the node from now on. §4.3, §9.2 */
@@ -79,7 +93,7 @@ export class Notifier {
     const { config, nodeId } = node.record
     if (!config.deliverNotifications) return
     for (const [scope, itemIds] of groupByScope(items))
-      this.#toAudience(node, 'items', scope, () => ({ kind: 'retract', nodeId, itemIds }))
+      this.#toAudience(node, 'items', () => ({ kind: 'retract', nodeId, itemIds }), { scope })
   }
 
   /** What concerns the node as a whole, to all subscribers. */
@@ -89,7 +103,7 @@ export class Notifier {
     // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
     if (node.record.service === SHARED_SERVICE)
       this.#send(node, merged([...node.subscribers.values()], this.#parts.inheritance.of(node, subject)), event)
-    else this.#toAudience(node, subject, undefined, () => event)
+    else this.#toAudience(node, subject, () => event, {})
   }
 
   /** A node came into a collection, or left it: to who follows the nodes in the collection. XEP-0248 §5.3.2. */
@@ -127,20 +141,25 @@ export class Notifier {
   }
 
   /** To all who may see it now: those who subscribed, and at an account's node those who need not. */
-  #toAudience(node: NodeView, subject: Subject, scope: string | undefined, event: () => PubsubEvent, by?: Jid): void {
+  #toAudience(
+    node: NodeView,
+    subject: Subject,
+    event: () => PubsubEvent,
+    options: Omit<SendOptions, 'implied' | 'delay'>,
+  ): void {
     const { audience } = this.#parts
     const ready = audience.ready(node.record.service)
     if (ready) {
       // The roster of an account without a session, which another publishes for.
-      void ready.then(() => this.#toAudience(node, subject, scope, event, by))
+      void ready.then(() => this.#toAudience(node, subject, event, options))
       return
     }
     const inherited = this.#parts.inheritance.of(node, subject)
     const all = merged([...node.subscribers.values()], inherited)
-    const recipients = all.filter(({ bareJid }) => this.#parts.maySee(bareJid, node, scope))
+    const recipients = all.filter(({ bareJid }) => this.#parts.maySee(bareJid, node, options.scope))
     const isElsewhere = ({ bare }: Jid) => inherited.length > 0 && recipients.some(({ jid }) => jid === bare)
     const implied = audience.implied(node).filter((to) => !isElsewhere(to))
-    if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { scope, implied, by })
+    if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { ...options, implied })
   }
 
   /** @param delay  that of an event of the past, which is not gathered with those of now */
@@ -148,10 +167,11 @@ export class Notifier {
     node: NodeView,
     recipients: readonly Subscriber[],
     event: PubsubEvent,
-    { scope, delay = '', implied = [], by }: SendOptions = {},
+    { scope, position, delay = '', implied = [], by }: SendOptions = {},
   ): void {
     const message = envelope(node, event, scope)
-    message.text += delay
+    const archived = position ? this.#parts.stanzaId(node.record, position) : ''
+    message.text += archived + delay
     const body = bodyOnce(event)
     const { presenceBasedDelivery } = node.record.config
     for (const subscriber of recipients) {
@@ -164,7 +184,7 @@ export class Notifier {
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
       // §13.8: for one subscription, for all of them
       const text = subscriber.subscriptions.some(({ options }) => options.includeBody) ? body() : undefined
-      const notice = { type: message.type, node, scope, body: text }
+      const notice = { type: message.type, node, scope, archived, body: text }
       const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
       const [first] = atOnce
       if (!first) continue
@@ -198,7 +218,7 @@ export class Notifier {
 
   #sendDigest({ subscription, to }: Recipient, notices: readonly Notice[]): void {
     const { nodeId, address } = subscription
-    for (const { node, event, scope, type, headers, body } of notices) {
+    for (const { node, event, scope, type, archived, headers, body } of notices) {
       // Asked again, as some time has passed.
       if (!this.#parts.maySee(to.bare, node, scope)) continue
       if (nodeId !== node.record.nodeId && !this.#parts.inheritance.mayGet(to.bare, node)) continue
@@ -206,7 +226,7 @@ export class Notifier {
         address,
         to,
         { ...written(event, type), group: groupOf(node.record), scope },
-        headers + bodyXml(body),
+        archived + headers + bodyXml(body),
       )
     }
   }
@@ -237,6 +257,8 @@ export class Notifier {
 
 interface SendOptions {
   readonly scope?: string | undefined
+  /** Of the item, where it is kept. */
+  readonly position?: Position | undefined
   readonly delay?: string
   /** Who gets it beside the subscribers. */
   readonly implied?: readonly Jid[]

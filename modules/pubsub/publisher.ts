@@ -116,8 +116,8 @@ export function applyPublished(parts: PubsubParts, result: ItemPublished, payloa
   const node = parts.replica.published(result)
   parts.counts.published += 1
   if (!node) return
-  const { itemId, publisher, publishedAt, scope, pruned, expired } = result
-  parts.notifier.published(node, { itemId, publisher, publishedAt, payload }, scope, by)
+  const { itemId, publisher, publishedAt, scope, position, pruned, expired } = result
+  parts.notifier.published(node, { itemId, publisher, publishedAt, payload, position }, scope, by)
   parts.awaiting.published(node.record)
   notifyExpired(parts, node, expired)
   notifyPruned(parts, node, pruned)

@@ -8,7 +8,7 @@
  *                 and others may be there
  *   text          equal, white space at both ends aside
  *   {name}        in a value or text: takes what stands there; where the name is known already, it must be equal
- *   error texts   the text of stanza and stream errors need not be written
+ *   left out      the text of stanza and stream errors, and the archive ids of events, need not be written
  */
 
 import { parseTree, type Tree } from './tree.ts'
@@ -17,6 +17,7 @@ export type Captures = Map<string, string>
 
 const PREFIXES = "xmlns='any:namespace' xmlns:stream='http://etherx.jabber.org/streams'"
 const ANY_NS = 'any:namespace'
+const NS_STANZA_ID = 'urn:xmpp:sid:0'
 const ERROR_TEXTS = new Set(['urn:ietf:params:xml:ns:xmpp-stanzas', 'urn:ietf:params:xml:ns:xmpp-streams'])
 
 /** @throws Error when the pattern is no XML */
@@ -60,7 +61,7 @@ function compareContent(pattern: Tree, actual: Tree, captures: Captures): string
   const isLoose = expected.some((child) => typeof child === 'string' && child.split(/\s+/).includes('...'))
   const elements = expected.filter((child) => typeof child !== 'string')
   if (isLoose) return compareAmong(elements, actual, captures)
-  const present = actual.children.filter((child) => typeof child !== 'string' && !isErrorText(child, actual, elements))
+  const present = actual.children.filter((child) => typeof child !== 'string' && !mayGoUnsaid(child, actual, elements))
   const text = actual.children.filter((child) => typeof child === 'string').join('')
   const expectedText = expected.filter((child) => typeof child === 'string').join('')
   if (!compareText(expectedText, text.trim(), captures)) {
@@ -105,9 +106,10 @@ function* descendants(tree: Tree): Generator<Tree> {
   }
 }
 
-function isErrorText(child: Tree, parent: Tree, expected: readonly Tree[]): boolean {
-  if (child.local !== 'text' || parent.local !== 'error' || !ERROR_TEXTS.has(child.ns)) return false
-  return !expected.some((each) => each.local === 'text')
+function mayGoUnsaid(child: Tree, parent: Tree, expected: readonly Tree[]): boolean {
+  const isErrorText = child.local === 'text' && parent.local === 'error' && ERROR_TEXTS.has(child.ns)
+  if (!isErrorText && child.ns !== NS_STANZA_ID) return false
+  return !expected.some((each) => each.local === child.local)
 }
 
 /** `{name}` takes anything, or what it took before. */

@@ -103,6 +103,7 @@ beforeEach(async () => {
       maySee: (bareJid, node, scope) => claims.maySee(bareJid, node.record, scope),
       audience: noAudience(),
       presenceOf: () => [],
+      stanzaId: () => '',
       now: () => 0,
       bounds: () => parts.config(),
       inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },

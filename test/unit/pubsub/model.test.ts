@@ -140,6 +140,7 @@ class Real {
         maySee: () => true,
         audience: noAudience(),
         presenceOf: () => [],
+        stanzaId: () => '',
         now: () => 0,
         bounds: () => this.#parts.config(),
         inheritance: {

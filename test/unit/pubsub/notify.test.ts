@@ -33,6 +33,7 @@ beforeEach(() => {
     maySee: (bareJid, _node, scope) => scope === undefined || bareJid === `${scope}@test`,
     audience: noAudience(),
     presenceOf: () => shows,
+    stanzaId: (_node, position) => `<stanza-id xmlns="urn:xmpp:sid:0" id="${position.seq}"/>`,
     now: () => 1_000,
     inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
     bounds: () => ({ digestEventsMax: 4, digestMaxChars: 1_000 }),
@@ -92,6 +93,15 @@ test('options of the node: headline, publisher, no payload, nothing at all', () 
   expect(sent).toEqual([])
 })
 
+test('an item that is kept is told with its id in the archive', () => {
+  notifier.published(nodeWith({}), { ...item, position: { seq: 3, creation: 1 } }, undefined)
+  notifier.published(nodeWith({}), item, undefined)
+  const told = sent.map(({ stanza }) =>
+    stanza.xml.includes('</event><stanza-id xmlns="urn:xmpp:sid:0" id="3"/></message>'),
+  )
+  expect(told).toEqual([true, true, false, false])
+})
+
 test('who may not see an item is not told that it came or went', () => {
   const node = nodeWith({})
   notifier.published(node, item, 'carol')
@@ -118,10 +128,11 @@ test('the last item says when it was published', () => {
   const node = nodeWith({})
   const subscriber = node.subscribers.get('bob@test')
   if (!subscriber) throw new Error('no subscriber')
-  notifier.lastItem(node, subscriber, item)
+  notifier.lastItem(node, subscriber, { ...item, position: { seq: 7, creation: 7 } })
   expect(sent).toHaveLength(1)
   const { xml = '' } = sent[0]?.stanza ?? {}
   expect(xml).toContain('<delay xmlns="urn:xmpp:delay" from="pubsub.test" stamp="1970-01-01T00:00:00Z"/></message>')
+  expect(xml).toContain('</event><stanza-id xmlns="urn:xmpp:sid:0" id="7"/><delay')
   expect(() => parseFragment(xml)).not.toThrow()
 })
 

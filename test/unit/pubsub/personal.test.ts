@@ -103,6 +103,7 @@ beforeEach(() => {
       audience,
       presenceOf: () => [],
       now: () => 0,
+      stanzaId: () => '',
       bounds: () => parts.config(),
       inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
     }),

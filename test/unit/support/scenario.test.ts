@@ -22,6 +22,7 @@ describe('patterns match', () => {
     ['<a> text </a>', '<a>text</a>'],
     ['<a>...<c/></a>', '<a><b/><c/><d/></a>'],
     ['<a>... <c x="2"/></a>', '<a><b><c x="1"/></b><b><c x="2"/></b></a>'],
+    ['<m><event/></m>', "<m><event xmlns='e'/><stanza-id xmlns='urn:xmpp:sid:0'/></m>"],
     ['<m>... <item id="1"/> ...</m>', "<m><event xmlns='e'><items node='n'><item id='1'/></items></event></m>"],
     ['<a x="{none}"/>', '<a/>'],
     ['<a x="pre-{any}-post"/>', '<a x="pre-(1)-post"/>'],
