@@ -6,5 +6,7 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     testTimeout: 90_000,
     hookTimeout: 90_000,
+    // A second is less than a loaded machine may take between two turns.
+    expect: { poll: { timeout: 15_000 } },
   },
 })

@@ -197,15 +197,22 @@ describe('the registry', () => {
   })
 
   test('a resource that is still working off its last stanzas makes room', async () => {
-    let release: () => void = () => {}
-    server = await startC2s({ onStanza: () => new Promise<void>((resolve) => (release = resolve)) })
+    const [begun, done] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    server = await startC2s({
+      onStanza: () => {
+        begun.resolve()
+        return done.promise
+      },
+    })
     const leaving = await bindTls(server, 'alice', 'sacm')
     leaving.send('<message/></stream:stream>')
     leaving.socket.end()
     const first = sessionOf('alice@test/sacm')
+    // Nothing orders what two connections bring.
+    await begun.promise
     const newer = await bindTls(server, 'alice', 'sacm')
     expect(sessionOf('alice@test/sacm')).not.toBe(first)
-    release()
+    done.resolve()
     await expect.poll(() => server.closed, { interval: 5 }).toEqual([first])
     newer.destroy()
   })

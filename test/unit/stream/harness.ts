@@ -148,6 +148,7 @@ export class Client {
   seen = ''
   isClosed = false
   #wake: (() => void)[] = []
+  #isNotifying = false
   readonly #write: (text: string) => void
   readonly #destroy: () => void
 
@@ -163,8 +164,14 @@ export class Client {
 
   /** Waits for the pattern, takes all up to its end, and gives its match. */
   async expect(pattern: RegExp | string): Promise<RegExpExecArray> {
-    const regexp = typeof pattern === 'string' ? new RegExp(RegExp.escape(pattern)) : pattern
-    const found = await this.#until(() => regexp.exec(this.seen))
+    const regexp = typeof pattern === 'string' ? new RegExp(RegExp.escape(pattern), 'g') : pattern
+    const found = await this.#until(() => {
+      // A text is looked for in what is new: megabytes scanned anew with each piece of them take longer than the test may.
+      const before = this.seen.length
+      const match = regexp.exec(this.seen)
+      if (!match && typeof pattern === 'string') regexp.lastIndex = Math.max(0, before - pattern.length)
+      return match
+    })
     this.seen = this.seen.slice(found.index + found[0].length)
     return found
   }
@@ -189,8 +196,14 @@ export class Client {
     this.#notify()
   }
 
+  /** Once for all that came in one turn of the loop. */
   #notify(): void {
-    for (const wake of this.#wake.splice(0)) wake()
+    if (this.#isNotifying) return
+    this.#isNotifying = true
+    setImmediate(() => {
+      this.#isNotifying = false
+      for (const wake of this.#wake.splice(0)) wake()
+    })
   }
 
   async #until<T>(probe: () => T | undefined | null): Promise<T> {
