@@ -25,7 +25,7 @@ const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonl
       z.array(z.enum(allowed)).readonly(),
     )
     .default(fallback)
-const paths = z
+const names = z
   .preprocess(
     (value) => (typeof value === 'string' ? value.split(',').flatMap((part) => part.trim() || []) : value),
     z.array(z.string().min(1)).readonly(),
@@ -120,11 +120,11 @@ const OPTIONS = {
     'what is asked of the authorities in tls.clientCas: required: a list of what each has revoked that is in force, else nobody logs in with its certificates; ifListed: one without any list has revoked nothing',
   ),
   'tls.clientCas': option(
-    paths,
+    names,
     'PEM files of further authorities whose client certificates are taken (EXTERNAL), those between them and the root included. Each of them can name any account that external.mappings finds',
   ),
   'tls.clientCrls': option(
-    paths,
+    names,
     'files with their lists of revoked certificates, PEM or DER; one that is past its time lets nobody log in with a certificate of its authority. Sessions of a certificate that comes onto a list end',
   ),
   'tls.clientCrlSeconds': option(
@@ -158,6 +158,10 @@ const OPTIONS = {
   'log.level': option(
     z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
     'lowest level written to stderr',
+  ),
+  'log.stanzas': option(
+    names,
+    'accounts, single resources and components whose stanzas are logged both ways at level info, to find a fault: elements, addresses, ids and what the protocol decides by; texts by their length alone, other attributes by their name, logins not at all; empty: nobody',
   ),
   'limits.stanzaBytes': option(
     integer(262_144, 10_000, 16_777_216),

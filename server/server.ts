@@ -23,6 +23,7 @@ import { PresenceRouter } from './route/presence.ts'
 import { Router } from './route/router.ts'
 import { type C2s, createC2s } from './session/c2s.ts'
 import { Components } from './session/components.ts'
+import { Tracing } from './session/trace.ts'
 import { StreamError } from './stanza/errors.ts'
 import { parseJid } from './stanza/jid.ts'
 import type { Assets } from './storage/assets.ts'
@@ -123,6 +124,7 @@ export async function startServer({
     let router: Router
     let host: ModuleHost
     const hooks = new HookTable(log.child('hooks'))
+    const tracing = new Tracing(config['log.stanzas'], log.child('stanzas'))
     const c2s: C2s = createC2s({
       domain,
       isLocalDomain: (name) => name === domain,
@@ -214,6 +216,7 @@ export async function startServer({
         anonymous.sessionEnded(session.bareJid)
         if (c2s.registry.of(session.bareJid).length === 0) certificates.forget(session.bareJid)
       },
+      traceOf: (address) => tracing.of(address),
       log: log.child('c2s'),
     })
     const sessions = c2s.registry
@@ -241,6 +244,7 @@ export async function startServer({
         slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
         overRateMs: config['timeouts.overRateSeconds'] * 1000,
       },
+      traceOf: (address) => tracing.of(address),
       log: log.child('component'),
     })
     router = new Router({

@@ -31,6 +31,7 @@ import { inlineFeatures } from './inline.ts'
 import { StreamManagement } from './management.ts'
 import { SessionRegistry } from './registry.ts'
 import { Session, type SessionEvents } from './session.ts'
+import type { Trace } from './trace.ts'
 
 export interface C2sLimits {
   /** Bytes of a stanza; also what a WebSocket message may hold. */
@@ -112,6 +113,8 @@ export interface C2sListenerOptions {
 }
 
 export interface C2sOptions extends SessionEvents {
+  /** Logs the stanzas of an address; left out: of none. */
+  readonly traceOf?: (address: string) => Trace | undefined
   readonly domain: string
   readonly isLocalDomain: (domain: string) => boolean
   readonly accounts: Authenticator
@@ -330,10 +333,11 @@ export class C2s {
   }
 
   #bind: StreamContext['bind'] = (stream, account, resource) => {
+    const fullJid = this.registry.claim(account, resource)
     const session = new Session({
       id: `c2s-${++this.#sessionCount}`,
       domain: this.#options.domain,
-      fullJid: this.registry.claim(account, resource),
+      fullJid,
       stream,
       events: this.#options,
       limits: { ...this.#limits, ...this.#timeouts },
@@ -342,6 +346,7 @@ export class C2s {
         this.#management.forget(ended)
       },
       log: this.#options.log,
+      trace: this.#options.traceOf?.(fullJid.full),
     })
     this.registry.add(session)
     return session

@@ -6,6 +6,7 @@ import type { ComponentStream, ComponentUser } from '../stream/component.ts'
 import { attr, Element } from '../xml/element.ts'
 import { serialize } from '../xml/serialize.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
+import type { Trace } from './trace.ts'
 
 /** A stanza as an element, or written out without xmlns for jabber:client. */
 export type DeliveredStanza = Element | { readonly xml: string }
@@ -25,6 +26,8 @@ export interface ComponentOptions {
   readonly events: ComponentEvents
   readonly limits: OutboxLimits
   readonly onEnded: () => void
+  /** Left out: nobody wants to see its stanzas. */
+  readonly trace?: Trace | undefined
 }
 
 export class Component implements ComponentUser {
@@ -37,6 +40,7 @@ export class Component implements ComponentUser {
   }
 
   send(stanza: DeliveredStanza): void {
+    this.#options.trace?.('out', stanza)
     this.#outbox.push(stanza instanceof Element ? serialize(stanza) : stanza.xml)
   }
 
@@ -54,6 +58,7 @@ export class Component implements ComponentUser {
     const from = tryParseJid(fromText)
     if (from?.domain !== name) throw new StreamError('invalid-from', `a component speaks for ${name} alone`)
     stanza.attrs['from'] = from.full
+    this.#options.trace?.('in', stanza)
     return events.onStanza(this, from, stanza)
   }
 

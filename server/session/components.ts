@@ -7,6 +7,7 @@ import { StreamError } from '../stanza/errors.ts'
 import { type ComponentContext, ComponentStream } from '../stream/component.ts'
 import type { ParserLimits } from '../xml/parser.ts'
 import { Component, type ComponentEvents, type DeliveredStanza } from './component.ts'
+import type { Trace } from './trace.ts'
 
 export interface ComponentsOptions extends ComponentEvents {
   /** The server's own domain. */
@@ -30,6 +31,8 @@ export interface ComponentsOptions extends ComponentEvents {
   }
   readonly timeouts: ComponentContext['timeouts'] & { readonly slowReaderMs: number; readonly overRateMs: number }
   readonly log: Logger
+  /** Logs the stanzas of an address; left out: of none. */
+  readonly traceOf?: (address: string) => Trace | undefined
 }
 
 export class Components {
@@ -138,6 +141,7 @@ export class Components {
       name,
       stream,
       events: this.#options,
+      trace: this.#options.traceOf?.(name),
       limits: { maxOutputBytes: limits.maxOutputBytes, slowReaderMs: timeouts.slowReaderMs },
       onEnded: () => {
         this.#connected.delete(name)

@@ -21,6 +21,7 @@ import { Acknowledgements, type Resumption } from './acknowledgements.ts'
 import { Deferred } from './deferred.ts'
 import { IdleWatch } from './idle.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
+import type { Trace } from './trace.ts'
 import type { KeptStanza } from './unacked.ts'
 
 /** A stanza already written out, without xmlns for jabber:client: the module contract's RawStanza. */
@@ -72,6 +73,8 @@ export interface SessionOptions {
   /** Takes it out of the registry. */
   readonly remove: (session: Session) => void
   readonly log: Logger
+  /** Left out: nobody wants to see its stanzas. */
+  readonly trace?: Trace | undefined
 }
 
 export class Session implements StreamUser {
@@ -147,6 +150,7 @@ export class Session implements StreamUser {
   /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
     if (this.#hasEnded) return false
+    this.#options.trace?.('out', stanza)
     const xml = stanza instanceof Element ? serialize(stanza) : stanza.xml
     if (this.#deferred?.hold(xml)) return true
     this.#putDeferred()
@@ -286,6 +290,7 @@ export class Session implements StreamUser {
 
   receive(stanza: Element): void {
     this.#stamp(stanza)
+    this.#options.trace?.('in', stanza)
     this.#acks?.onReceived()
     if (!this.#isBusy) {
       this.#run(stanza)
