@@ -23,7 +23,9 @@ const REPEAT_MS = 10_000
 export class FaultLog {
   readonly #log: Logger
   readonly #what: 'reading' | 'writing'
-  #fault: { readonly reason: UnavailableReason; readonly since: number; toldAt: number; refused: number } | undefined
+  /** When each reason was told last; a fault that comes and goes is told no more often than one that stays. */
+  readonly #toldAt = new Map<UnavailableReason, number>()
+  #fault: { readonly reason: UnavailableReason; readonly since: number; refused: number; isTold: boolean } | undefined
 
   constructor(log: Logger, what: 'reading' | 'writing') {
     this.#log = log
@@ -33,27 +35,22 @@ export class FaultLog {
   /** Calls were refused for this reason. */
   refused(reason: UnavailableReason, text: string, calls = 1): void {
     const now = Date.now()
-    if (this.#fault?.reason !== reason)
-      this.#fault = { reason, since: now, toldAt: Number.NEGATIVE_INFINITY, refused: 0 }
+    if (this.#fault?.reason !== reason) this.#fault = { reason, since: now, refused: 0, isTold: false }
     this.#fault.refused += calls
-    if (now - this.#fault.toldAt < REPEAT_MS) return
-    this.#fault.toldAt = now
+    if (now - (this.#toldAt.get(reason) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return
+    this.#toldAt.set(reason, now)
+    this.#fault.isTold = true
     const { refused } = this.#fault
-    this.#log.error({
-      what: 'storage_unavailable',
-      while: this.#what,
-      reason,
-      text,
-      refused,
-      remedy: REMEDIES[reason],
-    })
+    const fields = { while: this.#what, reason, text, refused, remedy: REMEDIES[reason] }
+    this.#log.error({ what: 'storage_unavailable', ...fields })
   }
 
   /** A call was served. Damage is not over because another page could be read. */
   served(): void {
     if (!this.#fault || this.#fault.reason === 'damaged') return
-    const { reason, since, refused } = this.#fault
+    const { reason, since, refused, isTold } = this.#fault
     this.#fault = undefined
+    if (!isTold) return
     this.#log.warn({ what: 'storage_available', while: this.#what, reason, refused, afterMs: Date.now() - since })
   }
 }

@@ -1,6 +1,6 @@
 /** Opens SQLite connections the way storage needs them, and keeps a data folder to one process. */
 
-import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
@@ -40,9 +40,22 @@ const BUSY_TIMEOUT_MS = 2_000
 const READER_MMAP_BYTES = 256 * 1024 * 1024
 const WAL_KEEP_BYTES = 64 * 1024 * 1024
 
+/** Makes a folder, and those above it, so that they outlast a power cut: SQLite syncs its files' names, not the folder's. */
+function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true, mode: 0o700 })
+  if (first === undefined) return
+  const above = dirname(resolve(first))
+  for (let made = resolve(folder); made.startsWith(above); made = dirname(made)) {
+    const fd = openSync(made, 'r')
+    fsyncSync(fd)
+    closeSync(fd)
+    if (made === above) return
+  }
+}
+
 /** Opens the one connection that writes; makes the file (mode 0600) when it is missing. */
 export function openWriter(file: string, nativeBinding: string | undefined): Connection {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(file))
   // SQLite gives its -wal and -shm files the mode of the main file.
   closeSync(openSync(file, 'a', 0o600))
   const sqlite = openDatabase(file, nativeBinding)
@@ -129,7 +142,7 @@ export class FolderLocked extends Error {
  * @throws FolderLocked when another process, or another part of this one, holds it
  */
 export function lockFolder(folder: string, nativeBinding?: string): FolderLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const file = join(folder, 'lock')
   const pidFile = join(folder, 'lock.pid')
   closeSync(openSync(file, 'a', 0o600))

@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Client } from '../../clients/core/client.ts'
 import { itemsPage, NS_PUBSUB, parseEvent, publish, subscribe } from '../../clients/core/pubsub.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
-import { attr, childOf, type Element, el, textOf } from '../../server/xml/element.ts'
+import { attr, childElements, childOf, type Element, el, textOf } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { buildDisk } from '../support/disk.ts'
 import { mountReadOnly, mountSmall, unmountAll } from '../support/mounts.ts'
@@ -20,6 +20,7 @@ import { SACM, startServer, type TestServer } from '../support/server.ts'
 
 const PASSWORD = 'storage-faults'
 const NODE = 'posture'
+const NS_REPOSITORY = 'urn:sacm-xmpp:repository:0'
 const MEGABYTE = 1_048_576
 /** For what arrives without an answer that could be waited for. */
 const SOON = { timeout: 10_000 }
@@ -65,7 +66,7 @@ async function login(at: TestServer, name: string): Promise<Person> {
     person.items.push(...(parseEvent(message)?.items.map(({ id }) => id) ?? []))
     const body = childOf(message, 'body', NS_CLIENT)
     if (body) person.texts.push(textOf(body))
-    return true
+    return attr(message, 'type') !== 'error'
   })
   await client.start()
   client.closed.catch(() => undefined)
@@ -77,7 +78,8 @@ const entry = (text: string): Element => el('entry', { xmlns: 'urn:example:fault
 
 /** Two people, a node that one publishes to and the other is subscribed to, and one item in it. */
 async function settle(at: TestServer): Promise<{ alice: Person; bob: Person }> {
-  for (const name of ['alice', 'bob', 'carol']) await at.addUser(`${name}@${at.domain}`, PASSWORD)
+  for (const name of ['bob', 'carol', 'dave']) await at.addUser(`${name}@${at.domain}`, PASSWORD)
+  await at.addUser(`alice@${at.domain}`, PASSWORD, ['collector', 'consumer'])
   const [alice, bob] = await Promise.all([login(at, 'alice'), login(at, 'bob')])
   await alice.client.request('set', pubsubOf(at), createOf(NODE))
   await subscribe(bob.client, pubsubOf(at), NODE, `bob@${at.domain}`)
@@ -100,6 +102,41 @@ function createOf(node: string): Element {
 
 function publishItem(at: TestServer, by: Person, id: string, text = id): Promise<unknown> {
   return publish(by.client, pubsubOf(at), NODE, { id, payload: entry(text) })
+}
+
+/** The same each time: what was refused may be sent again. */
+function publishReport(at: TestServer, by: Person): Promise<unknown> {
+  const collected = '2026-01-01T00:00:00Z'
+  const payload = el(
+    'report',
+    { xmlns: 'urn:sacm-xmpp:posture:0', collected, method: 'self', scope: 'full' },
+    el('endpoint', {}, el('identifier', { type: 'machine-id', value: 'faults' })),
+    el('covers', { prefix: 'os.' }),
+    el('attribute', { name: 'os.name', type: 'string', collected, status: 'exists' }, 'x'.repeat(20_000)),
+  )
+  return publish(by.client, pubsubOf(at), '/repository/posture', { id: 'report', payload })
+}
+
+async function endpointsOf(by: Person): Promise<number> {
+  const answer = await by.client.request('get', 'repository.localhost', el('endpoints', { xmlns: NS_REPOSITORY }))
+  return answer ? childElements(answer).filter((child) => child.getName() === 'endpoint').length : Number.NaN
+}
+
+/** The condition with which a message to someone who is away comes back. */
+async function refusalOf(by: Person, to: string): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>()
+  by.client.onMessage((message) => {
+    const error = childOf(message, 'error', NS_CLIENT)
+    if (error)
+      resolve(
+        childElements(error)
+          .find((child) => child.getName() !== 'text')
+          ?.getName(),
+      )
+    return error !== undefined
+  })
+  by.client.send(el('message', { to: `${to}@localhost`, type: 'chat', id: 'kept' }, el('body', {}, 'x'.repeat(20_000))))
+  return promise
 }
 
 /** The condition that a request is refused with. */
@@ -161,6 +198,10 @@ async function endure(at: TestServer, fault: Fault): Promise<void> {
   expect(await conditionOf(alice.client.request('set', pubsubOf(at), createOf('half')))).toBe(fault.condition)
   // The node that could not be stored is not in memory either.
   expect(await conditionOf(itemsPage(alice.client, pubsubOf(at), 'half', { max: 1 }))).toBe('item-not-found')
+  // A message that would have to be kept is not lost in silence, and of a report neither item nor rows are there.
+  expect(await refusalOf(alice, 'dave')).toBe(fault.condition)
+  expect(await conditionOf(publishReport(at, alice))).toBe(fault.condition)
+  expect(await endpointsOf(alice)).toBe(0)
   await expectServed(at, alice, bob, stored)
   fault.end()
   // No restart: the very next one is stored, and reaches the subscriber after those that were stored before it.
@@ -168,12 +209,12 @@ async function endure(at: TestServer, fault: Fault): Promise<void> {
   await expect.poll(() => bob.items.at(-1), SOON).toBe('after')
   expect(bob.items).toEqual([...stored, 'after'])
   expect(await idsOf(at, bob)).toEqual(bob.items.slice(-100))
-  const lines = at.log().split('\n')
-  const told = lines.filter((line) => line.includes('"storage_unavailable"'))
-  expect(told.length, at.log()).toBeGreaterThan(0)
-  expect(told.length).toBeLessThan(4)
-  expect(JSON.parse(told[0] ?? '')).toMatchObject({ level: 50, reason: fault.reason, remedy: expect.any(String) })
-  expect(lines.some((line) => line.includes('"storage_available"'))).toBe(true)
+  await publishReport(at, alice)
+  expect(await endpointsOf(alice)).toBe(1)
+  // A log that lies on the full disk is written when there is room again.
+  await expect.poll(() => at.log(), SOON).toContain('"storage_available"')
+  const told = at.log().match(/^.*"storage_unavailable".*$/m)?.[0] ?? ''
+  expect(JSON.parse(told)).toMatchObject({ level: 50, reason: fault.reason, remedy: expect.any(String) })
   expect(await at.stop()).toBe(0)
   server = undefined
 }
@@ -276,6 +317,16 @@ describe('after a stop', () => {
       stderr: expect.stringMatching(
         /^sacm: the data folder .* cannot be written: .*\n {2}Mount its file system for writing\.\n$/,
       ),
+    })
+  })
+
+  test('a disk that is full: the server refuses, and says why', (context) => {
+    const disk = join(folder, 'disk')
+    mountSmall(context, disk, 4 * MEGABYTE)
+    fill(join(disk, 'ballast'))
+    expect(serve(join(disk, 'data'))).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(/^sacm: .*\n? {2}Free some space on its disk\.\n$|Free some space on the disk/),
     })
   })
 
