@@ -24,11 +24,11 @@ import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 import { noAudience } from '../../support/no-accounts.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
-import { ACTORS, type Actor, AFFILIATIONS, type Config, Model, type Request } from './model.ts'
+import { ACTORS, type Actor, AFFILIATIONS, type Config, DEFAULTS, Model, type Request } from './model.ts'
 
 const RUNS = rounds(12)
 const REQUESTS = 250
-const NODES = ['m', 'n']
+const NODES = ['k', 'm', 'n']
 const IDS = ['1', '2', '3', '4']
 const ROLES: Readonly<Record<string, readonly Role[]>> = { 'root@test': ['admin'], 'alice@test': ['collector'] }
 const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
@@ -46,9 +46,8 @@ async function run(from: Random, storage: Storage): Promise<void> {
   const model = new Model()
   const real = new Real(storage)
   const log: string[] = []
-  for (let at = 0; at < REQUESTS; at++) {
-    const actor = from.pick(ACTORS)
-    const request = choose(from)
+  const requests = Array.from({ length: REQUESTS }, (_, at) => GRAPH[at % GRAPH_EVERY] ?? choose(from))
+  for (const [at, [actor, request]] of requests.entries()) {
     if (at % 40 === 39) await real.restart()
     log.push(`${actor}: ${JSON.stringify(request)}`)
     const said = { answer: await real.perform(actor, request), told: sorted(await real.takeTold()) }
@@ -66,9 +65,32 @@ const KINDS: readonly Request['kind'][] = [
   ...(['create', 'delete', 'purge', 'subscriptions', 'affiliations', 'subscribers', 'affiliates', 'access'] as const),
   ...(['subscribe', 'subscribe', 'unsubscribe', 'items', 'items', 'deliver', 'retract', 'answer', 'answer'] as const),
   ...(['publish', 'publish', 'publish', 'publish', 'affiliate', 'affiliate'] as const),
+  ...(['create', 'create', 'subscribe', 'subscribe', 'dissociate', 'publish', 'publish'] as const),
+  ...(['follow', 'follow', 'follow', 'follow', 'associate', 'associate', 'associate'] as const),
 ]
 
-function choose(from: Random): Request {
+/** Now and then a graph is set up, as far as what happened before lets it: chance alone seldom makes one. */
+const GRAPH: readonly (readonly [Actor, Request])[] = [
+  ['alice', { kind: 'create', node: 'k', config: { ...DEFAULTS, node_type: 'collection' } }],
+  ['alice', { kind: 'create', node: 'm', config: { ...DEFAULTS, node_type: 'collection', collection: 'k' } }],
+  ['root', { kind: 'create', node: 'n', config: { ...DEFAULTS, publish_model: 'open', notify_retract: true } }],
+  ['root', { kind: 'associate', node: 'k', child: 'm' }],
+  ['root', { kind: 'associate', node: 'm', child: 'n' }],
+  ['bob', { kind: 'subscribe', node: 'k' }],
+  ['bob', { kind: 'follow', node: 'k', what: 'all', depth: 'all' }],
+  ['carol', { kind: 'subscribe', node: 'm' }],
+  ['carol', { kind: 'follow', node: 'm', what: 'items', depth: 1 }],
+]
+const GRAPH_EVERY = 50
+
+function choose(from: Random): readonly [Actor, Request] {
+  const request = chooseRequest(from)
+  // Most accounts may make no nodes and link none: of such requests most come from who may.
+  const isOfOwners = ['create', 'associate', 'publish'].includes(request.kind) && from.int(4) > 0
+  return [from.pick<Actor>(isOfOwners ? ['alice', 'root'] : ACTORS), request]
+}
+
+function chooseRequest(from: Random): Request {
   const kind = from.pick(KINDS)
   const node = from.pick(NODES)
   switch (kind) {
@@ -76,6 +98,11 @@ function choose(from: Random): Request {
       return { kind, node, config: chooseConfig(from) }
     case 'deliver':
       return { kind, node, isOn: from.int(3) > 0 }
+    case 'follow':
+      return { kind, node, what: from.pick(['items', 'nodes', 'all', 'all']), depth: from.pick([0, 1, 2, 'all']) }
+    case 'associate':
+    case 'dissociate':
+      return { kind, node, child: from.pick(NODES) }
     case 'publish':
       return { kind, node, id: from.pick(IDS) }
     case 'retract':
@@ -96,6 +123,8 @@ function choose(from: Random): Request {
 
 function chooseConfig(from: Random): Config {
   return {
+    node_type: from.pick(['leaf', 'collection']),
+    collection: from.pick(['', '', ...NODES]),
     access_model: from.pick(['open', 'authorize', 'whitelist']),
     publish_model: from.pick(['publishers', 'subscribers', 'open']),
     persist_items: from.int(4) > 0,
@@ -215,6 +244,13 @@ function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: st
       return set(
         `<options node="${request.node}" ${jid}>${form('subscribe_options', { deliver: request.isOn })}</options>`,
       )
+    case 'follow': {
+      const options = { subscription_type: request.what, subscription_depth: request.depth }
+      return set(`<options node="${request.node}" ${jid}>${form('subscribe_options', options)}</options>`)
+    }
+    case 'associate':
+    case 'dissociate':
+      return own('set', `<collection node="${request.node}"><${request.kind} node="${request.child}"/></collection>`)
     case 'items':
       return get(`<items node="${request.node}"/>`)
     case 'publish':
@@ -288,6 +324,15 @@ function inOrder(entries: readonly (readonly [jid: string, text: string])[]): st
 
 /** A notification in the model's words. */
 function what(xml: string): string {
+  const collections = [...xml.matchAll(/<header name="Collection">(\w)</g)].map(([, name = '']) => name)
+  return collections.length > 0 ? `${event(xml)} via ${collections.sort().join('+')}` : event(xml)
+}
+
+function event(xml: string): string {
+  const link = /<collection node="(\w)"><(\w+) node="(\w)"/.exec(xml)
+  if (link) return `${link[2]} ${link[3]} ${link[1]}`
+  const created = /<create node="(\w)"/.exec(xml)
+  if (created) return `create ${created[1]}`
   const item = /<item id="(\d)"(?: publisher="(\w+)@test")?/.exec(xml)
   if (item) return item[2] ? `item ${item[1]} by ${item[2]}` : `item ${item[1]}`
   const retracted = /<retract id="(\d)"/.exec(xml)

@@ -9,6 +9,9 @@ export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'no
 export type Affiliation = (typeof AFFILIATIONS)[number]
 
 export interface Config {
+  node_type: 'leaf' | 'collection'
+  /** The collection it is made in; empty: the root. */
+  collection: string
   access_model: 'open' | 'authorize' | 'whitelist'
   publish_model: 'publishers' | 'subscribers' | 'open'
   persist_items: boolean
@@ -25,17 +28,30 @@ export type Request =
   | { readonly kind: 'subscriptions' | 'affiliations' }
   | { readonly kind: 'subscribers' | 'affiliates'; readonly node: string }
   | { readonly kind: 'deliver'; readonly node: string; readonly isOn: boolean }
+  | { readonly kind: 'follow'; readonly node: string; readonly what: Follow; readonly depth: number | 'all' }
+  | { readonly kind: 'associate' | 'dissociate'; readonly node: string; readonly child: string }
   | { readonly kind: 'publish'; readonly node: string; readonly id: string }
   | { readonly kind: 'retract'; readonly node: string; readonly id: string; readonly notify: boolean }
   | { readonly kind: 'affiliate'; readonly node: string; readonly jid: Actor; readonly affiliation: Affiliation }
   | { readonly kind: 'access'; readonly node: string; readonly model: Config['access_model'] }
   | { readonly kind: 'answer'; readonly node: string; readonly jid: Actor; readonly isAllowed: boolean }
 
+type Follow = 'items' | 'nodes' | 'all'
+
 interface Node {
+  readonly name: string
   readonly config: Config
   readonly affiliations: Map<Actor, Affiliation>
-  readonly subscriptions: Map<Actor, { state: 'subscribed' | 'pending'; deliver: boolean }>
+  readonly subscriptions: Map<Actor, Subscription>
+  readonly parents: Set<Node>
   items: { readonly id: string; readonly publisher: Actor }[]
+}
+
+interface Subscription {
+  state: 'subscribed' | 'pending'
+  deliver: boolean
+  what: Follow
+  depth: number | 'all'
 }
 
 /** A request is refused with `condition` or `condition/application`. */
@@ -70,9 +86,39 @@ export class Model {
     this.#told.set(jid, [...(this.#told.get(jid) ?? []), what])
   }
 
-  #tellAll(node: Node, what: string): void {
-    for (const [jid, { state, deliver }] of node.subscriptions)
-      if (state === 'subscribed' && deliver) this.#tell(jid, what)
+  /** An event of a node, or of its items: to its subscribers, and to those of the collections above it. */
+  #tellAll(node: Node, what: string, subject: 'items' | 'nodes' = 'items'): void {
+    this.#tellEach(node, what, subject, above(node), true)
+  }
+
+  /** XEP-0248 §5.3: once to each, with the collections that it came by. */
+  #tellEach(
+    node: Node,
+    what: string,
+    subject: 'items' | 'nodes',
+    collections: ReadonlyMap<Node, number>,
+    isDirect: boolean,
+    own?: Node,
+  ): void {
+    for (const jid of ACTORS) {
+      const direct = isDirect ? node.subscriptions.get(jid) : undefined
+      const via = [...collections].filter(([collection, distance]) => {
+        const subscription = collection.subscriptions.get(jid)
+        if (subscription?.state !== 'subscribed' || !subscription.deliver) return false
+        const isDeep = subscription.depth === 'all' || subscription.depth >= distance
+        return isDeep && [subject, 'all'].includes(subscription.what) && mayKnow(node, jid, subject)
+      })
+      const names = via.map(([{ name }]) => name).filter((name) => name !== own?.name)
+      if (via.length > 0 || (direct?.state === 'subscribed' && direct.deliver))
+        this.#tell(jid, names.length > 0 ? `${what} via ${names.sort().join('+')}` : what)
+    }
+  }
+
+  /** XEP-0248 §5.3.2. */
+  #tellLink(parent: Node, child: Node, kind: 'associate' | 'dissociate'): void {
+    const collections = new Map([[parent, 1]])
+    for (const [collection, distance] of above(parent)) collections.set(collection, distance + 1)
+    this.#tellEach(child, `${kind} ${child.name} ${parent.name}`, 'nodes', collections, false, parent)
   }
 
   #perform(actor: Actor, request: Request): string {
@@ -104,8 +150,24 @@ export class Model {
     if (!mayCreate(actor)) refuse('forbidden')
     if (this.#nodes.has(name)) refuse('conflict')
     const affiliations = new Map<Actor, Affiliation>([[actor, 'owner']])
-    this.#nodes.set(name, { config: { ...config }, affiliations, subscriptions: new Map(), items: [] })
+    const persist_items = config.persist_items && config.node_type === 'leaf'
+    const made = { ...config, persist_items }
+    const node: Node = { name, config: made, affiliations, subscriptions: new Map(), parents: new Set(), items: [] }
+    if (config.collection !== '') {
+      const parent = config.collection === name ? node : this.#nodes.get(config.collection)
+      this.#link(actor, parent ?? refuse('item-not-found'), node)
+    }
+    this.#nodes.set(name, node)
+    this.#tellAll(node, `create ${name}`, 'nodes')
     return 'ok'
+  }
+
+  /** XEP-0248 §7.2.3, §7.5.3. */
+  #link(actor: Actor, parent: Node, child: Node): void {
+    if (parent.config.node_type === 'leaf') refuse('not-allowed/invalid-options')
+    if (!isOwner(parent, actor) || !isOwner(child, actor)) refuse('forbidden')
+    if (parent === child || above(parent).has(child)) refuse('not-allowed/invalid-options')
+    child.parents.add(parent)
   }
 
   #publish(actor: Actor, name: string, id: string): string {
@@ -115,6 +177,7 @@ export class Model {
     }
     const node = this.#nodes.get(name) as Node // there by now
     const { config } = node
+    if (config.node_type === 'collection') refuse('feature-not-implemented/unsupported')
     if (!mayPublish(node, actor)) refuse('forbidden')
     const others = node.items.filter((item) => item.id !== id)
     const isFull = config.persist_items && others.length >= config.max_items
@@ -139,6 +202,27 @@ export class Model {
       case 'deliver':
         ;(node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')).deliver = request.isOn
         return 'ok'
+      case 'follow': {
+        const subscription = node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')
+        if (node.config.node_type === 'leaf') refuse('bad-request/invalid-options')
+        subscription.what = request.what
+        subscription.depth = request.depth
+        return 'ok'
+      }
+      case 'associate': {
+        const child = this.#nodes.get(request.child) ?? refuse('item-not-found')
+        if (child.parents.has(node)) return 'ok'
+        this.#link(actor, node, child)
+        this.#tellLink(node, child, 'associate')
+        return 'ok'
+      }
+      case 'dissociate': {
+        const child = this.#nodes.get(request.child) ?? refuse('item-not-found')
+        if (!isOwner(node, actor) && !isOwner(child, actor)) refuse('forbidden')
+        if (!child.parents.delete(node)) refuse('bad-request')
+        this.#tellLink(node, child, 'dissociate')
+        return 'ok'
+      }
       case 'items':
         return items(actor, node)
       case 'retract':
@@ -171,9 +255,10 @@ export class Model {
         return 'ok'
       case 'delete':
         if (!isOwner(node, actor)) refuse('forbidden')
-        this.#tellAll(node, 'delete')
+        this.#tellAll(node, 'delete', 'nodes')
         for (const [jid, { state }] of node.subscriptions) if (state === 'pending') this.#tell(jid, 'delete')
-        for (const [name, each] of this.#nodes) if (each === node) this.#nodes.delete(name)
+        this.#nodes.delete(node.name)
+        for (const each of this.#nodes.values()) each.parents.delete(node)
         return 'ok'
       default:
         return refuse('no such request')
@@ -188,7 +273,8 @@ export class Model {
     if (existing) return 'subscribed'
     const needsApproval =
       node.config.access_model === 'authorize' && !isOwner(node, actor) && standing(node, actor) === 'none'
-    node.subscriptions.set(actor, { state: needsApproval ? 'pending' : 'subscribed', deliver: true })
+    const state = needsApproval ? 'pending' : 'subscribed'
+    node.subscriptions.set(actor, { state, deliver: true, what: 'nodes', depth: 1 })
     if (!needsApproval) this.#begin(node, actor)
     else for (const [jid, kind] of node.affiliations) if (kind === 'owner') this.#tell(jid, `ask for ${actor}`)
     return needsApproval ? 'pending' : 'subscribed'
@@ -262,7 +348,9 @@ export class Model {
 }
 
 /** What the service gives a node that a publish makes, as far as the model knows. */
-const DEFAULTS: Config = {
+export const DEFAULTS: Config = {
+  node_type: 'leaf',
+  collection: '',
   access_model: 'open',
   publish_model: 'publishers',
   persist_items: true,
@@ -271,6 +359,28 @@ const DEFAULTS: Config = {
   notify_retract: false,
   itemreply: 'none',
   send_last_published_item: 'on_sub',
+}
+
+/** Every collection above a node, and how far: the shortest way counts. */
+function above(node: Node): Map<Node, number> {
+  const found = new Map<Node, number>()
+  let level = [node]
+  for (let distance = 1; level.length > 0; distance++) {
+    level = level.flatMap(({ parents }) => [...parents]).filter((parent) => !found.has(parent))
+    for (const parent of level) found.set(parent, distance)
+  }
+  return found
+}
+
+/** A collection shows nobody more than the node would. XEP-0248 §10.1 */
+function mayKnow(node: Node, actor: Actor, subject: 'items' | 'nodes'): boolean {
+  if (isOwner(node, actor)) return true
+  const kind = standing(node, actor)
+  const { access_model } = node.config
+  if (kind !== 'none') return kind !== 'outcast' && (subject === 'nodes' || kind !== 'publish-only')
+  if (access_model === 'whitelist') return false
+  const isSubscribed = node.subscriptions.get(actor)?.state === 'subscribed'
+  return access_model === 'open' || subject === 'nodes' || isSubscribed
 }
 
 /** Accounts with a role, under the default options of the service. */
