@@ -13,7 +13,7 @@ import { measure, type Place, publishOneByOne, within } from './measure.ts'
 import { readOptions } from './options.ts'
 import type { ServerKind } from './servers/server.ts'
 import { type Measurement, type Results, renderTable } from './table.ts'
-import { accountsFor, FULL, QUICK, worksOf } from './works.ts'
+import { accountsFor, FULL, QUICK, STOCK, type WorkKind, worksOf } from './works.ts'
 
 const PASSWORD = 'bench-password'
 
@@ -34,7 +34,9 @@ const servers = options.servers.filter((server) => {
   if (missing !== undefined) note(`without ${server.name}, since this is missing: ${missing}`)
   return missing === undefined
 })
-const accounts = { count: accountsFor(scale), password: PASSWORD }
+const accounts = { count: accountsFor(scale, works), password: PASSWORD }
+const shortWorks = works.filter(({ isLong }) => !isLong)
+const longWorks = works.filter(({ isLong }) => isLong)
 const cores = shareCores(options.serverCores)
 const processes = options.processes ?? Math.min(3, cores.loadCount)
 const folder = mkdtempSync(join(options.folder ?? tmpdir(), 'sacm-bench-'))
@@ -48,10 +50,19 @@ try {
     note(`${server.name}: making ${accounts.count} accounts`)
     mkdirSync(join(folder, server.name))
     await server.prepare(join(folder, server.name), accounts)
+    if (longWorks.length === 0) continue
+    cpSync(join(folder, server.name), stockedFolder(server), { recursive: true })
+    note(`${server.name}: ${server.fill ? 'filling its database' : 'has no way to fill its database at once'}`)
+    server.fill?.(stockedFolder(server), STOCK)
   }
   for (let run = 1; run <= options.runs; run++) {
     // Interleaved: what the machine does besides falls on all of them.
-    for (const server of servers) await runOn(server, run)
+    for (const server of servers) {
+      if (shortWorks.length > 0) await runOn(server, run, shortWorks, join(folder, server.name), [])
+      const hasStock = 'fill' in server
+      const possible = longWorks.filter(({ needsStock }) => !needsStock || hasStock)
+      if (possible.length > 0) await runOn(server, run, possible, stockedFolder(server), hasStock ? STOCK.nodes : [])
+    }
   }
 } finally {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
@@ -78,9 +89,20 @@ process.stdout.write(
 )
 if (failures.length > 0) process.exitCode = 1
 
-async function runOn(kind: ServerKind, run: number): Promise<void> {
+function stockedFolder({ name }: ServerKind): string {
+  return join(folder, `${name}-stocked`)
+}
+
+/** @param ready  nodes that are there, with all they need */
+async function runOn(
+  kind: ServerKind,
+  run: number,
+  works: readonly WorkKind[],
+  from: string,
+  ready: readonly string[],
+): Promise<void> {
   const copy = join(folder, `${kind.name}-${run}`)
-  cpSync(join(folder, kind.name), copy, { recursive: true })
+  cpSync(from, copy, { recursive: true })
   const server = await kind.start(copy, cores.server)
   const place: Place = {
     kind,
@@ -89,7 +111,7 @@ async function runOn(kind: ServerKind, run: number): Promise<void> {
     accounts,
     options,
     cores: options.serverCores,
-    nodes: new Map(),
+    nodes: new Map(ready.map((id) => [id, 'ready'])),
     run,
   }
   try {
@@ -106,7 +128,7 @@ async function runOn(kind: ServerKind, run: number): Promise<void> {
       measurements.push(measured)
       note(`run ${run}, ${kind.name}, ${work.name}: ${measured.value.toFixed(1)} ${work.unit}`)
     }
-    if (run === 1 && works.some(({ task }) => task?.kind === 'publish')) {
+    if (run === 1 && works.some(({ name }) => name === 'publish')) {
       durability[kind.name] = await attempt(`${kind.name}, trace`, () =>
         traceSyncs(server.pid, copy, () => publishOneByOne(place)),
       )

@@ -84,7 +84,7 @@ async function memoryPerSession(place: Place, task: Extract<WorkKind['task'], { 
 }
 
 /** Makes the node and fills it, each once per server. */
-async function ensureNode(place: Place, node: { readonly id: string; readonly items: number }): Promise<void> {
+async function ensureNode(place: Place, node: NonNullable<WorkKind['node']>): Promise<void> {
   const known = place.nodes.get(node.id)
   if (known === 'ready') return
   if (known === 'failed') throw new Error(`node ${node.id} could not be made`)
@@ -92,7 +92,7 @@ async function ensureNode(place: Place, node: { readonly id: string; readonly it
   const { server, kind, accounts } = place
   const session = await LoadSession.open(server.target, 'u0', accounts.password, false)
   const fields = {
-    'pubsub#max_items': kind.maxItems,
+    'pubsub#max_items': node.maxItems ?? kind.maxItems,
     'pubsub#persist_items': '1',
     'pubsub#access_model': 'open',
     'pubsub#publish_model': 'open',
@@ -112,7 +112,7 @@ async function ensureNode(place: Place, node: { readonly id: string; readonly it
   place.nodes.set(node.id, 'ready')
 }
 
-async function fill(place: Place, node: { readonly id: string; readonly items: number }): Promise<void> {
+async function fill(place: Place, node: NonNullable<WorkKind['node']>): Promise<void> {
   const { fleet } = place
   await fleet.prepare({ ...FILL, node: node.id, items: node.items }, common(place, 'fill'))
   const limitMs = place.options.fillSeconds * 1000

@@ -8,14 +8,24 @@ export interface WorkKind {
   readonly unit: string
   /** The better one is the smaller. */
   readonly isCost?: boolean
-  /** Nodes that must exist, and how many items they hold. */
-  readonly node?: { readonly id: string; readonly items: number }
+  /** A node that must exist, and how many items it holds; `maxItems`: and how many at most. */
+  readonly node?: { readonly id: string; readonly items: number; readonly maxItems?: number }
   /** Needs pages of items (XEP-0059). */
   readonly needsPages?: boolean
   /** What the load processes do; the others are measured on the process itself. */
   readonly task?: Task
-  /** Only with --long. */
+  /** Only with --long, on a server of its own with all of STOCK. */
   readonly isLong?: boolean
+  /** Where there is no STOCK, there is nothing to measure. */
+  readonly needsStock?: boolean
+}
+
+/** What a database holds before the long works begin. */
+export interface Stock {
+  readonly nodes: readonly string[]
+  /** Named `i0`, `i1`, …, at one of the nodes. */
+  readonly itemsAt: string
+  readonly items: number
 }
 
 export interface Scale {
@@ -27,9 +37,17 @@ export interface Scale {
 export const FULL: Scale = { subscribers: 1_000, items: 10_000, idle: 1_000 }
 export const QUICK: Scale = { subscribers: 300, items: 1_000, idle: 300 }
 const MILLION = 1_000_000
+const MANY_NODES = Array.from({ length: 100_000 }, (_, number) => `many-${number}`)
+const LARGE = 'large'
+export const STOCK: Stock = { nodes: [LARGE, ...MANY_NODES], itemsAt: LARGE, items: MILLION }
+
+const MANY_SUBSCRIBERS = 5_000
 
 /** Accounts that the works need: one per session, and a publisher. */
-export const accountsFor = (scale: Scale): number => Math.max(500, scale.subscribers, scale.idle) + 1
+export function accountsFor(scale: Scale, works: readonly WorkKind[]): number {
+  const subscribers = works.map(({ task }) => (task?.kind === 'fan-out' ? task.subscribers : 0))
+  return Math.max(500, scale.idle, ...subscribers) + 1
+}
 
 export function worksOf(scale: Scale): readonly WorkKind[] {
   const { subscribers, items, idle } = scale
@@ -107,6 +125,35 @@ export function worksOf(scale: Scale): readonly WorkKind[] {
       node: { id: 'busy', items: 0 },
       task: { kind: 'publish', ...ask, nodes: ['busy'] },
     },
-    ...[item('large', MILLION), pages('large', MILLION)].map((work) => ({ ...work, isLong: true })),
+    {
+      name: 'publish-full',
+      title: 'publish, as above, to a node that keeps 10 items and is full',
+      unit: 'publishes/s',
+      node: { id: 'full', items: 0, maxItems: 10 },
+      task: { kind: 'publish', ...ask, nodes: ['full'] },
+    },
+    ...longWorks(item(LARGE, MILLION), pages(LARGE, MILLION), fanOut(1, MANY_SUBSCRIBERS)),
   ]
+}
+
+/** Cost must stay flat: what the works above cost, with much more there. */
+function longWorks(...works: readonly WorkKind[]): WorkKind[] {
+  const ask = { sessions: 10, inFlight: 10 }
+  const publish = (name: string, where: string, nodes: readonly string[]): WorkKind => ({
+    name: `publish-${name}`,
+    title: `publish, as above, ${where}`,
+    unit: 'publishes/s',
+    needsStock: true,
+    task: { kind: 'publish', ...ask, nodes },
+  })
+  const long: readonly WorkKind[] = [
+    { name: 'start-100000', title: 'start-up with 100,000 nodes', unit: 'ms', isCost: true, needsStock: true },
+    publish('10-nodes', '10 nodes of 100,000', MANY_NODES.slice(0, 10)),
+    publish('100000-nodes', '100,000 nodes in turn', MANY_NODES),
+    publish('10-items', 'a node with few items', MANY_NODES.slice(-1)),
+    ...works,
+    // After the works that read there.
+    publish(`${MILLION}-items`, 'a node with 1,000,000 items', [LARGE]),
+  ]
+  return long.map((work) => ({ ...work, isLong: true }))
 }

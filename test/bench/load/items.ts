@@ -7,13 +7,18 @@ const PAYLOAD_BYTES = 1024
 const PAGE = 50
 const FILLER = 'the quick brown fox jumps over the lazy dog '.repeat(25)
 
-const START = `<entry xmlns='http://www.w3.org/2005/Atom'><title>`
+export const PAYLOAD_NS = 'http://www.w3.org/2005/Atom'
+const START = `<entry xmlns="${PAYLOAD_NS}"><title>`
 const MIDDLE = '</title><summary>'
 const END = '</summary></entry>'
 
 /** An item whose payload is 1 KiB and names the item. */
 export function itemXml(id: string): string {
-  return `<item id='${id}'>${START}${id}${MIDDLE}${fillerFor(id)}${END}</item>`
+  return `<item id='${id}'>${payloadXml(id)}</item>`
+}
+
+export function payloadXml(id: string): string {
+  return `${START}${id}${MIDDLE}${fillerFor(id)}${END}`
 }
 
 function fillerFor(id: string): string {

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { callControl } from '../../../server/control.ts'
+import { fillFolder } from './sacm-fill.ts'
 import { type Accounts, DOMAIN, freePort, launch, type RunningServer, type ServerKind } from './server.ts'
 
 /** Accounts made at once: the passwords' keys are derived in parallel. */
@@ -21,6 +22,8 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
         ...['--c2s-port', '0', '--tls-port', String(port), '--https-port', '0'],
         // The load is what bounds are there to stop.
         ...['--set', 'limits.off=true'],
+        // A node of a million items must not be full: pruning is a work of its own.
+        ...['--set', 'pubsub.itemsMax=100000000'],
       ],
       cwd: folder,
       log: join(folder, 'bench.log'),
@@ -42,6 +45,7 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
         await server.stop()
       }
     },
+    fill: fillFolder,
     start,
   }
 }

@@ -5,6 +5,7 @@ import { createWriteStream, existsSync, readFileSync } from 'node:fs'
 import { connect as connectTcp, createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import type { Target } from '../load/client.ts'
+import type { Stock } from '../works.ts'
 
 /** How many accounts there are, named `u0`, `u1`, …; the first is an administrator and may create nodes. */
 export interface Accounts {
@@ -18,6 +19,8 @@ export interface ServerKind {
   missing(): string | undefined
   /** Makes a folder with accounts, configuration and certificates; done once, copied for every run. */
   prepare(folder: string, accounts: Accounts): Promise<void>
+  /** Puts a stock into such a folder, faster than by publishing. Left out: it cannot be done. */
+  fill?(folder: string, stock: Stock): void
   /** Starts it on a copy of that folder, on these cores; resolves when it accepts connections. */
   start(folder: string, cores: string): Promise<RunningServer>
   /** What it answers after a publish; told from its documentation, checked by the trace. */
