@@ -16,6 +16,7 @@ import { attr, childElements, childOf, type Element, el, textOf } from '../../se
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { buildDisk } from '../support/disk.ts'
 import { mountReadOnly, mountSmall, unmountAll } from '../support/mounts.ts'
+import { databaseFaults } from '../support/publishers.ts'
 import { SACM, startServer, type TestServer } from '../support/server.ts'
 
 const PASSWORD = 'storage-faults'
@@ -112,7 +113,9 @@ function publishReport(at: TestServer, by: Person): Promise<unknown> {
     { xmlns: 'urn:sacm-xmpp:posture:0', collected, method: 'self', scope: 'full' },
     el('endpoint', {}, el('identifier', { type: 'machine-id', value: 'faults' })),
     el('covers', { prefix: 'os.' }),
-    el('attribute', { name: 'os.name', type: 'string', collected, status: 'exists' }, 'x'.repeat(20_000)),
+    ...['os.one', 'os.other'].map((name) =>
+      el('attribute', { name, type: 'string', collected, status: 'exists' }, 'x'.repeat(20_000)),
+    ),
   )
   return publish(by.client, pubsubOf(at), '/repository/posture', { id: 'report', payload })
 }
@@ -217,6 +220,7 @@ async function endure(at: TestServer, fault: Fault): Promise<void> {
   expect(JSON.parse(told)).toMatchObject({ level: 50, reason: fault.reason, remedy: expect.any(String) })
   expect(await at.stop()).toBe(0)
   server = undefined
+  expect(databaseFaults(join(at.dataDir, 'sacm.sqlite'))).toEqual([])
 }
 
 describe('while it runs', () => {

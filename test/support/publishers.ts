@@ -1,6 +1,7 @@
 /**
  * Publishers that keep a record of what was acknowledged, for tests that take the server away from under them; and the
- * check that all of it is there. Each publishes to a node of its own and, in turn, to one that it shares with others.
+ * check that all of it is there. Each publishes to a node of its own and, in turn, to one that it shares with others;
+ * the first ones are collectors too, whose reports are stored as items and as the repository's rows at one time.
  */
 
 import { createHash, randomBytes } from 'node:crypto'
@@ -12,13 +13,17 @@ import { Client } from '../../clients/core/client.ts'
 import { itemsPage, NS_PUBSUB, type PubsubItem, publish } from '../../clients/core/pubsub.ts'
 import { pages } from '../../clients/core/rsm.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
-import { attr, el, textOf } from '../../server/xml/element.ts'
+import { attr, type Element, el, textOf } from '../../server/xml/element.ts'
 import type { Random } from './random.ts'
 import type { TestServer } from './server.ts'
 
 const PASSWORD = 'publishers'
 const PAGE = 500
 const SHARED_BY = 5
+const COLLECTORS = 2
+/** Of a collector's first lane, every so manieth publication is a report. */
+const REPORT_EVERY = 4
+const POSTURE = '/repository/posture'
 /** Far more than a server lives in such a test. */
 const MAX_ITEMS = 100_000
 
@@ -31,6 +36,8 @@ export class Publishers {
   readonly #inFlight: number
   /** As Acknowledged says. */
   readonly #acknowledged = new Map<string, Map<string, string[]>>()
+  /** The item ids of reports. */
+  readonly #reports: string[] = []
   readonly #clients: Client[] = []
   #rounds = 0
 
@@ -43,9 +50,14 @@ export class Publishers {
 
   /** How many items were acknowledged so far. */
   get acknowledged(): number {
-    let sum = 0
+    let sum = this.#reports.length
     for (const byPublisher of this.#acknowledged.values()) for (const ids of byPublisher.values()) sum += ids.length
     return sum
+  }
+
+  /** How many of them are reports. */
+  get reports(): number {
+    return this.#reports.length
   }
 
   /** What was acknowledged by now, for `faults` later. */
@@ -60,8 +72,8 @@ export class Publishers {
 
   /** Makes the accounts and the nodes. */
   async settle(server: TestServer): Promise<void> {
-    for (const name of this.#names()) {
-      await server.addUser(`${name}@${server.domain}`, PASSWORD)
+    for (const [index, name] of this.#names().entries()) {
+      await server.addUser(`${name}@${server.domain}`, PASSWORD, index < COLLECTORS ? ['collector'] : [])
       for (const node of this.#nodesOf(name)) {
         const byPublisher = this.#acknowledged.get(node) ?? new Map<string, string[]>()
         this.#acknowledged.set(node, byPublisher.set(name, []))
@@ -84,10 +96,10 @@ export class Publishers {
     let acknowledged = 0
     const publishAll = async (client: Client, name: string, lane: number): Promise<void> => {
       for (let number = 0; number < MAX_ITEMS; number++) {
-        const node = this.#nodesOf(name)[(lane + number) % 2] as string // there are two
+        const isReport = lane === 0 && names.indexOf(name) < COLLECTORS && number % REPORT_EVERY === 0
+        const node = isReport ? POSTURE : (this.#nodesOf(name)[(lane + number) % 2] as string) // there are two
         const id = `${name}-r${round}-l${lane}-${number}`
-        const text = randomBytes(100 + Math.floor(Math.random() * 900)).toString('base64')
-        const payload = el('entry', { xmlns: 'urn:example:kept', sha256: digest(id, text) }, text)
+        const payload = isReport ? reportOf(name, id) : entryOf(id)
         try {
           await publish(client, pubsubOf(server), node, { id, payload })
         } catch (error) {
@@ -95,7 +107,8 @@ export class Publishers {
           if (error instanceof StanzaError) reached.reject(error)
           return
         }
-        this.#acknowledged.get(node)?.get(name)?.push(id)
+        if (isReport) this.#reports.push(id)
+        else this.#acknowledged.get(node)?.get(name)?.push(id)
         acknowledged += 1
         if (acknowledged >= count) reached.resolve()
       }
@@ -123,7 +136,9 @@ export class Publishers {
       found.push(...faultsOf(items, byPublisher).map((fault) => `${node}: ${fault}`))
     }
     await this.close()
-    return [...found, ...databaseFaults(join(server.dataDir, 'sacm.sqlite'))]
+    // A mark is of items alone.
+    const reports = acknowledged === this.#acknowledged ? this.#reports : []
+    return [...found, ...databaseFaults(join(server.dataDir, 'sacm.sqlite'), reports)]
   }
 
   async close(): Promise<void> {
@@ -166,6 +181,25 @@ export function anyMoment(from: Random): number {
   return 1 + from.int(from.int(2) === 0 ? 50 : 1_500)
 }
 
+function entryOf(id: string): Element {
+  const text = randomBytes(100 + Math.floor(Math.random() * 900)).toString('base64')
+  return el('entry', { xmlns: 'urn:example:kept', sha256: digest(id, text) }, text)
+}
+
+/** A report whose two attributes have one value, which no other report has. */
+function reportOf(collector: string, id: string): Element {
+  const collected = new Date().toISOString()
+  const attribute = (name: string) => el('attribute', { name, type: 'string', collected, status: 'exists' }, id)
+  return el(
+    'report',
+    { xmlns: 'urn:sacm-xmpp:posture:0', collected, method: 'self', scope: 'full' },
+    el('endpoint', {}, el('identifier', { type: 'machine-id', value: collector })),
+    el('covers', { prefix: 'os.' }),
+    attribute('os.one'),
+    attribute('os.other'),
+  )
+}
+
 async function create(client: Client, server: TestServer, node: string): Promise<void> {
   const field = (name: string, value: string) => el('field', { var: name }, el('value', {}, value))
   const form = el(
@@ -204,13 +238,26 @@ const MISCOUNTED_NODES = `
     OR scoped_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id AND scope IS NOT NULL)
     OR subscription_count <> (SELECT count(*) FROM pubsub_subscriptions WHERE node = node.id)`
 
-function databaseFaults(file: string): string[] {
+const REPORT_ITEMS = `
+  SELECT item_id FROM pubsub_items WHERE node = (SELECT id FROM pubsub_nodes WHERE node_id = '${POSTURE}')`
+const HALF_REPORTS = `
+  SELECT item_id AS id FROM (${REPORT_ITEMS}) WHERE item_id NOT IN (SELECT id FROM repository_reports)
+  UNION ALL SELECT id FROM repository_reports WHERE id NOT IN (${REPORT_ITEMS})
+  UNION ALL SELECT endpoint FROM repository_attributes WHERE valid_until IS NULL
+    GROUP BY endpoint HAVING count(*) <> 2 OR count(DISTINCT value) <> 1`
+
+/** @param reports  item ids of reports that must be there */
+export function databaseFaults(file: string, reports: readonly string[] = []): string[] {
   const sqlite = new Database(file, { readonly: true })
   try {
     const damage = sqlite.prepare<[], string>('PRAGMA integrity_check').pluck().all()
     const strays = sqlite.prepare('PRAGMA foreign_key_check').all()
     const miscounted = sqlite.prepare<[], string>(MISCOUNTED_NODES).pluck().all()
+    const half = sqlite.prepare<[], string>(HALF_REPORTS).pluck().all()
+    const stored = new Set(sqlite.prepare<[], string>('SELECT id FROM repository_reports').pluck().all())
     return [
+      ...half.map((id) => `${id}: a report of which the item or some of the rows are there`),
+      ...reports.filter((id) => !stored.has(id)).map((id) => `${id} was acknowledged and is lost`),
       ...damage.filter((text) => text !== 'ok'),
       ...(strays.length > 0 ? [`${strays.length} references to rows that are not there`] : []),
       ...miscounted.map((node) => `${node}: its row counts other items or subscriptions than it has`),
