@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { PersonalNode, PersonalNodes } from './api.ts'
 import { boundsOf, freshen, type PubsubParts, run } from './context.ts'
+import { pubsubError } from './errors.ts'
 import { lastOf } from './last-item.ts'
 import type { Preconditions } from './node-config.ts'
 import { createAndPublish, publishItem, retractItem } from './publisher.ts'
@@ -12,6 +13,8 @@ import { payloadOf } from './xml.ts'
 export function personalNodes(parts: PubsubParts): PersonalNodes {
   return {
     async publish(account, nodeId, { itemId = randomUUID(), payload }, node = {}) {
+      // What is written for an account that is just being removed would be its successor's.
+      if (!parts.accounts.exists(account)) throw pubsubError('nodeNotFound', `there is no account ${account}`)
       const ref = { service: account, nodeId }
       const { xml, ns } = payloadOf(payload)
       const { itemsMax, payloadMaxBytes } = boundsOf(parts.config(), account)

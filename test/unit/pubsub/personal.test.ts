@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { reviewAccess, rosterChanged } from '../../../modules/pubsub/access.ts'
+import { forgetGone } from '../../../modules/pubsub/account.ts'
 import type { PersonalNodes } from '../../../modules/pubsub/api.ts'
 import { Audience } from '../../../modules/pubsub/audience.ts'
 import { Claims } from '../../../modules/pubsub/claims.ts'
@@ -34,6 +35,7 @@ let roster: Map<string, Relation>
 /** What each full JID that is online wants to hear of. */
 let online: Map<string, readonly string[]>
 let sent: string[]
+let accounts: Set<string>
 let emitted: Hooks['pubsub.personal-published'][]
 /** Her roster is read from disk first. */
 let loading: Promise<void> | undefined
@@ -44,6 +46,7 @@ beforeEach(() => {
   online = new Map()
   sent = []
   emitted = []
+  accounts = new Set(['alice@test'])
   loading = undefined
   const sessions = new Map<string, SessionHandle>()
   const sessionOf = (full: string): SessionHandle => {
@@ -90,7 +93,7 @@ beforeEach(() => {
     log: silent,
     config: () => pubsubConfig.parse({}),
     accounts: {
-      exists: () => true,
+      exists: (bareJid) => accounts.has(bareJid),
       roles: () => new Set(),
       grants: () => [],
       bindSelf: async () => [],
@@ -141,6 +144,20 @@ describe('for other modules', () => {
     expect(await nodes.item('alice@test', 'n', '2')).toBeUndefined()
     expect(await nodes.item('bob@test', 'n')).toBeUndefined()
     await expect(nodes.retract('alice@test', 'n', '2')).rejects.toMatchObject({ condition: 'item-not-found' })
+  })
+
+  test('go with their account, also when it went while no server ran', async () => {
+    await publish('1')
+    roster.set('bob@test', { seesPresence: true, groups: [] })
+    await subscribe('bob@test')
+    accounts.delete('alice@test')
+    await expect(publish('2')).rejects.toMatchObject({ condition: 'item-not-found' })
+    sent = []
+    await forgetGone(parts)
+    expect(sent).toEqual(['alice@test to bob@test: delete'])
+    expect(parts.replica.owners()).toEqual([])
+    expect((await storage.run(sqliteStore.readSnapshot, undefined)).nodes).toEqual([])
+    await forgetGone(parts)
   })
 
   test('have what XEP-0163 has by default', async () => {
