@@ -104,9 +104,23 @@ function isApproval(x: Element): boolean {
  * the account itself, and of everyone whose presence it sees. XEP-0060 §9.2, XEP-0163 §4.3.4.
  */
 function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  const { audience, replica } = parts
   const told = new WeakMap<SessionHandle, Set<string>>()
   ctx.on('observe', 'presence.updated', ({ session, presence }) => {
-    if (!presence) told.delete(session)
+    if (presence) return
+    told.delete(session)
+    audience.visitors.left(session)
+  })
+  ctx.on('observe', 'presence.directed', async ({ session, to, presence }) => {
+    const account = to.bare
+    if (!presence) audience.visitors.went(session, account)
+    // §9.1.3: what it wants is known by the presence that it broadcasts, which would take the place of this one.
+    else if (session.presence && parts.accounts.exists(account) && audience.visitors.came(session, account)) {
+      const nodes = replica.sortedNodeIds(account).flatMap((nodeId) => replica.get({ service: account, nodeId }) ?? [])
+      const open = nodes.filter(({ record }) => record.config.accessModel === 'open')
+      if (!audience.seesPresence(account, session.bareJid))
+        await sendPersonalItems(parts, session.bareJid, open, session)
+    }
   })
   ctx.on('observe', 'caps.known', async ({ session, capabilities }) => {
     const known = told.get(session) ?? new Set()
@@ -114,8 +128,8 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     const news = interests(capabilities).filter((nodeId) => !known.has(nodeId))
     for (const nodeId of news) known.add(nodeId)
     if (news.length === 0) return
-    const nodes = [...parts.audience.sources(session.bareJid)].flatMap((service) =>
-      parts.replica.hasService(service) ? news.flatMap((nodeId) => parts.replica.get({ service, nodeId }) ?? []) : [],
+    const nodes = [...audience.sources(session.bareJid)].flatMap((service) =>
+      replica.hasService(service) ? news.flatMap((nodeId) => replica.get({ service, nodeId }) ?? []) : [],
     )
     await sendPersonalItems(parts, session.bareJid, nodes, session)
   })

@@ -16,6 +16,7 @@ import type { Rosters } from '../roster/index.ts'
 import { affiliationIn, type NodeView } from './replica.ts'
 import { mayRead, needsApproval, type Relation, type Standing } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
+import { Visitors } from './visitors.ts'
 
 /** A client that wants the events of a node says so by a feature of the node's name and this. XEP-0060 §9.2. */
 export const NOTIFY_SUFFIX = '+notify'
@@ -28,6 +29,7 @@ export interface AudienceParts {
 
 export class Audience {
   readonly #parts: AudienceParts
+  readonly visitors = new Visitors()
 
   constructor(parts: AudienceParts) {
     this.#parts = parts
@@ -41,6 +43,11 @@ export class Audience {
   /** What the owner's roster says of an entity; undefined at the shared service. */
   relation(service: string, bareJid: string): Relation | undefined {
     return service === SHARED_SERVICE ? undefined : this.#parts.rosters.relation(service, bareJid)
+  }
+
+  /** Does it see the presence of the node's owner, or is it that? */
+  seesPresence(service: string, bareJid: string): boolean {
+    return service === bareJid || this.relation(service, bareJid)?.seesPresence === true
   }
 
   /** The groups of the owner's roster; undefined at the shared service. */
@@ -73,15 +80,26 @@ export class Audience {
   implied(node: NodeView): Jid[] {
     const { service } = node.record
     if (service === SHARED_SERVICE) return []
-    const accounts = [service, ...this.#parts.rosters.subscribers(service)]
-    return accounts.flatMap((bareJid) => (node.subscribers.has(bareJid) ? [] : this.resources(node, bareJid)))
+    const visitors = [...this.visitors.at(service)].map((session) => session.bareJid)
+    const accounts = new Set([service, ...this.#parts.rosters.subscribers(service), ...visitors])
+    return [...accounts].flatMap((bareJid) => (node.subscribers.has(bareJid) ? [] : this.resources(node, bareJid)))
   }
 
   /** Those of one account: where it gets events rather than at its bare JID, also when that is subscribed. */
   resources(node: NodeView, bareJid: string): Jid[] {
-    const sessions = this.wanting(bareJid, node.record.nodeId)
-    if (sessions.length === 0 || !this.isImplied(node, bareJid)) return []
+    const wanting = this.wanting(bareJid, node.record.nodeId)
+    if (wanting.length === 0) return []
+    const sessions = this.isImplied(node, bareJid)
+      ? wanting
+      : wanting.filter((session) => this.#isVisitor(node, session))
     return sessions.map(({ fullJid }) => fullJid).filter(({ full }) => !node.subscribers.has(full))
+  }
+
+  /** §9.1.3 */
+  #isVisitor(node: NodeView, session: SessionHandle): boolean {
+    const { service, config } = node.record
+    if (config.accessModel !== 'open' || !config.subscribe) return false
+    return this.visitors.isAt(session, service) && this.mayRead(node, session.bareJid)
   }
 
   /** Is the account subscribed without having asked? §9.1; whom an authorize node's owner has to approve is not. */

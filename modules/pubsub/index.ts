@@ -55,8 +55,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits:
-        'what directed presence without a subscription would be sent (§9.1.3), transformations of payloads (body_xslt, §13.8)',
+      omits: 'transformations of payloads (body_xslt, §13.8)',
     },
     {
       doc: 'XEP-0163',

@@ -38,7 +38,7 @@ export interface NotifyParts {
   readonly send: (address: string, stanza: RawStanza) => void
   readonly maySee: MaySee
   /** Resources of accounts that get events of an account's node. */
-  readonly audience: Pick<Audience, 'ready' | 'implied' | 'resources'>
+  readonly audience: Pick<Audience, 'ready' | 'implied' | 'resources' | 'seesPresence'>
   /** What presence the JID shows now, a value per available resource; none: offline. */
   readonly presenceOf: (jid: Jid) => readonly ShowValue[]
   readonly now: () => number
@@ -192,8 +192,13 @@ export class Notifier {
       this.#deliverAll(node, subscriber, first.address, message, extension)
     }
     if (implied.length === 0) return
+    const { service } = node.record
     const replyTo = by ? replyToPublisher(by) : ''
-    for (const to of implied) this.#deliver(node.record.service, to, message, replyTo)
+    for (const to of implied) {
+      // XEP-0163 §4.3.1: nobody else learns at which resource the publisher is.
+      const mayKnow = replyTo !== '' && this.#parts.audience.seesPresence(service, to.bare)
+      this.#deliver(service, to, message, mayKnow ? replyTo : '')
+    }
   }
 
   /** Holds the event for the subscriptions that want digests; returns the others. */

@@ -134,6 +134,8 @@ export class PresenceRouter {
         if (target.presence) this.#receive(target, stanza, from, type)
       }
     }
+    if (session && type !== 'error')
+      this.#parts.hooks.emit('presence.directed', { session, to, presence: type === undefined ? stanza : undefined })
   }
 
   /** A presence to a service or component. A promise as for `direct`; without one it is to be handed over now. */
