@@ -16,6 +16,7 @@ import { registration } from './registration.ts'
 import { repository } from './repository/index.ts'
 import { roster } from './roster/index.ts'
 import { sacm } from './sacm/index.ts'
+import { serverinfo } from './serverinfo.ts'
 import { time } from './time.ts'
 import { upload } from './upload/index.ts'
 import { vcard } from './vcard/index.ts'
@@ -36,6 +37,7 @@ export const modules: readonly Module[] = [
   offline,
   lastactivity,
   pubsub,
+  serverinfo,
   repository,
   sacm,
   bytestreams,

@@ -17,10 +17,9 @@ import { NOTIFY_SUFFIX } from './audience.ts'
 import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
-import { ACCOUNT_FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { ACCOUNT_FEATURES, EXTENSIONS, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { pubsubError } from './errors.ts'
 import { sendPersonalItems } from './last-item.ts'
-import { ORDER_FEATURES } from './order.ts'
 import { getPending } from './pending.ts'
 import { mayPublish, maySee } from './rules.ts'
 import { perform } from './service.ts'
@@ -31,7 +30,7 @@ import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubReques
 export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const account = ctx.endpoint('account')
   account.identity('pubsub', 'pep')
-  account.feature(...ACCOUNT_FEATURES, NS_SHIM, ...ORDER_FEATURES)
+  account.feature(...ACCOUNT_FEATURES, NS_SHIM, ...EXTENSIONS)
   account.info((query) =>
     whenReady(parts, query.to.bare, () =>
       query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query, askerAt(parts, query.asker, query.to)),

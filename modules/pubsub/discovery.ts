@@ -5,12 +5,14 @@ import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf } from '../../server/xml/element.ts'
+import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
-import { NS_ORDER_BY, parseOrder } from './order.ts'
+import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
+import { NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
@@ -70,6 +72,9 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   ),
 ].sort()
 
+/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1. */
+export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER]
+
 /** The headers that notifications may carry. XEP-0131 §5. */
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#Collection`, `${NS_SHIM}#SubID`] }
 
@@ -84,7 +89,7 @@ export function nodeInfo(
   return {
     identities: [identityOf(node)],
     features: [NS_PUBSUB],
-    forms: isListed(parts, asker, node) ? [metaData(node)] : [],
+    forms: isListed(parts, asker, node) ? [metaData(node, parts.claims.of(node.record) === undefined)] : [],
   }
 }
 
@@ -93,12 +98,12 @@ function identityOf({ record }: NodeView): { category: string; type: string; nam
   return { category: 'pubsub', type: record.config.nodeType, ...(title && { name: title }) }
 }
 
-function metaData({ record, affiliations, subscribers }: NodeView): DataForm {
-  const { config, creator, createdAt, seenType } = record
+/** @param isWhole  everybody who may read the node sees the same items there */
+function metaData({ record, affiliations, subscribers }: NodeView, isWhole: boolean): DataForm {
+  const { config, creator, createdAt } = record
   const having = (wanted: string) => [...affiliations].filter(([, kind]) => kind === wanted).map(([bareJid]) => bareJid)
   const fields: FormField[] = [
-    // RFC 8600: the type is told whether or not somebody configured it
-    { name: 'pubsub#type', type: 'text-single', values: textValue(config.type || seenType) },
+    { name: 'pubsub#type', type: 'text-single', values: textValue(typeOf(record)) },
     { name: 'pubsub#creator', type: 'jid-single', values: [creator] },
     { name: 'pubsub#creation_date', type: 'text-single', values: [formatDateTime(createdAt)] },
     { name: 'pubsub#title', type: 'text-single', values: textValue(config.title) },
@@ -115,6 +120,7 @@ function metaData({ record, affiliations, subscribers }: NodeView): DataForm {
     { name: 'pubsub#owner', type: 'jid-multi', values: having('owner') },
     { name: 'pubsub#publisher', type: 'jid-multi', values: having('publisher') },
     { name: 'pubsub#num_subscribers', type: 'text-single', values: [String(subscribers.size)] },
+    ...(config.nodeType === 'leaf' ? cachingHints(config, isWhole) : []),
   ]
   return { type: 'result', formType: META_DATA_FORM, fields: fields.filter(({ values }) => values.length > 0) }
 }
@@ -191,11 +197,13 @@ function listNodes(
   { page: request, payload }: DiscoItemsQuery,
 ): Page<DiscoItem> {
   if (childOf(payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
-  const page = request && pageOfSorted(listed, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
-  const items = (page?.items ?? listed).map(({ record }): DiscoItem => {
+  const isAsked = typeFilter(payload)
+  const nodes = listed.filter(({ record }) => isAsked(record))
+  const page = request && pageOfSorted(nodes, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
+  const items = (page?.items ?? nodes).map(({ record }): DiscoItem => {
     const { title } = record.config
     return { jid: asker.address, node: record.nodeId, ...(title && { name: title }) }
   })
   const { index, first, last } = page ?? { first: undefined, last: undefined }
-  return { items, count: listed.length, ...(index !== undefined && { index }), first, last }
+  return { items, count: nodes.length, ...(index !== undefined && { index }), first, last }
 }

@@ -18,13 +18,12 @@ import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
 import { Cursors, newCursorKey } from './cursors.ts'
-import { FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { EXTENSIONS, FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { Inheritance } from './inherited.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
 import { Notifier } from './notify.ts'
-import { ORDER_FEATURES } from './order.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
 import { Replica } from './replica.ts'
@@ -86,7 +85,21 @@ export const pubsub = defineModule<PubsubConfig>({
       status: 'partial',
       omits: 'archives of anything but nodes; items that were retracted or replaced (§3.2)',
     },
+    { doc: 'XEP-0346', version: '0.2', status: 'complete' },
+    {
+      doc: 'XEP-0359',
+      version: '0.7.0',
+      status: 'partial',
+      omits: 'ids of anything but events of items that are kept',
+    },
     { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
+    {
+      doc: 'XEP-0460',
+      version: '0.1.0',
+      status: 'partial',
+      omits: 'always-notify and allowed-for-suggestions as options of their own (§8, §10); no node is for suggestions',
+    },
+    { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
   ],
   requires: ['commands', 'offline', 'roster', 'caps'],
   config: pubsubConfig,
@@ -109,14 +122,13 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))
-    serveArchives(ctx, parts)
     ctx.on('observe', 'account.removed', ({ bareJid }) => forgetAccount(parts, bareJid))
     ctx.on('observe', 'roster.changed', (change) => rosterChanged(parts, change))
     serveAccounts(ctx, parts)
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
-      endpoint.feature(...FEATURES, NS_SHIM, ...ORDER_FEATURES)
+      endpoint.feature(...FEATURES, NS_SHIM, ...EXTENSIONS)
       endpoint.info((query) => (query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query)))
       endpoint.command(getPending(parts, (jid) => askerOf(parts.accounts, jid, endpoint.address)))
       endpoint.onMessage(`{${NS_FORMS}}x`, ({ from, payload }) =>
@@ -132,14 +144,17 @@ export const pubsub = defineModule<PubsubConfig>({
         }
       }
     }
+    serveOwnAddress(ctx, parts)
   },
 })
 
-/** The archives of nodes: at the service's own address, since the domain's archive would be another thing. XEP-0442. */
-function serveArchives(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+/** What is at the service's own address alone: archives of nodes, since the domain's would be another thing (XEP-0442). */
+function serveOwnAddress(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const endpoint = ctx.endpoint('service:pubsub')
   const asker = (jid: Jid) => askerOf(parts.accounts, jid, endpoint.address)
   endpoint.feature(...ARCHIVE_FEATURES)
+  // XEP-0346 §3: templates and filled-in forms are items like others, at nodes of a certain name.
+  endpoint.identity('pubsub', 'urn:xmpp:fdp:0')
   endpoint.onIq('get', `{${NS_MAM}}query`, ({ payload }) => archiveForm(payload))
   endpoint.onIq('get', `{${NS_MAM}}metadata`, ({ from, payload }) => archiveMetadata(parts, asker(from), payload))
   endpoint.onIq('set', `{${NS_MAM}}query`, ({ from, payload, session }) =>
