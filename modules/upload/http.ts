@@ -70,8 +70,9 @@ async function receive(
   try {
     sha256 = await files.receive(slot.id, request.body, slot.size)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-    log.error({ what: 'upload_disk_full', upload: slot.id })
+    if (!isWithoutRoom(error)) throw error
+    log.error({ what: 'upload_disk_full', upload: slot.id, error: error.message })
+    await drain(request.body)
     return refused(507, 'There is no room for the file.')
   }
   if (sha256 === undefined) return refused(400, 'The file has not the size of its slot.')
@@ -84,6 +85,11 @@ async function receive(
     return isWanted ? NO_SLOT : refused(400, 'The file has not the stated hash.')
   }
   return { status: 201, headers: { 'repr-digest': digestField(sha256) } }
+}
+
+/** The disk, a quota on it, or the process has reached its bound. */
+function isWithoutRoom(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code))
 }
 
 /** §7: the length MUST be the slot's, the type SHOULD. */

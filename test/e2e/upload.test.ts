@@ -1,5 +1,6 @@
 /** File upload over the wire: slots by IQ, files by HTTPS with Node's own client. XEP-0363. */
 
+import { execFileSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
@@ -11,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { callControl } from '../../server/control.ts'
 import { Connection, show } from '../support/scenario/connection.ts'
 import { runSacm, startServer, type TestServer } from '../support/server.ts'
+import { needTool } from '../support/tools.ts'
 import { connectTcp } from '../unit/stream/harness.ts'
 
 const PASSWORD = 'correct horse'
@@ -360,4 +362,25 @@ describe('the end of a file', () => {
       rmSync(folder, { recursive: true, force: true })
     }
   })
+})
+
+test('XEP-0363 §7  a disk without room answers 507 to a client that sends all it has, and keeps nothing', async (context) => {
+  needTool(context, ['prlimit', '--version'], 'apt-get install util-linux')
+  const full = await startServer({ domain: 'test' })
+  try {
+    const client = await login(full)
+    const big = 12_000_000
+    const url = await slot(client, `filename='a' size='${big}'`)
+    // No file of the server's may grow beyond this: as on a disk that is full, or a quota that is used up.
+    execFileSync('prlimit', ['--pid', String(full.pid), '--fsize=8000000:'])
+    const answer = await http('PUT', url, Buffer.alloc(big), {}, full)
+    expect(answer).toMatchObject({ status: 507, body: Buffer.from('There is no room for the file.\n') })
+    expect(stored(full)).toEqual([])
+    expect(full.log()).toContain('upload_disk_full')
+    execFileSync('prlimit', ['--pid', String(full.pid), '--fsize=unlimited:'])
+    // The slot is as good as it was.
+    expect((await http('PUT', url, Buffer.alloc(big), {}, full)).status).toBe(201)
+  } finally {
+    expect(await full.stop()).toBe(0)
+  }
 })
