@@ -10,7 +10,6 @@ import {
   type ComponentType,
   type JobState,
   NS_HEARTBEAT,
-  NS_TOPIC,
   parseCapabilities,
   parseHeartbeat,
   parseRegistered,
@@ -25,12 +24,13 @@ import { parseJid } from '../../server/stanza/jid.ts'
 import { type Element, isElement } from '../../server/xml/element.ts'
 import { retry } from './backoff.ts'
 import { Client, type ClientEvent } from './client.ts'
-import { discover, type Services } from './discover.ts'
+import { discover } from './discover.ts'
 import { OfflineError, TimeoutError } from './iq.ts'
+import { Member } from './member.ts'
 import type { ClientOptions } from './options.ts'
 import { sacmProfile } from './profile.ts'
 import { EventRoutes, type PubsubEvent, subscribe } from './pubsub.ts'
-import { sacmCondition, Topics } from './topics.ts'
+import { sacmCondition } from './topics.ts'
 
 export interface ComponentOptions extends ClientOptions {
   readonly name?: string | undefined
@@ -66,72 +66,19 @@ const STEP_WAITS = { baseMs: 250, maxMs: 15_000, attempts: Number.POSITIVE_INFIN
 /** Tries of one piece of work over lost connections: some minutes. */
 const PERSIST_WAITS = { baseMs: 250, maxMs: 10_000, attempts: 60 }
 
-export class Component {
-  readonly client: Client
-  readonly bareJid: string
+export class Component extends Member {
   readonly #options: ComponentOptions
   readonly #kind: ComponentKind
   readonly #events = new EventRoutes()
-  readonly #topics: Topics
-  readonly #closing = new AbortController()
-  readonly #onboarded = Promise.withResolvers<void>()
-  #id: string | undefined
-  #services: Services | undefined
   #handshake: Promise<unknown> | undefined
 
   constructor(options: ComponentOptions, kind: ComponentKind) {
+    const client = new Client(options, sacmProfile(kind), (event) => options.onEvent?.(event))
+    super('component', options.jid, client, kind.knownId)
     this.#options = options
     this.#kind = kind
-    this.#id = kind.knownId
-    this.bareJid = parseJid(options.jid).bare
-    this.client = new Client(options, sacmProfile(kind), (event) => this.event(event))
-    this.#topics = new Topics(this.client)
-    this.client.onIq('set', `{${NS_TOPIC}}request`, (iq) => this.#topics.answer(iq))
-    this.client.onMessage((message) => this.#events.dispatch(message))
-    this.client.onReady((connection) => this.#onboard(AbortSignal.any([connection, this.#closing.signal])))
-    // `ready` may never be asked for.
-    this.#onboarded.promise.catch(() => undefined)
-  }
-
-  /**
-   * Connects; resolves when the login has succeeded. Onboarding goes on behind it, see `ready`.
-   * @throws SaslError, a certificate or network error as Client.start does
-   */
-  async start(): Promise<void> {
-    try {
-      await this.client.start()
-    } catch (error) {
-      await this.close()
-      throw error
-    }
-    this.client.closed.catch((error: unknown) => this.#onboarded.reject(error))
-  }
-
-  /** Resolves when the first onboarding is complete; rejects when the component ends before. */
-  get ready(): Promise<void> {
-    return this.#onboarded.promise
-  }
-
-  /** Aborts when the component is closed. */
-  get closing(): AbortSignal {
-    return this.#closing.signal
-  }
-
-  /** Our component id; undefined before the registration. */
-  get knownId(): string | undefined {
-    return this.#id
-  }
-
-  /** Our component id. @throws OfflineError before the registration */
-  get id(): string {
-    if (this.#id === undefined) throw new OfflineError('not registered yet')
-    return this.#id
-  }
-
-  /** The addresses found by discovery. @throws OfflineError before it */
-  get services(): Services {
-    if (!this.#services) throw new OfflineError('the services are not discovered yet')
-    return this.#services
+    client.onMessage((message) => this.#events.dispatch(message))
+    client.onReady((connection) => this.#onboard(AbortSignal.any([connection, this.closing])))
   }
 
   event(event: ComponentEvent): void {
@@ -140,7 +87,7 @@ export class Component {
 
   /** Sends a directed request. @throws StanzaError, TimeoutError, OfflineError */
   tell(topic: string, payload: Element, signal = this.closing): Promise<Element | undefined> {
-    return this.#topics.request(topic, payload, { signal })
+    return this.topics.request(topic, payload, { signal })
   }
 
   /**
@@ -156,28 +103,20 @@ export class Component {
     return retry(online, { ...PERSIST_WAITS, signal, mayRetry })
   }
 
-  async close(): Promise<void> {
-    const closed = new OfflineError('the component was closed')
-    this.#closing.abort(closed)
-    this.#onboarded.reject(closed)
-    await this.client.close()
-  }
-
   async #onboard(signal: AbortSignal): Promise<void> {
     const { domain } = parseJid(this.bareJid)
-    this.#services = await this.#step('discovery', signal, () => discover(this.client, domain, { signal }))
-    this.#topics.service = this.#services.sacm
+    this.discovered(await this.#step('discovery', signal, () => discover(this.client, domain, { signal })))
     // A known component is of use at once, even while no orchestrator is there to register with; if the server does
     // not know it after all, the registration will tell.
-    if (this.#id !== undefined) await this.#handleTopics(this.#id, signal).catch(() => undefined)
+    if (this.knownId !== undefined) await this.#handleTopics(this.knownId, signal).catch(() => undefined)
     const id = await this.#step('registration', signal, () => this.#register(signal))
-    this.#id = id
+    this.registered(id)
     await this.#kind.saveId(id)
     this.event({ kind: 'registered', component: id })
     await this.#step('handling its topics', signal, () => this.#handleTopics(id, signal))
     const capabilities = await this.#advertise(id, signal)
     this.event({ kind: 'onboarded', component: id, capabilities })
-    this.#onboarded.resolve()
+    this.completed()
   }
 
   /** Tries until it succeeds or the connection ends: roles may be granted and orchestrators started meanwhile. */
@@ -194,9 +133,9 @@ export class Component {
   }
 
   async #register(signal: AbortSignal): Promise<string> {
-    if (this.#id !== undefined) {
+    if (this.knownId !== undefined) {
       try {
-        return await this.#askId({ kind: 'again', id: this.#id }, signal)
+        return await this.#askId({ kind: 'again', id: this.knownId }, signal)
       } catch (error) {
         // The id is another's, or unknown because the server's data was replaced: begin anew.
         if (!(error instanceof StanzaError) || !isIdRefused(error)) throw error
@@ -207,15 +146,15 @@ export class Component {
   }
 
   async #askId(register: Register, signal: AbortSignal): Promise<string> {
-    const answer = await this.#topics.request('/orchestrator/registration', renderRegister(register), { signal })
+    const answer = await this.topics.request('/orchestrator/registration', renderRegister(register), { signal })
     if (!answer) throw new StanzaError('cancel', 'undefined-condition', 'the registration was answered with nothing')
     return parseRegistered(answer)
   }
 
   async #handleTopics(id: string, signal: AbortSignal): Promise<void> {
     const { work } = this.#kind
-    await this.#topics.handle(`/orchestrator/${id}`, (request) => this.#fromOrchestrator(request, signal), signal)
-    await this.#topics.handle(`/${id}/${work}`, (request) => this.#kind.onDirected(request), signal)
+    await this.topics.handle(`/orchestrator/${id}`, (request) => this.#fromOrchestrator(request, signal), signal)
+    await this.topics.handle(`/${id}/${work}`, (request) => this.#kind.onDirected(request), signal)
   }
 
   /** Heartbeat. A ping with capabilities is answered at once; the handshake follows. ARCH §Heartbeat. */
@@ -239,7 +178,7 @@ export class Component {
     const { type, capabilities } = this.#kind
     const answers = await this.#step('the capability handshake', signal, async () => {
       const advertise = renderAdvertise({ id, type, capabilities })
-      const answer = await this.#topics.request(`/orchestrator/${id}`, advertise, { signal })
+      const answer = await this.topics.request(`/orchestrator/${id}`, advertise, { signal })
       if (!answer) throw new StanzaError('cancel', 'undefined-condition', 'the handshake was answered with nothing')
       return parseCapabilities(answer)
     })

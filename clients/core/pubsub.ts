@@ -42,28 +42,18 @@ export async function publish(
   return (stored && attr(stored, 'id')) ?? item.id
 }
 
-/** Subscribes this bare JID. Subscribing again changes nothing. XEP-0060 §6.1. */
-export async function subscribe(
-  port: IqPort,
-  to: string,
-  nodeId: string,
-  bareJid: string,
-  options?: IqOptions,
-): Promise<void> {
-  const payload = el('pubsub', { xmlns: NS_PUBSUB }, el('subscribe', { node: nodeId, jid: bareJid }))
-  await port.request('set', to, payload, options)
-}
+type SetSubscription = (port: IqPort, to: string, nodeId: string, bareJid: string, options?: IqOptions) => Promise<void>
 
-export async function unsubscribe(
-  port: IqPort,
-  to: string,
-  nodeId: string,
-  bareJid: string,
-  options?: IqOptions,
-): Promise<void> {
-  const payload = el('pubsub', { xmlns: NS_PUBSUB }, el('unsubscribe', { node: nodeId, jid: bareJid }))
-  await port.request('set', to, payload, options)
-}
+const setSubscription =
+  (what: 'subscribe' | 'unsubscribe'): SetSubscription =>
+  async (port, to, nodeId, bareJid, options) => {
+    await port.request('set', to, el('pubsub', { xmlns: NS_PUBSUB }, el(what, { node: nodeId, jid: bareJid })), options)
+  }
+
+/** Subscribes this bare JID. Subscribing again changes nothing. XEP-0060 §6.1. */
+export const subscribe = setSubscription('subscribe')
+/** XEP-0060 §6.2. */
+export const unsubscribe = setSubscription('unsubscribe')
 
 /** One page of a node's items. */
 export async function itemsPage(

@@ -6,7 +6,6 @@
 import {
   type JobState,
   NS_JOB,
-  NS_TOPIC,
   parseJobState,
   parseRegister,
   parseRegistered,
@@ -20,11 +19,11 @@ import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { retry } from '../core/backoff.ts'
 import { Client, type ClientEvent } from '../core/client.ts'
-import { discover, type Services } from '../core/discover.ts'
-import { OfflineError } from '../core/iq.ts'
+import { discover } from '../core/discover.ts'
+import { Member } from '../core/member.ts'
 import type { ClientOptions } from '../core/options.ts'
 import { sacmProfile } from '../core/profile.ts'
-import { sacmCondition, Topics } from '../core/topics.ts'
+import { sacmCondition } from '../core/topics.ts'
 import { makeComponentId } from './component-id.ts'
 
 export const TOPIC_REGISTRATION = '/orchestrator/registration'
@@ -54,76 +53,28 @@ const COMMAND_ATTEMPTS = 4
 /** Listeners for job states at one time. */
 const MAX_LISTENERS = 1_000
 
-export class Session {
-  readonly client: Client
-  readonly topics: Topics
-  readonly bareJid: string
+export class Session extends Member {
   readonly #name: string
   readonly #isCommand: boolean
   readonly #hooks: SessionHooks
-  readonly #closing = new AbortController()
-  readonly #ready = Promise.withResolvers<void>()
   readonly #listeners = new Map<string, (state: JobState) => void>()
-  #services: Services | undefined
-  #id: string | undefined
 
   constructor(options: SessionOptions, hooks: SessionHooks) {
+    const profile = sacmProfile({ type: TYPE, name: options.name, capabilities: [] })
+    // Without presence a command takes nothing that is meant for the service of the same account.
+    const client = new Client(options, { ...profile, presence: !options.isCommand }, hooks.onEvent)
+    super('orchestrator', options.jid, client)
     this.#hooks = hooks
     this.#isCommand = options.isCommand
     this.#name = options.name
-    this.bareJid = parseJid(options.jid).bare
-    const profile = sacmProfile({ type: TYPE, name: options.name, capabilities: [] })
-    // Without presence a command takes nothing that is meant for the service of the same account.
-    this.client = new Client(options, { ...profile, presence: !options.isCommand }, hooks.onEvent)
-    this.topics = new Topics(this.client)
-    this.client.onIq('set', `{${NS_TOPIC}}request`, (iq) => this.topics.answer(iq))
-    this.client.onReady(async (connection) => {
+    client.onReady(async (connection) => {
       try {
-        await this.#onboard(AbortSignal.any([connection, this.#closing.signal]))
+        await this.#onboard(AbortSignal.any([connection, this.closing]))
       } catch (error) {
-        if (this.#isCommand && !connection.aborted) this.#ready.reject(error)
+        if (this.#isCommand && !connection.aborted) this.failed(error)
         else throw error
       }
     })
-    // `ready` may never be asked for.
-    this.#ready.promise.catch(() => undefined)
-  }
-
-  /** Resolves when the login has succeeded. @throws SaslError, a certificate or network error */
-  async start(): Promise<void> {
-    try {
-      await this.client.start()
-    } catch (error) {
-      await this.close()
-      throw error
-    }
-    this.client.closed.catch((error: unknown) => this.#ready.reject(error))
-  }
-
-  /** Resolves when our own id is known and answers to us are heard. */
-  get ready(): Promise<void> {
-    return this.#ready.promise
-  }
-
-  get closing(): AbortSignal {
-    return this.#closing.signal
-  }
-
-  /** Our component id; undefined before the registration. */
-  get knownId(): string | undefined {
-    return this.#id
-  }
-
-  /** Our component id. @throws OfflineError before the registration */
-  get id(): string {
-    if (this.#id === undefined) throw new OfflineError('not registered yet')
-    return this.#id
-  }
-
-  /** @throws OfflineError before discovery */
-  get services(): Services {
-    if (!this.#services) throw new OfflineError('the services are not discovered yet')
-    return this.#services
   }
 
   /** Hears the states of a job until the function returned is called. @throws Error when too many are heard */
@@ -131,13 +82,6 @@ export class Session {
     if (this.#listeners.size >= MAX_LISTENERS) throw new Error(`${MAX_LISTENERS} jobs are being watched`)
     this.#listeners.set(job, onState)
     return () => this.#listeners.delete(job)
-  }
-
-  async close(): Promise<void> {
-    const closed = new OfflineError('the orchestrator was closed')
-    this.#closing.abort(closed)
-    this.#ready.reject(closed)
-    await this.client.close()
   }
 
   /** Tries until it succeeds or the connection ends; a command only a few times, and not what was refused. */
@@ -156,16 +100,15 @@ export class Session {
 
   async #onboard(signal: AbortSignal): Promise<void> {
     const { domain } = parseJid(this.bareJid)
-    this.#services = await this.step('discovery', signal, () => discover(this.client, domain, { signal }))
-    this.topics.service = this.#services.sacm
+    this.discovered(await this.step('discovery', signal, () => discover(this.client, domain, { signal })))
     await this.#hooks.beforeRegistration?.(this, signal)
     const id = await this.step('registration', signal, () => this.#register(signal))
-    this.#id = id
+    this.registered(id)
     const hear = () => this.topics.handle(`/${id}/response`, (request) => this.#onResponse(request), signal)
     await this.step('the response topic', signal, hear)
     this.#hooks.onEvent({ kind: 'registered', component: id })
     await this.#hooks.afterRegistration?.(this, signal)
-    this.#ready.resolve()
+    this.completed()
   }
 
   /** Without an orchestrator's service running, we are the orchestrator for the moment that our own registration takes. */
