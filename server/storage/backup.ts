@@ -37,8 +37,8 @@ const SCHEMA = `
   CREATE TABLE sacm_backup_files (
     path TEXT NOT NULL, part INTEGER NOT NULL, mode INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (path, part))`
 
-/** Entries of a data folder that no backup holds: what belongs to a process, and what a restore left. */
-export const NOT_BACKED_UP = /^(?:sacm\.sqlite(?:-wal|-shm)?|lock|lock\.pid|control\.sock|restoring|replaced-.*)$/
+/** Entries of a data folder that no backup holds, beside the database: what belongs to a process, and what a restore left. */
+const NOT_BACKED_UP = /^(?:lock|lock\.pid|control\.sock|restoring|replaced-.*)$/
 const UNFINISHED = /\.part(?:ial)?$/
 
 const PAGES_PER_STEP = 1_000
@@ -65,7 +65,7 @@ export async function writeBackup(
   }
   try {
     await copyDatabase(sqlite, partial, options)
-    const files = await addFiles(partial, folder, { ...about, madeAt: new Date(madeAt).toISOString() }, options)
+    const files = await addFiles(partial, sqlite.name, { ...about, madeAt: new Date(madeAt).toISOString() }, options)
     sync(partial)
     if (existsSync(to)) throw new StorageRefused(`${to} has been made meanwhile. Choose another name.`)
     renameSync(partial, to)
@@ -114,10 +114,11 @@ async function copyDatabase(sqlite: Database.Database, partial: string, options:
 /** @returns how many files */
 async function addFiles(
   partial: string,
-  folder: string,
+  database: string,
   about: Readonly<Record<string, string>>,
   { nativeBinding, onProgress, signal }: BackupOptions,
 ): Promise<number> {
+  const folder = dirname(database)
   const copy = openDatabase(partial, nativeBinding)
   try {
     // Out of write-ahead logging: a backup is one file. The server turns it on again.
@@ -126,7 +127,7 @@ async function addFiles(
     const put = copy.prepare('INSERT INTO sacm_backup VALUES (?, ?)')
     for (const [name, value] of Object.entries({ format: BACKUP_FORMAT, ...about })) put.run(name, value)
     const insert = copy.prepare('INSERT INTO sacm_backup_files VALUES (?, ?, ?, ?)')
-    const paths = filesOf(folder)
+    const paths = filesOf(folder, basename(database))
     let added = 0
     for (const [at, path] of paths.entries()) {
       onProgress({ step: 'adding files', done: at, total: paths.length })
@@ -144,8 +145,10 @@ async function addFiles(
   }
 }
 
-function filesOf(folder: string): string[] {
-  const top = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !NOT_BACKED_UP.test(name))
+function filesOf(folder: string, database: string): string[] {
+  const own = new Set(['', '-wal', '-shm'].map((end) => `${database}${end}`))
+  const isOther = (name: string) => !own.has(name) && !NOT_BACKED_UP.test(name)
+  const top = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => isOther(name))
   const paths: string[] = []
   for (const entry of top) {
     if (entry.isFile()) paths.push(entry.name)

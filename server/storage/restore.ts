@@ -13,7 +13,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname, join, normalize, sep } from 'node:path'
@@ -21,7 +21,7 @@ import type Database from 'better-sqlite3'
 import type { Migration } from './assets.ts'
 import { BACKUP_FORMAT, BACKUP_TABLES, sync } from './backup.ts'
 import { checkSchema } from './migrate.ts'
-import { DATABASE_NAME, findDamage, openDatabase, openReadOnly } from './sqlite.ts'
+import { DATABASE_NAME, findDamage, openDatabase, openReadOnly, unavailableReason } from './sqlite.ts'
 import { StorageRefused } from './storage.ts'
 
 export interface RestoreOptions {
@@ -70,7 +70,10 @@ export async function restoreBackup(from: string, options: RestoreOptions): Prom
     files = unpack(work, database, nativeBinding, options)
   } catch (error) {
     rmSync(work, { recursive: true, force: true })
-    throw error
+    const reason = unavailableReason(error)
+    if (reason === undefined) throw error
+    const what = reason === 'damaged' ? `the backup ${from} is damaged` : `${from} could not be restored into ${folder}`
+    throw new StorageRefused(`${what}: ${String(error)}`, { cause: error })
   }
   const replaced = there.length > 0 ? `replaced-${new Date().toISOString().replaceAll(':', '')}` : undefined
   if (replaced) move(there, folder, join(folder, replaced))
@@ -116,8 +119,9 @@ async function copyFile(from: string, to: string, { onProgress }: RestoreOptions
       for (let done = 0; done < total; ) {
         const { bytesRead } = await source.read(buffer, 0, COPY_BYTES, done)
         if (bytesRead === 0) throw new StorageRefused(`${from} became shorter while it was read`)
-        await target.write(buffer, 0, bytesRead, done)
-        done += bytesRead
+        // On a disk that is nearly full a write takes a part and says so.
+        const { bytesWritten } = await target.write(buffer, 0, bytesRead, done)
+        done += bytesWritten
         onProgress({ step: 'copying the database', done, total })
       }
     } finally {
@@ -144,7 +148,7 @@ function unpack(work: string, database: string, nativeBinding: string | undefine
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
       const fd = openSync(file, written.has(path) ? 'a' : 'wx', mode)
       try {
-        writeSync(fd, bytes)
+        writeFileSync(fd, bytes)
       } finally {
         closeSync(fd)
       }

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { mountSmall, unmountAll } from '../support/mounts.ts'
 import { expectAllKept, Publishers } from '../support/publishers.ts'
 import { SACM, startServer, type TestServer } from '../support/server.ts'
 
@@ -24,6 +25,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sacm-backup-'))
 })
 afterAll(() => {
+  unmountAll()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -179,6 +181,21 @@ describe('without a server', () => {
     outside.exec("INSERT INTO sacm_backup_files VALUES ('../../outside', 0, 384, x'00')")
     outside.close()
     await refuses('outside', /a file outside of it/)
+  })
+
+  test('a disk that is full: a backup leaves nothing there, and a restore leaves all as it was', async (context) => {
+    const small = join(folder, 'small')
+    mountSmall(context, small, 131_072)
+    const refused = await sacm('backup', join(small, 'b'), '--data-dir', dataDir, '--domain', 'lab')
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/the backup .* could not be written: .*full/),
+    })
+    expect(readdirSync(small)).toEqual([])
+    writeFileSync(join(small, 'notes'), 'mine')
+    const ended = await sacm('restore', file, '--force', '--data-dir', small)
+    expect(ended).toMatchObject({ code: 3, stderr: expect.stringMatching(/ENOSPC/) })
+    expect(readdirSync(small).sort()).toEqual(['lock', 'lock.pid', 'notes'])
   })
 
   test('a restore that was cut off is no installation', async () => {

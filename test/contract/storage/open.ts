@@ -3,8 +3,7 @@
 import { join } from 'node:path'
 import { createLogger } from '../../../server/log.ts'
 import type { Assets, Migration } from '../../../server/storage/assets.ts'
-import { openStorage, type StorageOptions } from '../../../server/storage/client.ts'
-import type { Storage } from '../../../server/storage/storage.ts'
+import { type OpenStorage, openStorage, type StorageOptions } from '../../../server/storage/client.ts'
 import { MIGRATION } from './operations.ts'
 
 export interface OpenOptions extends Partial<Omit<StorageOptions, 'file' | 'assets'>> {
@@ -23,7 +22,7 @@ export function open({
   code,
   nativeBinding,
   ...options
-}: OpenOptions): Promise<Storage> {
+}: OpenOptions): Promise<OpenStorage> {
   const assets: Assets = {
     workerEntry: () => (code === undefined ? WORKER : { code }),
     migrations: () => migrations,
