@@ -6,6 +6,7 @@
 import { type PubsubParts, run } from './context.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { applyEnded } from './leases.ts'
+import type { NodeConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { asksRoster, mayRead, type Relation } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
@@ -33,6 +34,18 @@ export function reviewSoon(parts: PubsubParts, node: NodeView, bareJid?: string)
 /** At start: what the last run did not come to. */
 export async function reviewAll(parts: PubsubParts): Promise<void> {
   for (const node of parts.replica.personal()) if (node.subscribers.size > 0) await reviewAccess(parts, node)
+}
+
+/** The node is for others than it was: who may read from now on gets the last item. §13.1 */
+export function accessChanged(parts: PubsubParts, node: NodeView, before: NodeConfig): void {
+  reviewSoon(parts, node)
+  const { audience } = parts
+  for (const bareJid of audience.interested(node)) {
+    if (audience.isImplied(node, bareJid, before) || !audience.isImplied(node, bareJid)) continue
+    sendPersonalItems(parts, bareJid, [node]).catch((error: unknown) => {
+      parts.log.warn({ what: 'last_item_not_sent', node: node.record.nodeId, error: String(error) })
+    })
+  }
 }
 
 /** An account's roster says something else of a contact. */

@@ -61,6 +61,13 @@ export class Audience {
     yield* this.#parts.rosters.subscriptions(bareJid)
   }
 
+  /** Who sees the presence of the node's owner, and has a resource that wants the node's events. */
+  *interested({ record: { service, nodeId } }: NodeView): Iterable<string> {
+    if (service === SHARED_SERVICE) return
+    for (const bareJid of this.#parts.rosters.subscribers(service))
+      if (this.wanting(bareJid, nodeId).length > 0) yield bareJid
+  }
+
   /** May the entity read an account's node now? */
   mayRead(node: NodeView, bareJid: string): boolean {
     return mayRead(node.record.config, this.#standing(node, bareJid)) === undefined
@@ -103,8 +110,8 @@ export class Audience {
   }
 
   /** Is the account subscribed without having asked? §9.1; whom an authorize node's owner has to approve is not. */
-  isImplied(node: NodeView, bareJid: string): boolean {
-    const { service, config } = node.record
+  isImplied(node: NodeView, bareJid: string, config = node.record.config): boolean {
+    const { service } = node.record
     if (bareJid === service) return true
     const standing = this.#standing(node, bareJid)
     if (!config.subscribe || !standing.relation?.seesPresence) return false

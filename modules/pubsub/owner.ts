@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { reviewSoon } from './access.ts'
+import { accessChanged, reviewSoon } from './access.ts'
 import {
   renderAffiliationChange,
   renderConfig,
@@ -104,6 +104,7 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
 }
 
 function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
+  const before = parts.replica.get(result.node)?.record.config
   parts.replica.configured(result)
   const { nodeId, config } = result.node
   const node = parts.replica.get(result.node)
@@ -117,7 +118,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   }
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
-  reviewSoon(parts, node)
+  if (before) accessChanged(parts, node, before)
 }
 
 /** Subscriptions that began by an owner's doing. */
