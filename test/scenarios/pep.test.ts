@@ -2,4 +2,4 @@
 
 import { runScenarios } from '../support/scenario.ts'
 
-runScenarios('pep', { set: { 'pubsub.accountNodesMax': '5' } })
+runScenarios('pep', { set: { 'pubsub.accountNodesMax': '5', 'roster.idleMax': '1' } })
