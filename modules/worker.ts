@@ -1,4 +1,4 @@
-/** Entry of the storage worker: the operations of the accounts and of every module, by static import. */
+/** Entry of storage's threads: the operations of the accounts and of every module, by static import. */
 
 import { componentOperations } from '../server/auth/components.ts'
 import { accountOperations } from '../server/auth/store.ts'
