@@ -2,12 +2,18 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { callControl } from '../../../server/control.ts'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { deriveKeys, newSalt, SCRAM_HASHES } from '../../../server/auth/keys.ts'
+import { putAccount } from '../../../server/auth/store.ts'
+import { createLogger } from '../../../server/log.ts'
+import { databaseFile } from '../../../server/server.ts'
+import { folderAssets } from '../../../server/storage/assets.ts'
+import { openStorage } from '../../../server/storage/client.ts'
 import { fillFolder } from './sacm-fill.ts'
 import { type Accounts, DOMAIN, freePort, launch, type RunningServer, type ServerKind } from './server.ts'
 
-/** Accounts made at once: the passwords' keys are derived in parallel. */
-const MAKING = 8
+/** PBKDF2 rounds, the server's default. */
+const ITERATIONS = 10_000
 
 export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind {
   const start = async (folder: string, cores: string): Promise<RunningServer> => {
@@ -22,8 +28,6 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
         ...['--c2s-port', '0', '--tls-port', String(port), '--https-port', '0'],
         // The load is what bounds are there to stop.
         ...['--set', 'limits.off=true'],
-        // A node of a million items must not be full: pruning is a work of its own.
-        ...['--set', 'pubsub.itemsMax=100000000'],
       ],
       cwd: folder,
       log: join(folder, 'bench.log'),
@@ -38,12 +42,10 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
     acknowledges: 'after COMMIT with synchronous=FULL',
     missing: () => (existsSync(bundle) ? undefined : `${bundle}: npm run build`),
     prepare: async (folder, accounts) => {
+      // Makes database and certificates.
       const server = await start(folder, ALL_CORES)
-      try {
-        await makeAccounts(folder, accounts)
-      } finally {
-        await server.stop()
-      }
+      await server.stop()
+      await makeAccounts(bundle, folder, accounts)
     },
     fill: fillFolder,
     start,
@@ -53,14 +55,29 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
 /** More than there are is what there are, to taskset. */
 const ALL_CORES = '0-1023'
 
-async function makeAccounts(folder: string, { count, password }: Accounts): Promise<void> {
-  const numbers = Array.from({ length: count }, (_, at) => at).values()
-  const make = async (): Promise<void> => {
-    for (const at of numbers) {
-      const roles = at === 0 ? ['admin'] : []
-      const made = await callControl(folder, 'user.add', { jid: `u${at}@${DOMAIN}`, password, roles })
-      if (!made) throw new Error('the server does not answer on its control socket')
+/**
+ * Through the bundle's own storage while no server runs on the folder. All have the same keys, as the peers' have: those
+ * of each password for itself would take minutes.
+ */
+async function makeAccounts(bundle: string, folder: string, { count, password }: Accounts): Promise<void> {
+  const beside = pathToFileURL(bundle)
+  const storage = await openStorage({
+    file: databaseFile(folder),
+    assets: folderAssets({
+      workerEntry: beside,
+      migrations: new URL('migrations/', beside),
+      nativeBinding: fileURLToPath(new URL('better_sqlite3.node', beside)),
+    }),
+    log: createLogger('error'),
+  })
+  try {
+    const keys = await Promise.all(SCRAM_HASHES.map((hash) => deriveKeys(hash, password, newSalt(), ITERATIONS)))
+    const make = (at: number) => {
+      const grants = at === 0 ? [{ role: 'admin', scope: 'any' } as const] : []
+      return storage.run(putAccount, { local: `u${at}`, keys, grants, replace: true })
     }
+    await Promise.all(Array.from({ length: count }, (_, at) => make(at)))
+  } finally {
+    await storage.close()
   }
-  await Promise.all(Array.from({ length: MAKING }, make))
 }
