@@ -47,6 +47,8 @@ export function tlsContextOptions(material: TlsPair): TlsOptions {
   }
 }
 
+const ALPN = 'xmpp-client'
+
 type Secured = (socket: TLSSocket) => void
 
 export class TlsAcceptor {
@@ -60,7 +62,8 @@ export class TlsAcceptor {
     this.#server = createServer({
       ...contextOptions(material, material),
       SNICallback: this.#contexts.choose,
-      ALPNProtocols: ['xmpp-client'], // XEP-0368 §3
+      // XEP-0368 §3. Not ALPNProtocols: of those every connection keeps a copy, and with it a page of Node's buffer pool.
+      ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
       handshakeTimeout: handshakeTimeoutMs,
       sessionIdContext: 'xmpp-client',
     })

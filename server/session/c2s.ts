@@ -30,7 +30,7 @@ import { ClientStates } from './client-state.ts'
 import { inlineFeatures } from './inline.ts'
 import { StreamManagement } from './management.ts'
 import { SessionRegistry } from './registry.ts'
-import { Session, type SessionEvents } from './session.ts'
+import { Session, type SessionEvents, type SessionLimits } from './session.ts'
 import type { Trace } from './trace.ts'
 
 export interface C2sLimits {
@@ -163,6 +163,7 @@ export class C2s {
   readonly #options: C2sOptions
   readonly #limits: C2sLimits
   readonly #timeouts: C2sTimeouts
+  readonly #sessionLimits: SessionLimits
   readonly #tls: TlsAcceptor
   readonly #bindings: ChannelBindings
   readonly #management: StreamManagement
@@ -181,6 +182,7 @@ export class C2s {
     this.#options = options
     this.#limits = { ...DEFAULT_C2S_LIMITS, ...options.limits }
     this.#timeouts = { ...DEFAULT_C2S_TIMEOUTS, ...options.timeouts }
+    this.#sessionLimits = { ...this.#limits, ...this.#timeouts }
     this.#tls = new TlsAcceptor(options.tls, this.#timeouts.authMs, options.log)
     this.#bindings = new ChannelBindings(certificatesOf(options.tls))
     this.registry = new SessionRegistry(this.#limits.resourcesPerAccount)
@@ -332,6 +334,11 @@ export class C2s {
     })
   }
 
+  readonly #remove = (ended: Session): void => {
+    this.registry.remove(ended)
+    this.#management.forget(ended)
+  }
+
   #bind: StreamContext['bind'] = (stream, account, resource) => {
     const fullJid = this.registry.claim(account, resource)
     const session = new Session({
@@ -340,11 +347,8 @@ export class C2s {
       fullJid,
       stream,
       events: this.#options,
-      limits: { ...this.#limits, ...this.#timeouts },
-      remove: (ended) => {
-        this.registry.remove(ended)
-        this.#management.forget(ended)
-      },
+      limits: this.#sessionLimits,
+      remove: this.#remove,
       log: this.#options.log,
       trace: this.#options.traceOf?.(fullJid.full),
     })

@@ -9,7 +9,7 @@
  * moved there as they come, and what is written without xmlns fits both.
  */
 
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Logger } from '../log.ts'
 import type { Transport, TransportHandler } from '../net/transport.ts'
 import { StreamError } from '../stanza/errors.ts'
@@ -21,7 +21,7 @@ import type { ParserLimits } from '../xml/parser.ts'
 import { escapeAttribute, serialize } from '../xml/serialize.ts'
 import { HOLD_RATE, type StreamHandle } from './context.ts'
 import { tcpFraming } from './framing.ts'
-import { checkStreamName, headerAttributes, languageOf } from './header.ts'
+import { checkStreamName, headerAttributes, languageOf, streamId } from './header.ts'
 import { Input } from './input.ts'
 import { Rate, type RateLimits } from './rate.ts'
 import type { ReaderEvents } from './reader.ts'
@@ -75,7 +75,7 @@ export class ComponentStream
   readonly #context: ComponentContext
   readonly #transport: Transport
   readonly #input: Input
-  readonly #id = randomUUID()
+  readonly #id = streamId()
   #state: State = 'wait-open'
   #isHeaderSent = false
   #name = ''

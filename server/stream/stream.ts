@@ -10,7 +10,6 @@
  * and while it was too fast.
  */
 
-import { randomUUID } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { Transport, TransportHandler } from '../net/transport.ts'
 import { StreamError } from '../stanza/errors.ts'
@@ -21,7 +20,15 @@ import { serialize } from '../xml/serialize.ts'
 import { HOLD_RATE, type StreamContext, type StreamEnd, type StreamUser } from './context.ts'
 import type { Stage } from './features.ts'
 import { type Framing, tcpFraming, webSocketFraming } from './framing.ts'
-import { checkHeader, checkOpenName, checkStreamName, type Header, headerAttributes, headerSender } from './header.ts'
+import {
+  checkHeader,
+  checkOpenName,
+  checkStreamName,
+  type Header,
+  headerAttributes,
+  headerSender,
+  streamId,
+} from './header.ts'
 import { Input } from './input.ts'
 import { type NegotiatedStream, Negotiation } from './negotiation.ts'
 import { Rate } from './rate.ts'
@@ -37,7 +44,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
   readonly #input: Input
   readonly #negotiation: Negotiation
   #state: State
-  #id = randomUUID()
+  #id = streamId()
   #isHeaderSent = false
   #header: Header | undefined
   #account: Jid | undefined
@@ -185,7 +192,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
     this.#input.restart()
     this.#isHeaderSent = false
     this.#header = undefined
-    this.#id = randomUUID() // RFC 6120 §5.4.3.3, §6.4.6: a new one for each stream
+    this.#id = streamId() // RFC 6120 §5.4.3.3, §6.4.6: a new one for each stream
   }
 
   adopt(user: StreamUser): void {
