@@ -37,14 +37,16 @@ const command = new Command('bench:idle')
   .option('--hold <n>', 'seconds for which they stay', whole, 20)
   .option('--servers <names>', 'servers by comma', (text) => text.split(','), ['sacm', 'prosody', 'ejabberd'])
   .option('--bundle <path>', 'our server', 'dist/sacm.js')
+  .option('--node-option <option...>', 'given to the Node of our server', [])
   .parse()
-const { sessions, hold, servers, bundle } = command.opts<{
+const { sessions, hold, servers, bundle, nodeOption } = command.opts<{
   sessions: number
   hold: number
   servers: string[]
   bundle: string
+  nodeOption: string[]
 }>()
-const kinds = [sacm(resolve(bundle), []), prosody('internal'), ejabberd('mnesia')].filter(({ name }) =>
+const kinds = [sacm(resolve(bundle), nodeOption), prosody('internal'), ejabberd('mnesia')].filter(({ name }) =>
   servers.includes(name),
 )
 const cores = shareCores(1)

@@ -2,12 +2,11 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { programAssets } from '../../../clients/cli/assets.ts'
 import { deriveKeys, newSalt, SCRAM_HASHES } from '../../../server/auth/keys.ts'
 import { putAccount } from '../../../server/auth/store.ts'
 import { createLogger } from '../../../server/log.ts'
 import { databaseFile } from '../../../server/server.ts'
-import { folderAssets } from '../../../server/storage/assets.ts'
 import { openStorage } from '../../../server/storage/client.ts'
 import { fillFolder } from './sacm-fill.ts'
 import { type Accounts, DOMAIN, freePort, launch, type RunningServer, type ServerKind } from './server.ts'
@@ -45,7 +44,7 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
       // Makes database and certificates.
       const server = await start(folder, ALL_CORES)
       await server.stop()
-      await makeAccounts(bundle, folder, accounts)
+      await makeAccounts(folder, accounts)
     },
     fill: fillFolder,
     start,
@@ -56,18 +55,13 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
 const ALL_CORES = '0-1023'
 
 /**
- * Through the bundle's own storage while no server runs on the folder. All have the same keys, as the peers' have: those
- * of each password for itself would take minutes.
+ * On the folder itself while no server runs there. All have the same keys, as the peers' have: those of each password
+ * for itself would take minutes.
  */
-async function makeAccounts(bundle: string, folder: string, { count, password }: Accounts): Promise<void> {
-  const beside = pathToFileURL(bundle)
+async function makeAccounts(folder: string, { count, password }: Accounts): Promise<void> {
   const storage = await openStorage({
     file: databaseFile(folder),
-    assets: folderAssets({
-      workerEntry: beside,
-      migrations: new URL('migrations/', beside),
-      nativeBinding: fileURLToPath(new URL('better_sqlite3.node', beside)),
-    }),
+    assets: programAssets(),
     log: createLogger('error'),
   })
   try {
