@@ -15,10 +15,13 @@ import {
   yesNo,
 } from '../server/module/api.ts'
 import { StanzaError, StreamError } from '../server/stanza/errors.ts'
+import { type DataForm, parseForm, readText, renderForm } from '../server/stanza/forms.ts'
 import { JidError, makeJid } from '../server/stanza/jid.ts'
 import { childElements, childOf, type Element, el, textOf } from '../server/xml/element.ts'
+import { NS_FORMS } from '../server/xml/namespaces.ts'
 
 export const NS_REGISTER = 'jabber:iq:register'
+const NS_OOB = 'jabber:x:oob'
 const NS_REGISTER_FEATURE = 'http://jabber.org/features/iq-register'
 const HOUR_MS = 3_600_000
 /** Networks whose attempts are counted; beyond it the one heard of longest ago is forgotten. */
@@ -34,6 +37,10 @@ const config = z.object({
     .max(1_000_000)
     .default(10)
     .describe('attempts to make an account from one IPv4 address or IPv6 /64 in an hour; more: not-acceptable'),
+  redirectUrl: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe('page where accounts are made, told to strangers while registration.open is off (XEP-0077 §5)'),
 })
 
 export const registration = defineModule<z.output<typeof config>>({
@@ -43,12 +50,12 @@ export const registration = defineModule<z.output<typeof config>>({
       doc: 'XEP-0077',
       version: '2.4',
       status: 'partial',
-      omits: 'data forms (§4) and redirection (§5): a name and a password are all there is; old-style error codes (§9)',
+      omits: 'fields other than a name and a password; old-style error codes (§9)',
     },
   ],
   config,
   setup(ctx) {
-    const { open, openToAll, perHourMax } = ctx.config()
+    const { open, openToAll, perHourMax, redirectUrl } = ctx.config()
     if (open && !openToAll && !ctx.isLoopback) {
       throw new ConfigRefused(
         'registration.open lets anyone who reaches this server make an account, and host is not loopback',
@@ -66,10 +73,12 @@ export const registration = defineModule<z.output<typeof config>>({
       )
     }
     ctx.streamFeature({
-      advertise: (state) => (open && state === 'login' ? el('register', { xmlns: NS_REGISTER_FEATURE }) : undefined),
+      advertise: (state) =>
+        state === 'login' && (open || redirectUrl !== '') ? el('register', { xmlns: NS_REGISTER_FEATURE }) : undefined,
       loginIq: {
         payload: `{${NS_REGISTER}}query`,
         handler: (iq) => {
+          if (!open && redirectUrl !== '' && iq.type === 'get') return redirection(redirectUrl)
           // XEP-0077 §3.1: what a host answers that does not support it
           if (!open) throw new StanzaError('cancel', 'service-unavailable', 'accounts are made by administrators here')
           return register(administration, ctx.domain, budget, iq)
@@ -93,6 +102,7 @@ async function register(
       el('instructions', {}, 'Choose a name and a password.'),
       el('username'),
       el('password'),
+      renderForm(accountForm('Making an account', [])),
     )
   }
   // §3.2: nobody is registered here yet.
@@ -115,6 +125,7 @@ function describeAccount(administration: Administration, { from }: IqRequest): E
     el('instructions', {}, 'You may change your password, or remove your account.'),
     el('username', {}, from.local),
     el('password'),
+    renderForm(accountForm('Changing the password', [from.local])),
   )
 }
 
@@ -144,7 +155,38 @@ async function changeAccount(
   return undefined
 }
 
+/** §5: instructions and an address, and no fields. */
+function redirection(url: string): Element {
+  return el(
+    'query',
+    { xmlns: NS_REGISTER },
+    el('instructions', {}, `Accounts are made at ${url}`),
+    el('x', { xmlns: NS_OOB }, el('url', {}, url)),
+  )
+}
+
+/** §4: the same fields once more, for clients that know forms. */
+function accountForm(title: string, username: readonly string[]): DataForm {
+  return {
+    type: 'form',
+    formType: NS_REGISTER,
+    title,
+    fields: [
+      { name: 'username', type: 'text-single', label: 'Name', required: true, values: username },
+      { name: 'password', type: 'text-private', label: 'Password', required: true, values: [] },
+    ],
+  }
+}
+
+/** From the form, or from the fields; never from both. §4, §6. @throws StanzaError */
 function fieldsOf(query: Element): { username: string | undefined; password: string | undefined } {
+  const x = childOf(query, 'x', NS_FORMS)
+  if (x) {
+    const form = parseForm(x)
+    if (childElements(query).length > 1 || form.type !== 'submit' || (form.formType ?? NS_REGISTER) !== NS_REGISTER)
+      throw new StanzaError('modify', 'bad-request', 'a submitted form stands alone')
+    return { username: readText(form, 'username'), password: readText(form, 'password') }
+  }
   const field = (name: string): string | undefined => {
     const element = childOf(query, name, NS_REGISTER)
     return element && textOf(element)

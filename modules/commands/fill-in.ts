@@ -52,6 +52,7 @@ function checked(asked: FormField, submitted: FormField | undefined): readonly s
       throw bad(`field ${name} takes addresses`)
     if (
       (type === 'list-single' || type === 'list-multi') &&
+      !asked.isOpen &&
       !(asked.options ?? []).some((option) => option.value === value)
     )
       throw bad(`field ${name} takes one of its options`)

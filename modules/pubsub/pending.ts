@@ -42,9 +42,17 @@ export function getPending(parts: PubsubParts, askerOf: (jid: Jid) => Asker): Ad
   }
 }
 
-/** §8.7.2: only the nodes where somebody waits. */
+/** §8.7.2: only the nodes where somebody waits; another is answered for what it is, §8.7.3. */
 function nodeForm(nodeIds: readonly string[]): DataForm {
   const options = nodeIds.map((value) => ({ value }))
-  const node = { name: 'pubsub#node', type: 'list-single', label: 'Node', required: true, values: [], options } as const
+  const node = {
+    name: 'pubsub#node',
+    type: 'list-single',
+    label: 'Node',
+    required: true,
+    values: [],
+    options,
+    isOpen: true,
+  } as const
   return { type: 'form', formType: AUTHORIZATION_FORM, fields: [node] }
 }

@@ -25,6 +25,8 @@ export interface FormField {
   readonly description?: string
   readonly required?: boolean
   readonly options?: readonly { readonly value: string; readonly label?: string }[]
+  /** Other values than the options may be given: who takes them says what they mean. */
+  readonly isOpen?: boolean
   readonly values: readonly string[]
 }
 
