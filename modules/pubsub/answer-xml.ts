@@ -4,7 +4,7 @@ import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
 import { type Element, el, RawXml } from '../../server/xml/element.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
-import type { AffiliationRecord, ItemRecord, SubscriptionRecord } from './store.ts'
+import { type AffiliationRecord, type ItemRecord, ROOT_NODE, type SubscriptionRecord } from './store.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER } from './xml.ts'
 
 /** `<pubsub/>` around an answer. */
@@ -21,13 +21,18 @@ export function renderSubscription(subscription: SubscriptionRecord, isEnded: bo
   return pubsub(subscriptionElement(subscription, isEnded), options && el('options', {}, renderForm(options)))
 }
 
+/** The root has no name. XEP-0248 §8.1. */
+function named(nodeId: string): string | undefined {
+  return nodeId === ROOT_NODE.nodeId ? undefined : nodeId
+}
+
 function subscriptionElement({ nodeId, jid, subid, state }: SubscriptionRecord, isEnded = false): Element {
-  return el('subscription', { node: nodeId, jid, subid, subscription: isEnded ? 'none' : state })
+  return el('subscription', { node: named(nodeId), jid, subid, subscription: isEnded ? 'none' : state })
 }
 
 /** §6.3.3. */
 export function renderOptions({ nodeId, jid, subid }: SubscriptionRecord, form: DataForm): Element {
-  return pubsub(el('options', { node: nodeId, jid, subid }, renderForm(form)))
+  return pubsub(el('options', { node: named(nodeId), jid, subid }, renderForm(form)))
 }
 
 /** §6.4.2. */
@@ -161,7 +166,7 @@ export function renderEvent(event: PubsubEvent): Element {
 }
 
 function eventElement(event: PubsubEvent): Element {
-  const node = event.nodeId
+  const node = named(event.nodeId)
   switch (event.kind) {
     case 'items':
       return el('items', { node }, ...event.items.map(eventItem))

@@ -3,8 +3,9 @@
 import { call, type Operation } from '../../server/module/api.ts'
 import { type Asker, type PubsubParts, run } from './context.ts'
 import { asPubsubError } from './errors.ts'
-import type { LinkChanges } from './node-config.ts'
-import type { LinkRecord, OwnerRequest as OwnerArgs, Relinked } from './store.ts'
+import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
+import type { NodeView } from './replica.ts'
+import { type LinkRecord, type NodeRef, type OwnerRequest as OwnerArgs, type Relinked, ROOT_NODE } from './store.ts'
 import type { OwnerRequest } from './xml.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
@@ -63,11 +64,43 @@ function linkOf(parts: PubsubParts, { service, actor }: Asker, { nodeId: parent,
  * @param created  a new node, of which they are told as such
  */
 export function applyRelinked(parts: PubsubParts, relinked: Relinked, created?: string): void {
+  const moved = [...relinked.removed, ...relinked.added].filter(({ child }) => child !== created)
+  const nodes = new Set(moved.flatMap(({ service, child }) => parts.replica.get({ service, nodeId: child }) ?? []))
+  const wereAtRoot = new Set([...nodes].filter(isAtRoot))
   parts.replica.relinked(relinked)
   const tell = ({ service, parent, child }: LinkRecord, kind: 'associate' | 'dissociate') => {
     const [upper, lower] = [parent, child].map((nodeId) => parts.replica.get({ service, nodeId }))
     if (upper && lower && child !== created) parts.notifier.relinked(upper, lower, kind)
   }
   for (const link of relinked.removed) tell(link, 'dissociate')
+  for (const node of nodes) if (wereAtRoot.has(node) && !isAtRoot(node)) tellRoot(parts, node, 'dissociate')
   for (const link of relinked.added) tell(link, 'associate')
+  for (const node of nodes) if (!wereAtRoot.has(node) && isAtRoot(node)) tellRoot(parts, node, 'associate')
+}
+
+function isAtRoot({ parents }: NodeView): boolean {
+  return parents.size === 0
+}
+
+function tellRoot({ replica, notifier }: PubsubParts, node: NodeView, kind: 'associate' | 'dissociate'): void {
+  if (replica.root && node.record.service === ROOT_NODE.service) notifier.relinked(replica.root, node, kind)
+}
+
+/** A collection is no more: what was in no other stands at the root. XEP-0248 §8.2. */
+export function applyOrphaned(parts: PubsubParts, { children }: NodeView): void {
+  for (const child of children) if (isAtRoot(child)) tellRoot(parts, child, 'associate')
+}
+
+/** At commit: who follows the collections that a new node is in, the root at least, is told. XEP-0248 §5.3.1.2. */
+export function tellCreated({ replica, notifier }: PubsubParts, ref: NodeRef): void {
+  const node = replica.get(ref)
+  if (node) notifier.toAll(node, { kind: 'create', nodeId: ref.nodeId })
+}
+
+/** Makes the root when the service has none. It belongs to the service. XEP-0248 §8.1. */
+export async function ensureRoot(parts: PubsubParts): Promise<void> {
+  if (parts.replica.root) return
+  const config: NodeConfig = { ...defaultConfig(parts.config()), nodeType: 'collection' }
+  const root = { ...ROOT_NODE, creator: parts.domain, config }
+  await run(parts, parts.store.ensureNode, root, (record) => parts.replica.ensured(record))
 }

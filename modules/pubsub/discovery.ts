@@ -12,6 +12,7 @@ import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
+import { ROOT_NODE } from './store.ts'
 import { NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
@@ -142,7 +143,8 @@ export async function listItems(
   query: DiscoItemsQuery,
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): Promise<Page<DiscoItem> | undefined> {
-  if (query.node === undefined) return listNodes(parts, asker, firstLevel(parts, asker), query)
+  if (query.node === undefined || query.node === ROOT_NODE.nodeId)
+    return listNodes(parts, asker, firstLevel(parts, asker), query)
   const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
   const children = isListed(parts, asker, node)
@@ -183,7 +185,12 @@ function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
     .sortedNodeIds(service)
     .map((nodeId) => parts.replica.get({ service, nodeId }))
     .filter((node) => node !== undefined)
-    .filter((node) => isListed(parts, asker, node) && ![...node.parents].some((each) => isListed(parts, asker, each)))
+    .filter(
+      (node) =>
+        node !== parts.replica.root &&
+        isListed(parts, asker, node) &&
+        ![...node.parents].some((each) => isListed(parts, asker, each)),
+    )
 }
 
 /**

@@ -55,6 +55,7 @@ const ROWS = {
   nodeTypeFixed: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.4
   cycle: ['cancel', 'not-allowed', 'invalid-options'], // XEP-0248 §7.2.3.5, §7.5.3.3
   tooManyAssociated: ['cancel', 'not-allowed', 'max-nodes-exceeded'], // XEP-0248 §7.2.3.3, §7.5.3.2
+  rootFixed: ['cancel', 'not-allowed'], // XEP-0060 §8.4.3.3; XEP-0248 §7.4.3.1
   notAssociated: ['modify', 'bad-request'], // XEP-0248 §7.6.3.1
 
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1

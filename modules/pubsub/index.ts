@@ -14,6 +14,7 @@ import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId } from './archive-xml.ts'
 import { Audience } from './audience.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
+import { ensureRoot } from './collections.ts'
 import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
@@ -70,7 +71,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0248',
       version: '0.5.0',
       status: 'partial',
-      omits: 'the root node as one to subscribe to (§8.1), items retrieved from a collection (§6.2)',
+      omits: 'items retrieved from a collection (§6.2, optional); an account has no root to follow',
     },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
@@ -114,6 +115,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.starting(async () => {
       cursors = new Cursors((await run(parts, parts.store.ensureKey, { key: newCursorKey() })).key)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
+      await ensureRoot(parts)
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
       await forgetGone(parts)

@@ -38,8 +38,9 @@ export class Inheritance {
 
   /** Of an event of the node, or of what is in it: as far up as there are collections. */
   of(node: NodeView, subject: Subject): readonly Inherited[] {
-    // Most nodes are in no collection, and then there is nothing to find out.
-    return node.parents.size === 0 ? NONE : this.#from(node, subject, this.#replica.ancestors(node))
+    // Most nodes are in no collection that anybody follows, and then there is nothing to find out.
+    const isInNone = node.parents.size === 0 && !this.#replica.root?.subscribers.size
+    return isInNone ? NONE : this.#from(node, subject, this.#replica.ancestors(node))
   }
 
   /** That a node came into a collection, or left it. */
@@ -53,7 +54,9 @@ export class Inheritance {
     return mayGetThrough(node.record.config, this.#standing(node, bareJid))
   }
 
-  #from(node: NodeView, subject: Subject, above: readonly Ancestor[]): Inherited[] {
+  #from(node: NodeView, subject: Subject, above: readonly Ancestor[]): readonly Inherited[] {
+    // Nodes of other modules are in no collection, the root neither.
+    if (this.#claims.of(node.record)) return NONE
     return above.flatMap(({ node: { subscribers }, distance }) =>
       [...subscribers.values()].flatMap((subscriber) => {
         const meant = subscriber.subscriptions.filter((each) => isMeant(each, subject, distance))
@@ -63,11 +66,10 @@ export class Inheritance {
     )
   }
 
-  #mayKnow({ to, bareJid }: Subscriber, node: NodeView, subject: Subject): boolean {
-    const { record } = node
-    if (this.#claims.of(record)) return this.#claims.mayUse(to, record)
+  #mayKnow({ bareJid }: Subscriber, node: NodeView, subject: Subject): boolean {
+    const { config } = node.record
     const standing = this.#standing(node, bareJid)
-    return subject === 'items' ? mayGetThrough(record.config, standing) : maySee(record.config, standing)
+    return subject === 'items' ? mayGetThrough(config, standing) : maySee(config, standing)
   }
 
   #standing(node: NodeView, bareJid: string): Standing {

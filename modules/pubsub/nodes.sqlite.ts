@@ -1,6 +1,6 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { count, eq, max, sql } from 'drizzle-orm'
+import { and, count, eq, max, ne, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll } from './items.sqlite.ts'
@@ -19,7 +19,7 @@ import {
 } from './queries.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import type { CreateNode, NodeRecord, PubsubStore, Snapshot } from './store.ts'
+import { type CreateNode, type NodeRecord, type PubsubStore, ROOT_NODE, type Snapshot } from './store.ts'
 import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
@@ -62,7 +62,8 @@ const queries = (db: Db) => ({
   count: db
     .select({ nodes: count() })
     .from(nodes)
-    .where(eq(nodes.service, ph('service')))
+    // The root is nobody's.
+    .where(and(eq(nodes.service, ph('service')), ne(nodes.nodeId, ROOT_NODE.nodeId)))
     .prepare(),
   insert: db
     .insert(nodes)

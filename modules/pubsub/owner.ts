@@ -12,7 +12,7 @@ import {
   renderOwnerAffiliations,
   renderOwnerSubscriptions,
 } from './answer-xml.ts'
-import { applyRelinked, placed, refuseClaimed } from './collections.ts'
+import { applyOrphaned, applyRelinked, placed, refuseClaimed, tellCreated } from './collections.ts'
 import {
   type Asker,
   boundsOf,
@@ -56,8 +56,7 @@ export async function create(
   await placed(parts, parts.store.createNode, node, { service, nodeId, actor, links }, (record, relinked) => {
     parts.replica.created(record)
     applyRelinked(parts, relinked, nodeId)
-    const made = parts.replica.get(record)
-    if (made) parts.notifier.toAll(made, { kind: 'create', nodeId }) // XEP-0248 §5.3.1.2: by its collections
+    tellCreated(parts, record)
   })
   return renderCreated(nodeId)
 }
@@ -135,10 +134,12 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   await run(parts, parts.store.deleteNode, { service, nodeId, actor }, (gone) => {
     const node = parts.replica.deleted(gone)
     tellRemoved(parts, gone)
-    if (!node?.record.config.notifyDelete) return
-    const event = { kind: 'delete', nodeId, redirect } as const
-    parts.notifier.toAll(node, event)
-    for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
+    if (node?.record.config.notifyDelete) {
+      const event = { kind: 'delete', nodeId, redirect } as const
+      parts.notifier.toAll(node, event)
+      for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
+    }
+    if (node) applyOrphaned(parts, node)
   })
 }
 

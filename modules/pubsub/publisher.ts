@@ -7,6 +7,7 @@ import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
+import { tellCreated } from './collections.ts'
 import {
   type Asker,
   boundsOf,
@@ -74,6 +75,7 @@ export async function createAndPublish(
   try {
     await parts.storage.submit(calls, ([record, published]) => {
       parts.replica.created(record)
+      tellCreated(parts, record)
       applyPublished(parts, published, item.payload, by)
     })
   } catch (error) {

@@ -14,6 +14,7 @@ import {
   type NodeRecord,
   type NodeRef,
   type Relinked,
+  ROOT_NODE,
   SHARED_SERVICE,
   type Snapshot,
   type SubscriptionRecord,
@@ -84,6 +85,7 @@ export class Replica {
 
   /** Found when they are asked for, and anew when the graph has changed. */
   #ancestors = new WeakMap<NodeView, readonly Ancestor[]>()
+  #root: Node | undefined
 
   /** Of the newest item that subscribers were told of. */
   get lastSeq(): number {
@@ -129,11 +131,22 @@ export class Replica {
     const distances = new Map<NodeView, number>([[node, 0]])
     // A map is walked to its end, what is added on the way too.
     for (const [each, distance] of distances)
-      for (const parent of each.parents) if (!distances.has(parent)) distances.set(parent, distance + 1)
+      for (const parent of this.#above(each)) if (!distances.has(parent)) distances.set(parent, distance + 1)
     distances.delete(node)
     const found = [...distances].map(([each, distance]) => ({ node: each, distance }))
     this.#ancestors.set(node, found)
     return found
+  }
+
+  /** The collection of all that are in no other; undefined until there is one. XEP-0248 §8.1. */
+  get root(): NodeView | undefined {
+    return this.#root
+  }
+
+  #above(node: NodeView): Iterable<NodeView> {
+    if (node.parents.size > 0) return node.parents
+    const isBelowRoot = this.#root && node !== this.#root && node.record.service === ROOT_NODE.service
+    return isBelowRoot && this.#root ? [this.#root] : []
   }
 
   *#all(): Iterable<Node> {
@@ -340,15 +353,19 @@ export class Replica {
       service = { nodes: new Map(), sorted: undefined }
       this.#services.set(record.service, service)
     }
-    service.nodes.set(record.nodeId, {
+    const node: Node = {
       record,
       affiliations: new Map(),
       subscribers: new Map(),
       pending: new Map(),
       parents: new Set(),
       children: new Set(),
-    })
+    }
+    service.nodes.set(record.nodeId, node)
     service.sorted = undefined
+    if (record.service !== ROOT_NODE.service || record.nodeId !== ROOT_NODE.nodeId) return
+    this.#root = node
+    this.#ancestors = new WeakMap()
   }
 
   #subscribe(subscription: SubscriptionRecord): void {

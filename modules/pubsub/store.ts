@@ -16,6 +16,9 @@ export interface NodeRef {
   readonly nodeId: string
 }
 
+/** The collection that every node of the shared service stands in that is in no other. It has no name. XEP-0248 §8.1. */
+export const ROOT_NODE: NodeRef = { service: SHARED_SERVICE, nodeId: '' }
+
 export interface NodeRecord extends NodeRef {
   /** Bare JID, or the service's domain for a node of the server's own. */
   readonly creator: string

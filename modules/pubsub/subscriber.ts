@@ -11,7 +11,7 @@ import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run, t
 import { pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import type { NodeView } from './replica.ts'
-import type { RequestAnswered, Subscribed, SubscriptionRecord } from './store.ts'
+import { type RequestAnswered, ROOT_NODE, type Subscribed, type SubscriptionRecord } from './store.ts'
 import { DEFAULT_OPTIONS, type Offers, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
 
@@ -27,6 +27,8 @@ export async function subscribe(parts: PubsubParts, asker: Asker, request: Reque
   const { nodeId, jid, options } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('invalidJid', 'only for your own account') // §6.1.3.1
   const { actor, address, service } = asker
+  // An account has no root of its own to follow.
+  if (nodeId === ROOT_NODE.nodeId && service !== ROOT_NODE.service) throw pubsubError('nodeIdRequired')
   const claim = parts.claims.of({ service, nodeId })
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const { subscriptionsPerNodeMax: perNodeMax, subscriptionsPerAccountMax: perAccountMax } = parts.config()

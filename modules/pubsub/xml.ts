@@ -19,6 +19,7 @@ import {
 } from './node-config.ts'
 import { type Order, parseOrder } from './order.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
+import { ROOT_NODE } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
 export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
@@ -188,6 +189,7 @@ function parseOwner(
       return parseAssociation(action)
     case 'set delete': {
       const redirect = childOf(action, 'redirect', NS_PUBSUB_OWNER)
+      if (!attr(action, 'node')) throw pubsubError('rootFixed', 'the root is not deleted; name a node')
       return { kind: 'delete', nodeId: nodeIdOf(action), redirect: redirect && attr(redirect, 'uri') }
     }
     case 'set purge':
@@ -217,6 +219,11 @@ function checkId(id: string, what: string): string {
   return id
 }
 
+/** A subscription without a node is one to the root. XEP-0060 §6.3.2; XEP-0248 §8.1. */
+function followedOf(action: Element): string {
+  return attr(action, 'node') ? nodeIdOf(action) : ROOT_NODE.nodeId
+}
+
 function subscriberOf(action: Element): Jid {
   const jid = tryParseJid(attr(action, 'jid') ?? '')
   if (!jid) throw pubsubError('invalidJid', 'the subscription needs a valid jid') // §6.1.3.1
@@ -224,7 +231,7 @@ function subscriberOf(action: Element): Jid {
 }
 
 function oneSubscription(action: Element): OneSubscription {
-  const nodeId = nodeIdOf(action)
+  const nodeId = followedOf(action)
   if (attr(action, 'jid') === undefined) throw pubsubError('jidRequired') // §6.3.4.3
   return { nodeId, jid: subscriberOf(action), subid: subidOf(action) }
 }
@@ -240,7 +247,7 @@ function parseSubscribe(pubsub: Element, action: Element): EntityRequest {
   if (options && (attr(options, 'node') !== undefined || attr(options, 'jid') !== undefined))
     throw pubsubError('malformed', '<options/> names no node and no jid here')
   const changes = options && childOf(options, 'x', NS_FORMS) && submittedOptions(options)
-  return { kind: 'subscribe', nodeId: nodeIdOf(action), jid: subscriberOf(action), options: changes }
+  return { kind: 'subscribe', nodeId: followedOf(action), jid: subscriberOf(action), options: changes }
 }
 
 /** The options that an `<options/>` submits; undefined when it cancels. §6.3.5. */

@@ -70,6 +70,13 @@ describe('requests', () => {
     })
   })
 
+  test('a subscription without a node is one to the root', () => {
+    for (const node of ['', ' node=""']) {
+      expect(read('set', `<subscribe${node} jid="a@test"/>`)).toMatchObject({ kind: 'subscribe', nodeId: '' })
+      expect(read('get', `<options${node} jid="a@test"/>`)).toMatchObject({ kind: 'getOptions', nodeId: '' })
+    }
+  })
+
   test('of owners', () => {
     expect(read('set', '<create/>')).toEqual({
       kind: 'create',
@@ -113,12 +120,10 @@ describe('requests', () => {
     ['set', '<configure/><create node="n"/>', 'bad-request', undefined],
     ['set', '<create node="n"/><configure node="n"/>', 'bad-request', undefined],
     ['set', `<create node="${'x'.repeat(1_024)}"/>`, 'bad-request', undefined],
-    ['set', '<subscribe jid="a@test"/>', 'bad-request', 'nodeid-required'],
     ['set', '<subscribe node="n"/>', 'bad-request', 'invalid-jid'],
     ['set', '<subscribe node="n" jid="@"/>', 'bad-request', 'invalid-jid'],
     ['set', '<subscribe node="n" jid="a@test"/><options node="n"/>', 'bad-request', undefined],
     ['get', '<options node="n"/>', 'bad-request', 'jid-required'],
-    ['get', '<options jid="a@test"/>', 'bad-request', 'nodeid-required'],
     ['set', '<options node="n" jid="a@test"/>', 'bad-request', undefined],
     ['set', '<unsubscribe node="n"/>', 'bad-request', 'jid-required'],
     ['get', '<items node="n" max_items="-1"/>', 'bad-request', undefined],
@@ -136,6 +141,7 @@ describe('requests', () => {
 
   test.each([
     ['get', '<configure/>', 'bad-request', 'nodeid-required'],
+    ['set', '<delete/>', 'not-allowed', undefined],
     ['set', '<configure node="n"/>', 'bad-request', undefined],
     ['set', `<configure node="n">${submit('', 'result')}</configure>`, 'bad-request', undefined],
     ['set', '<collection node="c"><associate node="m"/><associate node="n"/></collection>', 'bad-request', undefined],
