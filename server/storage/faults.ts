@@ -6,7 +6,7 @@ import type { UnavailableReason } from './protocol.ts'
 /** What a person must do, by reason. */
 export const REMEDIES: Readonly<Record<UnavailableReason, string>> = {
   'queue-full':
-    'More is written than the disk takes: fewer publishers, a faster disk, or a larger limits.storageQueue.',
+    'More is asked than the disk takes: fewer clients, a faster disk, or a larger limits.storageQueue (writes) or limits.scanQueue (queries).',
   'disk-full': 'Free some space on the disk of the data folder; a running server then goes on by itself.',
   'read-only': 'Make the data folder writable for this user again; a running server then goes on by itself.',
   locked: 'Another program holds the database: end it; a running server then goes on by itself.',

@@ -44,8 +44,11 @@ export class Scans {
 
   run(operation: string, args: unknown): Promise<unknown> {
     if (this.#isClosed) return Promise.reject(new StorageUnavailable('closed', 'storage is closed'))
-    if (this.#queue.length >= this.#limits.maxQueue)
-      return Promise.reject(new StorageUnavailable('queue-full', 'too many queries are waiting'))
+    if (this.#queue.length >= this.#limits.maxQueue) {
+      const text = 'too many queries are waiting'
+      this.#faults.refused('queue-full', text)
+      return Promise.reject(new StorageUnavailable('queue-full', text))
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ operation, args, resolve, reject })
       if (!this.#current) this.#next()

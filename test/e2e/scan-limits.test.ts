@@ -12,8 +12,8 @@ const ROWS = 1_500
 const AT = '2026-01-01T00:00:00Z'
 const NS_REPOSITORY = 'urn:sacm-xmpp:repository:0'
 
-test('more rows than limits.scanRows: policy-violation', async () => {
-  const server = await startServer({ set: { 'limits.scanRows': '1000' } })
+test('more rows than limits.scanRows: policy-violation; more queries than limits.scanQueue: resource-constraint', async () => {
+  const server = await startServer({ set: { 'limits.scanRows': '1000', 'limits.scanQueue': '1' } })
   const clients: Client[] = []
   const login = async (name: string, role: string): Promise<Client> => {
     await server.addUser(`${name}@localhost`, 'scan-limits', [role])
@@ -45,6 +45,13 @@ test('more rows than limits.scanRows: policy-violation', async () => {
     expect(error.message).toMatch(/looks at more than 1000 rows; narrow it/)
     const answer = await ask('os.setting7')
     expect(answer && childElements(answer).length).toBeGreaterThan(0)
+
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => ask('os.setting7')))
+    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []))
+    expect(refused.length).toBeGreaterThan(0)
+    expect(refused.length).toBeLessThan(50)
+    for (const reason of refused) expect(reason).toMatchObject({ type: 'wait', condition: 'resource-constraint' })
+    expect(server.log()).toMatch(/"storage_unavailable","while":"reading","reason":"queue-full".*limits\.scanQueue/)
   } finally {
     await Promise.all(clients.map((client) => client.close()))
     await server.stop()
