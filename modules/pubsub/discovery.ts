@@ -109,7 +109,7 @@ function metaData({ record, affiliations, subscribers }: NodeView, isWhole: bool
     { name: 'pubsub#creation_date', type: 'text-single', values: [formatDateTime(createdAt)] },
     { name: 'pubsub#title', type: 'text-single', values: textValue(config.title) },
     { name: 'pubsub#description', type: 'text-single', values: textValue(config.description) },
-    { name: 'pubsub#language', type: 'text-single', values: textValue(config.language) },
+    { name: 'pubsub#language', type: 'list-single', values: textValue(config.language) },
     {
       name: 'pubsub#contact',
       type: 'jid-multi',

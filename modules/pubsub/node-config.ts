@@ -148,6 +148,12 @@ const SHARED_MODELS = ['open', 'authorize', 'whitelist'] as const
 /** Whoever the account's roster lets. §4.5 */
 const ROSTER_MODELS = ['presence', 'roster'] as const
 
+/** Offered in forms; the empty one is none. RFC 5646 */
+const LANGUAGES =
+  ' ar bg ca cs da de el en es et fi fr ga he hi hr hu is it ja ko lt lv mt nb nl pl pt ro ru sk sl sr sv tr uk vi zh'.split(
+    ' ',
+  )
+
 const OPTIONS: readonly Option[] = [
   choice('nodeType', 'pubsub#node_type', 'Whether the node holds items or other nodes', ['leaf', 'collection']),
   {
@@ -223,7 +229,12 @@ const OPTIONS: readonly Option[] = [
     'on_sub',
     'on_sub_and_presence',
   ]),
-  text('language', 'pubsub#language', 'The default language of the node'),
+  // §5.4: SHOULD be a list. Whatever else is submitted is a language too.
+  {
+    ...text('language', 'pubsub#language', 'The default language of the node'),
+    type: 'list-single',
+    options: LANGUAGES,
+  },
   jids('contact', 'pubsub#contact', 'Whom to ask about the node', MAX_CONTACTS),
   {
     key: 'itemExpireSeconds',

@@ -22,6 +22,7 @@ declare module '@xmpp/client' {
     readonly iqCaller: {
       get(payload: XmlElement, to?: string): Promise<XmlElement>
       set(payload: XmlElement, to?: string): Promise<XmlElement>
+      request(iq: XmlElement): Promise<XmlElement>
     }
     on(event: 'error', listener: (error: Error) => void): void
     on(event: 'online', listener: (address: XmppJid) => void): void
