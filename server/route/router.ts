@@ -6,7 +6,7 @@ import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
 import { errorReply, writeResult } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { attr, childElements, type Element, el, firstChild, hasOneChild } from '../xml/element.ts'
+import { attr, childElements, Element, el, firstChild, hasOneChild } from '../xml/element.ts'
 import { NS_CLIENT, NS_STANZAS } from '../xml/namespaces.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
@@ -411,32 +411,32 @@ export class Router {
   /** Routes a stanza that the server itself made. What cannot be delivered answers a pending request or is dropped. */
   #send(from: string, stanza: Element | RawStanza): void {
     const { sessions } = this.#parts
-    if ('xml' in stanza && typeof stanza.xml === 'string') {
-      // A RawStanza: Element has no `xml` property.
-      const raw = stanza as RawStanza
-      if (raw.to.domain !== this.#parts.domain) {
-        this.#parts.foreign.deliver(raw.to.domain, raw)
-        return
-      }
-      if (raw.to.resource !== '') {
-        const session = sessions.get(raw.to.full)
-        if (session) sessions.deliver(session, raw)
-        return
-      }
-      this.#sendWritten(from, raw)
+    if (stanza instanceof Element) {
+      this.#sendElement(from, stanza)
       return
     }
-    const element = stanza as Element
-    element.attrs['from'] ??= from
+    const { to } = stanza
+    if (to.domain !== this.#parts.domain) {
+      this.#parts.foreign.deliver(to.domain, stanza)
+    } else if (to.resource !== '') {
+      const session = sessions.get(to.full)
+      if (session) sessions.deliver(session, stanza)
+    } else {
+      this.#sendWritten(from, stanza)
+    }
+  }
+
+  #sendElement(from: string, stanza: Element): void {
+    stanza.attrs['from'] ??= from
     const sender = tryParseJid(from)
-    const to = tryParseJid(attr(element, 'to') ?? '')
-    if (!sender || !to) throw new Error(`a stanza of the server's own needs valid addresses: ${attr(element, 'to')}`)
+    const to = tryParseJid(attr(stanza, 'to') ?? '')
+    if (!sender || !to) throw new Error(`a stanza of the server's own needs valid addresses: ${attr(stanza, 'to')}`)
     try {
-      this.#route({ stanza: element, from: sender, to, session: undefined })
+      this.#route({ stanza, from: sender, to, session: undefined })
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error
       // The server's own request could not be delivered: its pending answer is that error.
-      const answer = element.getName() === 'iq' && errorReply(element, error)
+      const answer = stanza.getName() === 'iq' && errorReply(stanza, error)
       if (answer) this.#pending.settle(to, sender, answer)
     }
   }

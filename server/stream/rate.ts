@@ -30,8 +30,7 @@ class Bucket {
   }
 
   /** Takes out `count`. @returns milliseconds until it is not empty any more */
-  take(count: number): number {
-    const now = performance.now()
+  take(count: number, now: number): number {
     this.#level = Math.min(this.#size, this.#level + (now - this.#at) * this.#perMs) - count
     this.#at = now
     return this.#level < 0 ? -this.#level / this.#perMs : 0
@@ -57,14 +56,15 @@ export class Rate {
 
   /**
    * Counts what came.
+   * @param now  by the monotonic clock, which is not asked for every stanza of a chunk
    * @returns milliseconds not to read for
    * @throws StreamError policy-violation
    */
-  spend(stanzas: number, bytes: number): number {
-    const waitMs = Math.max(this.#stanzas?.take(stanzas) ?? 0, this.#bytes?.take(bytes) ?? 0)
+  spend(stanzas: number, bytes: number, now = performance.now()): number {
+    const waitMs = Math.max(this.#stanzas?.take(stanzas, now) ?? 0, this.#bytes?.take(bytes, now) ?? 0)
     if (waitMs > 0) {
-      this.#overSince ??= performance.now()
-      if (performance.now() - this.#overSince > this.#overRateMs) {
+      this.#overSince ??= now
+      if (now - this.#overSince > this.#overRateMs) {
         throw new StreamError('policy-violation', 'too many stanzas or bytes per second for too long')
       }
     } else if ((this.#stanzas?.isHalfFull ?? true) && (this.#bytes?.isHalfFull ?? true)) {

@@ -322,7 +322,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
 
   /** Stops reading for as long as the client was too fast. @throws StreamError policy-violation */
   #spend(stanzas: number, bytes: number): void {
-    const waitMs = this.#rate?.spend(stanzas, bytes) ?? 0
+    const waitMs = this.#rate?.spend(stanzas, bytes, this.#heardAt) ?? 0
     if (waitMs === 0 || this.#input.isHeldFor(HOLD_RATE)) return
     this.hold(HOLD_RATE)
     this.#rateTimer = setTimeout(() => this.release(HOLD_RATE), waitMs)
