@@ -9,7 +9,7 @@
 import { isAscii } from 'node:buffer'
 import type { Element } from './element.ts'
 import { NS_XML, NS_XMLNS } from './namespaces.ts'
-import { type Codes, isAt, type Spelling, Spellings, spellingOf } from './spellings.ts'
+import { type Codes, Spellings } from './spellings.ts'
 import { resolveReference } from './syntax.ts'
 import { AttributeMap, MAX_ELEMENTS, ParsedElement, type ParserLimits } from './tree.ts'
 import { UnreadElement } from './unread.ts'
@@ -67,12 +67,13 @@ export class QuickReader {
   #codes = NOTHING.codes
   #limits = UNLIMITED
   /** The start tag that was read last. */
-  #name = NO_NAME
+  #name = ''
+  #nameFrom = 0
   #isEmpty = false
   /** The names of its attributes. */
   readonly #names: string[] = []
-  /** The names of the elements that are open. */
-  readonly #open: Spelling[] = []
+  /** Where the names of the elements that are open begin and end. */
+  readonly #open: number[] = []
 
   /**
    * @param from  where its `<` stands
@@ -97,32 +98,34 @@ export class QuickReader {
     const start = this.#readTag(from + 1, attributes)
     if (start === GIVEN_UP) return undefined
     const name = this.#name
+    const nameFrom = this.#nameFrom
     this.end = start
     if (!this.#isWithin(from, start)) return undefined
-    if (this.#isEmpty) return new ParsedElement(name.text, attributes, parent)
-    const tree = name.text === 'message' ? undefined : new ParsedElement(name.text, attributes, parent)
-    const end = this.#readContent(start, name, tree)
+    if (this.#isEmpty) return new ParsedElement(name, attributes, parent)
+    const tree = name === 'message' ? undefined : new ParsedElement(name, attributes, parent)
+    const end = this.#readContent(start, nameFrom, nameFrom + name.length, tree)
     if (end === GIVEN_UP || !this.#isWithin(from, end)) return undefined
     this.end = end
-    return tree ?? new UnreadElement(name.text, attributes, parent, this.#text.slice(start, end), readUnread)
+    return tree ?? new UnreadElement(name, attributes, parent, this.#text.slice(start, end), readUnread)
   }
 
   /** Makes the tree of a content that was accepted before. */
   readUnread(input: Readable, into: ParsedElement): void {
     this.#begin(input, UNLIMITED)
-    this.#readContent(0, spellingOf(into.name), into)
+    this.#readContent(0, ANY_NAME, ANY_NAME, into)
   }
 
   /**
-   * @param name  of the element whose content this is
+   * @param nameFrom  where the name of the element stands whose content this is, up to `nameTo`; or ANY_NAME
    * @param tree  that element, to be filled; undefined when its content is only checked
    * @returns where its end tag ends
    */
-  #readContent(from: number, name: Spelling, tree: ParsedElement | undefined): number {
+  #readContent(from: number, nameFrom: number, nameTo: number, tree: ParsedElement | undefined): number {
     const { maxDepth, maxElements = MAX_ELEMENTS } = this.#limits
     const open = this.#open
     let depth = 0
-    open[0] = name
+    open[0] = nameFrom
+    open[1] = nameTo
     let elements = 1
     let current: Element | undefined = tree
     let at = from
@@ -133,7 +136,7 @@ export class QuickReader {
       if (current && at > start) current.children.push(textOf(this.#text.slice(start, at)))
       at++
       if (this.#codes[at] === SLASH) {
-        at = this.#skipEndTag(at + 1, open[depth] ?? NO_NAME)
+        at = this.#skipEndTag(at + 1, open[depth * 2] ?? 0, open[depth * 2 + 1] ?? 0)
         if (depth === 0 || at === GIVEN_UP) return at
         depth--
         current &&= current.parent ?? undefined
@@ -143,9 +146,13 @@ export class QuickReader {
       at = this.#readTag(at, attributes)
       if (at === GIVEN_UP || ++elements > maxElements || depth + 2 > maxDepth) return GIVEN_UP
       const isEmpty = this.#isEmpty
-      if (!isEmpty) open[++depth] = this.#name
+      if (!isEmpty) {
+        depth++
+        open[depth * 2] = this.#nameFrom
+        open[depth * 2 + 1] = this.#nameFrom + this.#name.length
+      }
       if (!current || !attributes) continue
-      const element = new ParsedElement(this.#name.text, attributes, current)
+      const element = new ParsedElement(this.#name, attributes, current)
       current.children.push(element)
       if (!isEmpty) current = element
     }
@@ -162,6 +169,7 @@ export class QuickReader {
     let at = this.#skipName(from)
     if (at === GIVEN_UP) return GIVEN_UP
     this.#name = spellings.of(this.#text, codes, from, at)
+    this.#nameFrom = from
     for (let count = 0; ; count++) {
       let c = codes[at]
       if (c === SPACE) while (c === SPACE) c = codes[++at]
@@ -191,14 +199,14 @@ export class QuickReader {
     }
     const quote = codes[at + 1]
     if (codes[at] !== EQUALS || (quote !== QUOTE && quote !== APOSTROPHE)) return GIVEN_UP
-    const name = spellings.of(text, codes, from, at).text
+    const name = spellings.of(text, codes, from, at)
     for (let other = 0; other < count; other++) if (this.#names[other] === name) return GIVEN_UP
     this.#names[count] = name
     const start = at + 2
     at = this.#skipValue(start, quote)
     if (at === GIVEN_UP) return GIVEN_UP
     if (name === 'xmlns') {
-      const ns = spellings.of(text, codes, start, at).text
+      const ns = spellings.of(text, codes, start, at)
       // Namespaces in XML 1.0 §3: neither may be a default namespace.
       if (ns === NS_XML || ns === NS_XMLNS) return GIVEN_UP
       if (attributes) attributes['xmlns'] = ns
@@ -255,10 +263,12 @@ export class QuickReader {
   }
 
   /** @param from  behind its `</` */
-  #skipEndTag(from: number, name: Spelling): number {
-    const { length } = name.codes
-    const isEnd = isAt(name, this.#codes, from, length) && this.#codes[from + length] === GREATER_THAN
-    return isEnd ? from + length + 1 : GIVEN_UP
+  #skipEndTag(from: number, nameFrom: number, nameTo: number): number {
+    const codes = this.#codes
+    let at = from
+    if (nameFrom === ANY_NAME) while (codes[at] !== GREATER_THAN) at++
+    else for (let i = nameFrom; i < nameTo; i++) if (codes[i] !== codes[at++]) return GIVEN_UP
+    return codes[at] === GREATER_THAN ? at + 1 : GIVEN_UP
   }
 }
 
@@ -269,7 +279,8 @@ const UNLIMITED: ParserLimits = {
   maxNameLength: Number.POSITIVE_INFINITY,
   maxElements: Number.POSITIVE_INFINITY,
 }
-const NO_NAME = spellingOf('')
+/** What was accepted before has the right end tag. */
+const ANY_NAME = -1
 
 const readUnread = (text: string, into: ParsedElement): void => new QuickReader().readUnread(readable(text), into)
 

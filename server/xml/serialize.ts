@@ -3,7 +3,7 @@
 import { Element, RawXml } from './element.ts'
 import { isQualifiedName, isXmlChar } from './names.ts'
 import { NS_CLIENT, NS_STREAM } from './namespaces.ts'
-import { spellingOf } from './spellings.ts'
+import { unique } from './spellings.ts'
 import { UnreadElement } from './unread.ts'
 
 /** A tree that has no XML form: an illegal character or name, a prefix without a namespace. A defect of ours. */
@@ -174,7 +174,7 @@ function kindOf(name: string): NameKind {
   if (before !== undefined) return before
   if (!isQualifiedName(name)) throw new SerializeError('a name that XML does not allow')
   const kind = name.startsWith('xmlns:') ? DECLARATION : name.includes(':') ? PREFIXED : PLAIN
-  if (known.size < MAX_KNOWN) known.set(spellingOf(name).text, kind)
+  if (known.size < MAX_KNOWN) known.set(unique(name), kind)
   return kind
 }
 
