@@ -1,5 +1,6 @@
 /** Nodes of accounts: as modules use them, and who gets their events by the roster and by what clients show. */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { reviewAccess, rosterChanged } from '../../../modules/pubsub/access.ts'
 import { forgetGone } from '../../../modules/pubsub/account.ts'
@@ -16,11 +17,13 @@ import { personalNodes } from '../../../modules/pubsub/personal.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
 import type { Relation } from '../../../modules/pubsub/rules.ts'
 import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
+import { subscribe as askToSubscribe } from '../../../modules/pubsub/subscriber.ts'
 import type { Hooks, SessionHandle } from '../../../server/module/api.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
 import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
+import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 
 const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
@@ -240,6 +243,21 @@ describe('events', () => {
     sent = []
     const before = { seesPresence: true, groups: [] }
     await rosterChanged(parts, { owner: 'alice@test', contact: 'bob@test', before })
+    expect(node().subscribers.size).toBe(0)
+    expect(sent).toEqual(['alice@test to bob@test: subscription'])
+  })
+
+  test('end where the roster changed while the request for them was on its way', async () => {
+    online.clear()
+    const [jid, actor] = [parseJid('bob@test'), { bareJid: 'bob@test', isAdmin: false }]
+    const relation = { seesPresence: true, groups: [] }
+    const asker = { jid, service: 'alice@test', address: 'alice@test', actor: { ...actor, relation } }
+    const request = { kind: 'subscribe', nodeId: 'n', jid, options: undefined } as const
+    // The roster says something else by now than it did when he asked.
+    const answer = serialize(await askToSubscribe(parts, asker, request))
+    expect(answer).toContain('subscription="subscribed"')
+    await storage.settled(storage.submitted)
+    await turn()
     expect(node().subscribers.size).toBe(0)
     expect(sent).toEqual(['alice@test to bob@test: subscription'])
   })
