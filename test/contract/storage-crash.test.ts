@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { REMEDIES } from '../../server/storage/faults.ts'
 import { FolderLocked, lockFolder } from '../../server/storage/sqlite.ts'
 import type { Storage } from '../../server/storage/storage.ts'
 import { addonPath, bundleWorker } from './storage/bundle.ts'
@@ -148,4 +149,26 @@ test('a check that takes longer than the start may wait goes on beside the serve
   await again.run(write, 'served meanwhile')
   await expect.poll(told, { timeout: 20_000 }).toContain('storage_recovered')
   await again.close()
+})
+
+test('damage that such a check finds is told, with what to do', async () => {
+  const storage = await open()
+  await Promise.all(Array.from({ length: 3_000 }, (_, i) => storage.run(write, `${i}`.padStart(400, 'x'))))
+  await storage.close()
+  const file = join(folder, 'test.db')
+  const fd = openSync(file, 'r+')
+  const pages = readFileSync(file).length / 4096
+  writeSync(fd, Buffer.alloc(4096, 0xff), 0, 4096, 4096 * Math.floor(pages / 2))
+  closeSync(fd)
+  copyFileSync(new URL(import.meta.url), `${file}-wal`)
+  const { log, lines } = recordingLog()
+  // It may be found before the wait is over, however short that is.
+  const again = await open({ log, checkMs: 0 }).catch((error: unknown) => error)
+  if (again instanceof Error) expect(again.message).toMatch(/is damaged/)
+  else {
+    const found = () => lines.find((line) => line['what'] === 'storage_damaged')
+    await expect.poll(found, { timeout: 20_000 }).toMatchObject({ remedy: REMEDIES.damaged })
+    // What `open` resolves with, when it is no error.
+    await (again as Storage).close()
+  }
 })
