@@ -5,7 +5,7 @@ import { StanzaError } from '../../server/stanza/errors.ts'
 import { attr, childElements, childOf, type Element } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { type PubsubParts, run, tellOwners } from './context.ts'
-import { type NodeRef, SHARED_SERVICE } from './store.ts'
+import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 import { collectionsOf } from './xml.ts'
 
 /**
@@ -23,20 +23,21 @@ export async function bounced(
     throw new StanzaError('cancel', 'service-unavailable', 'no events are taken here')
   const { type, condition } = StanzaError.fromElement(childOf(stanza, 'error', NS_CLIENT))
   if (type !== 'cancel' && condition !== 'gone') return
-  const nodeIds = new Set(childElements(event).flatMap((child) => attr(child, 'node') ?? []))
-  // XEP-0248 §5.3.1: or of the collections that it came by
-  for (const nodeId of new Set([...nodeIds, ...collectionsOf(stanza)])) {
-    const node = { service, nodeId }
-    const subscriptions = parts.replica.get(node)?.subscribers.get(from.full)?.subscriptions ?? []
-    await Promise.all(subscriptions.map(({ subid }) => end(parts, node, from.full, subid)))
-  }
+  // XEP-0248 §5.3.1: of the node, or of the collections that it came by
+  const named = childElements(event).flatMap((child) => attr(child, 'node') ?? [])
+  const nodes = [...new Set([...named, ...collectionsOf(stanza)])].map((nodeId) => ({ service, nodeId }))
+  const subscriptions = nodes.flatMap(
+    (node) => parts.replica.get(node)?.subscribers.get(from.full)?.subscriptions ?? [],
+  )
+  // All are submitted before anything is waited for.
+  await Promise.all(subscriptions.map((subscription) => end(parts, subscription)))
 }
 
-async function end(parts: PubsubParts, ref: NodeRef, jid: string, subid: string): Promise<void> {
-  await run(parts, parts.store.unsubscribe, { ...ref, jid, subid }, (ended) => {
+async function end(parts: PubsubParts, { service, nodeId, jid, subid }: SubscriptionRecord): Promise<void> {
+  await run(parts, parts.store.unsubscribe, { service, nodeId, jid, subid }, (ended) => {
     parts.replica.unsubscribed(ended)
-    parts.log.info({ what: 'subscription_bounced', node: ref.nodeId, subscriber: jid })
-    const node = parts.replica.get(ref)
+    parts.log.info({ what: 'subscription_bounced', node: nodeId, subscriber: jid })
+    const node = parts.replica.get(ended)
     if (node) tellOwners(parts, node, ended, 'none')
   })
 }

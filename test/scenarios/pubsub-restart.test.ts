@@ -105,3 +105,26 @@ test('what was gathered for a digest when the server closes waits for its subscr
   )
   for (const connection of [carol, dave, again]) connection.destroy()
 })
+
+test('nodes stay in their collections, and those who follow them are told', async () => {
+  await server.addUser('erin@test', 'pw', ['publisher'])
+  const erin = await login('erin')
+  const form = (type: string, name: string, value: string) =>
+    `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>${NS}#${type}</value></field><field var='pubsub#${name}'><value>${value}</value></field></x>`
+  const collection = form('node_config', 'node_type', 'collection')
+  await ask(erin, 'set', `<create node='c'/><configure>${collection}</configure>`, '{any}')
+  await ask(erin, 'set', `<create node='e'/><configure>${form('node_config', 'collection', 'c')}</configure>`, '{any}')
+  const options = form('subscribe_options', 'subscription_type', 'items')
+  await ask(erin, 'set', `<subscribe node='c' jid='erin@test'/><options>${options}</options>`, '{any}')
+
+  expect(await server.stop()).toBe(0)
+  server = await startServer({ dataDir, domain: 'test' })
+
+  const again = await login('erin')
+  await ask(again, 'set', publish('1').replace("node='n'", "node='e'"), '{any}')
+  await received(
+    again,
+    `<message from='pubsub.test'><event xmlns='${NS}#event'><items node='e'><item id='1'><p xmlns='urn:p'/></item></items></event><headers xmlns='http://jabber.org/protocol/shim'><header name='Collection'>c</header></headers></message>`,
+  )
+  for (const connection of [erin, again]) connection.destroy()
+})
