@@ -113,7 +113,7 @@ export const pubsub = defineModule<PubsubConfig>({
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
-      cursors = new Cursors((await run(parts, parts.store.ensureKey, { key: newCursorKey() })).key)
+      cursors = new Cursors(await cursorKey(parts))
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await ensureRoot(parts)
       await endAllTemporary(parts)
@@ -166,6 +166,12 @@ function serveOwnAddress(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): 
       else endpoint.send(message)
     }),
   )
+}
+
+/** Written once, so that a server whose disk is full or read-only starts all the same. */
+async function cursorKey(parts: PubsubParts): Promise<string> {
+  const known = await run(parts, parts.store.readKey, undefined)
+  return (known ?? (await run(parts, parts.store.ensureKey, { key: newCursorKey() }))).key
 }
 
 /** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§13.5). */

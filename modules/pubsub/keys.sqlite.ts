@@ -17,6 +17,12 @@ const queries = (db: Db) => ({
   read: db.select({ key: keys.key }).from(keys).where(eq(keys.name, CURSORS)).prepare(),
 })
 
+export const readKey: PubsubStore['readKey'] = {
+  name: 'pubsub.readKey',
+  kind: 'read',
+  run: (tx) => tx.use(queries).read.get(),
+}
+
 export const ensureKey: PubsubStore['ensureKey'] = {
   name: 'pubsub.ensureKey',
   kind: 'write',

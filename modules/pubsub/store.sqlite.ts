@@ -5,7 +5,7 @@ import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { readArchived } from './archive.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
-import { ensureKey } from './keys.sqlite.ts'
+import { ensureKey, readKey } from './keys.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -43,6 +43,7 @@ export const sqliteStore: PubsubStore = {
   modifyAffiliations,
   modifySubscriptions,
   forgetAccount,
+  readKey,
   ensureKey,
   readSnapshot,
   readPage,

@@ -401,7 +401,9 @@ export interface PubsubStore {
   /** Drops the nodes, subscriptions and affiliations of an account that is no more. */
   readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
 
-  /** The key that cursors are made with: this one where there is none yet. */
+  /** The key that cursors are made with; undefined before the first start. */
+  readonly readKey: Operation<undefined, CursorKey | undefined>
+  /** The same: this one where there is none yet. */
   readonly ensureKey: Operation<CursorKey, CursorKey>
   readonly readSnapshot: Operation<undefined, Snapshot>
   /** @throws Refusal pageNotFound, pageByIndex, orderUnsupported */

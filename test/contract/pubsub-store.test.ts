@@ -175,6 +175,13 @@ const affiliateAt = (ref: typeof n, affiliation: 'member') =>
     changes: [{ bareJid: 'bob@test', affiliation }],
   })
 
+test('the key of cursors is made once, and kept over a restart', async () => {
+  const made = await opened.storage.run(store.ensureKey, { key: 'aa' })
+  expect(await opened.storage.run(store.ensureKey, { key: 'bb' })).toEqual(made)
+  await opened.reopen()
+  expect(await opened.storage.run(store.readKey, undefined)).toEqual(made)
+})
+
 describe('nodes', () => {
   test('are created once, up to the bound, with their creator as owner', async () => {
     await create()
