@@ -60,6 +60,17 @@ function codesOf(text: string): Codes {
   return new Uint16Array(Uint8Array.from(Buffer.from(text, 'utf16le')).buffer)
 }
 
+/** Inside an IQ, its request, the request's action and an item: what is published, of a namespace of its own. */
+const PAYLOAD_DEPTH = 4
+
+interface Payload {
+  readonly name: string
+  readonly attributes: AttributeMap
+  readonly parent: Element
+  /** Where its content begins. */
+  readonly start: number
+}
+
 export class QuickReader {
   /** Where the element that was read last ends. */
   end = 0
@@ -128,6 +139,8 @@ export class QuickReader {
     open[1] = nameTo
     let elements = 1
     let current: Element | undefined = tree
+    /** A payload that is left unread, and where its content begins. */
+    let payload: Payload | undefined
     let at = from
     for (;;) {
       const start = at
@@ -138,8 +151,15 @@ export class QuickReader {
       if (this.#codes[at] === SLASH) {
         at = this.#skipEndTag(at + 1, open[depth * 2] ?? 0, open[depth * 2 + 1] ?? 0)
         if (depth === 0 || at === GIVEN_UP) return at
+        if (payload && depth === PAYLOAD_DEPTH) {
+          const { name, attributes, parent, start } = payload
+          current = parent
+          parent.children.push(new UnreadElement(name, attributes, parent, this.#text.slice(start, at), readUnread))
+          payload = undefined
+        } else {
+          current &&= current.parent ?? undefined
+        }
         depth--
-        current &&= current.parent ?? undefined
         continue
       }
       const attributes = current && new AttributeMap()
@@ -152,6 +172,11 @@ export class QuickReader {
         open[depth * 2 + 1] = this.#nameFrom + this.#name.length
       }
       if (!current || !attributes) continue
+      if (depth === PAYLOAD_DEPTH && !isEmpty && attributes['xmlns'] !== undefined) {
+        payload = { name: this.#name, attributes, parent: current, start: at }
+        current = undefined
+        continue
+      }
       const element = new ParsedElement(this.#name, attributes, current)
       current.children.push(element)
       if (!isEmpty) current = element

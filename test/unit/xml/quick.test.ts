@@ -231,3 +231,33 @@ test('while the parser pauses, nothing is lost or told twice', () => {
   for (let n = 0; n < 4; n++) parser.resume()
   expect(seen.map((each) => /id="(\d)"/.exec(each)?.[1])).toEqual(['1', '2', '3', '4'])
 })
+
+test('what is published stays unread: written as it came, and read by whoever asks', () => {
+  const content = `t &amp; <b at='"'><c xmlns='urn:c'/>é</b><d></d></p>`
+  const around = (payload: string) =>
+    `<iq type='set' id='1'><pubsub xmlns='urn:ps'><publish node='n'><item id='i'> ${payload} </item></publish></pubsub></iq>`
+  const payloadOf = (stanza: Element): Element => {
+    let [element] = [stanza]
+    for (let depth = 0; depth < 4; depth++) element = element.getChildElements()[0] ?? element
+    return element
+  }
+  const payload = payloadOf(only(whole(around(`<p xmlns='urn:p' b='1'>${content}`))))
+  expect(payload instanceof UnreadElement && payload.rest).toBe(content)
+  expect(serialize(payload, '')).toBe(`<p xmlns="urn:p" b="1">${content}`)
+  expect([payload.getNS(), payload.getChild('b')?.getNS(), payload.getChild('b')?.getChild('c')?.getNS()]).toEqual([
+    'urn:p',
+    'urn:p',
+    'urn:c',
+  ])
+  expect(payloadOf(only(whole(around('<p>of the namespace around</p>')))) instanceof UnreadElement).toBe(false)
+  for (const each of [
+    `<p xmlns='urn:p' b='1'>${content}<p xmlns='urn:p'>${content}`,
+    `<p xmlns='urn:p'/>`,
+    `<p xmlns='urn:p'><q></p></q>`,
+    `<p xmlns='urn:p'><q xmlns='urn:q'><r xmlns='urn:r'><s/></r></q></p>`,
+  ]) {
+    expectSame(around(each))
+    expectSame(around(each), { ...DEFAULT_LIMITS, maxDepth: 6 })
+    expectSame(around(each), { ...DEFAULT_LIMITS, maxElements: 6 })
+  }
+})
