@@ -3,13 +3,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Connection, show, type TransportKind } from './scenario/connection.ts'
+import { Connection, type ConnectionKind, show, type TransportKind } from './scenario/connection.ts'
 import { type Captures, filled, mismatch, parsePattern } from './scenario/match.ts'
 import { type Account, expandEscapes, parseScenario, type Scenario, type Step } from './scenario/parse.ts'
 import { startServer, type TestServer, type TestServerOptions } from './server.ts'
 
 const SCENARIOS = join(import.meta.dirname, '../scenarios')
 const PASSWORD = 'correct horse'
+const SECRET = 'a secret of components'
 
 /** Declares one test per file of `test/scenarios/<folder>/` and transport, on one server for all of them. */
 export function runScenarios(folder: string, options: Omit<TestServerOptions, 'domain'> = {}): void {
@@ -55,6 +56,8 @@ class Run {
   /** Those that are logged in, and so can be asked for a round trip. */
   readonly #bound = new Set<string>()
   readonly #locals = new Set<string>()
+  /** Domains of components, as they are written and as they are in this run. */
+  readonly #domains = new Map<string, string>()
   readonly #captures: Captures
 
   constructor(server: TestServer, transport: TransportKind, file: string, number: number) {
@@ -97,9 +100,13 @@ class Run {
       case 'raw':
         await this.#connect(step.who)
         return
+      case 'component':
+        return this.#component(step.who, step.domain)
       case 'send': {
-        const text = this.#framed(this.#fill(step.text))
-        return this.#who(step).send(step.isEscaped ? expandEscapes(text) : text)
+        const connection = this.#who(step)
+        const filled = this.#fill(step.text)
+        const text = connection.kind === 'websocket' ? withNamespace(filled) : filled
+        return connection.send(step.isEscaped ? expandEscapes(text) : text)
       }
       case 'expect':
         return this.#expect(this.#who(step), step.pattern, step.order)
@@ -159,8 +166,17 @@ class Run {
     await this.#server.addUser(`${this.#rename(account.local)}@${this.#server.domain}`, PASSWORD, account.roles)
   }
 
-  async #connect(who: string): Promise<Connection> {
-    const connection = await Connection.open(this.#server, this.#transport)
+  async #component(who: string, domain: string): Promise<void> {
+    const renamed = domain.replace(/^[^.]+/, (label) => this.#rename(label))
+    this.#domains.set(domain, renamed)
+    await this.#server.addComponent(renamed, SECRET)
+    const connection = await this.#connect(who, 'component')
+    await connection.handshake(renamed, SECRET)
+    this.#bound.add(who)
+  }
+
+  async #connect(who: string, kind: ConnectionKind = this.#transport): Promise<Connection> {
+    const connection = await Connection.open(this.#server, kind)
     this.#connections.set(who, connection)
     return connection
   }
@@ -177,17 +193,17 @@ class Run {
 
   /** The text with the accounts' names of this run, and with what was captured. */
   #fill(text: string): string {
-    const renamed = text.replace(/([\w.-]+)@test\b/g, (whole, local: string) =>
+    const accounts = text.replace(/([\w.-]+)@test\b/g, (whole, local: string) =>
       this.#locals.has(local) ? `${this.#rename(local)}@test` : whole,
     )
+    const renamed = [...this.#domains].reduce((all, [domain, own]) => all.replaceAll(domain, own), accounts)
     return filled(renamed, this.#captures)
   }
+}
 
-  /** Stanzas are written as over TCP; a WebSocket message states the namespace itself. RFC 7395 §3.3.3. */
-  #framed(text: string): string {
-    if (this.#transport === 'tcp') return text
-    return text.replace(/^<(message|presence|iq)(?=[\s/>])(?![^>]*\sxmlns=)/, "<$1 xmlns='jabber:client'")
-  }
+/** Stanzas are written as over TCP; a WebSocket message states the namespace itself. RFC 7395 §3.3.3. */
+function withNamespace(text: string): string {
+  return text.replace(/^<(message|presence|iq)(?=[\s/>])(?![^>]*\sxmlns=)/, "<$1 xmlns='jabber:client'")
 }
 
 /** A header is written as it comes, without its end. */

@@ -44,6 +44,8 @@ export interface TestServer {
   readonly pid: number
   /** Through the control socket, as `sacm user add` does. */
   addUser(jid: string, password: string, roles?: readonly string[]): Promise<void>
+  /** Through the control socket, as `sacm component add` does. */
+  addComponent(domain: string, secret: string): Promise<void>
   /** What the server wrote to stderr so far. */
   log(): string
   /** SIGTERM, waits for the end, removes a folder that was made here. @returns the exit code */
@@ -120,6 +122,9 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     pid: ready.pid,
     addUser: async (jid, password, roles = []) => {
       await callControl(dataDir, 'user.add', { jid, password, roles })
+    },
+    addComponent: async (domain, secret) => {
+      await callControl(dataDir, 'component.add', { domain, secret })
     },
     log: readLog,
     stop: async () => {

@@ -1,5 +1,6 @@
 /** A scenario's own client: TCP with STARTTLS or WebSocket, PLAIN, bind; it shares nothing with the server's code. */
 
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { connect, type Socket } from 'node:net'
@@ -11,9 +12,12 @@ import { mismatch, parsePattern } from './match.ts'
 import { parseTree, type Received, StreamReader, showTree, type Tree } from './tree.ts'
 
 export type TransportKind = 'tcp' | 'websocket'
+/** A component's is TCP without TLS, with a namespace of its own. XEP-0114 §3. */
+export type ConnectionKind = TransportKind | 'component'
 
 const WAIT_MS = 10_000
 const NS_STREAM = 'http://etherx.jabber.org/streams'
+const NS_COMPONENT = 'jabber:component:accept'
 const NS_FRAMING = 'urn:ietf:params:xml:ns:xmpp-framing'
 
 /** What is under the stream. */
@@ -26,7 +30,7 @@ interface Wire {
 }
 
 export class Connection {
-  readonly kind: TransportKind
+  readonly kind: ConnectionKind
   readonly #domain: string
   #wire: Wire | undefined
   readonly #inbox: Received[] = []
@@ -36,21 +40,23 @@ export class Connection {
   #failure: Error | undefined
   #wake: () => void = () => {}
   #syncs = 0
+  /** A component's domain. */
+  #self: string | undefined
 
-  private constructor(kind: TransportKind, domain: string) {
+  private constructor(kind: ConnectionKind, domain: string) {
     this.kind = kind
     this.#domain = domain
   }
 
   /** Connects and says nothing. */
-  static async open(server: TestServer, kind: TransportKind): Promise<Connection> {
+  static async open(server: TestServer, kind: ConnectionKind): Promise<Connection> {
     const connection = new Connection(kind, server.domain)
     const events: WireEvents = {
       received: (what) => connection.#receive(what),
       closed: () => connection.#end(undefined),
       failed: (error) => connection.#end(error),
     }
-    connection.#wire = kind === 'tcp' ? await tcpWire(server, events) : await webSocketWire(server, events)
+    connection.#wire = kind === 'websocket' ? await webSocketWire(server, events) : await tcpWire(server, events, kind)
     return connection
   }
 
@@ -62,7 +68,7 @@ export class Connection {
   /** Sends the stream header of the transport and takes its answer; the features are received next. */
   async opens(): Promise<void> {
     this.#wire?.restart()
-    if (this.kind === 'tcp') {
+    if (this.kind !== 'websocket') {
       this.send(
         `<?xml version='1.0'?><stream:stream to='${this.#domain}' version='1.0' xmlns='jabber:client' xmlns:stream='${NS_STREAM}'>`,
       )
@@ -93,7 +99,7 @@ export class Connection {
 
   /** Our closing tag. */
   closes(): void {
-    this.send(this.kind === 'tcp' ? '</stream:stream>' : `<close xmlns='${NS_FRAMING}'/>`)
+    this.send(this.kind !== 'websocket' ? '</stream:stream>' : `<close xmlns='${NS_FRAMING}'/>`)
   }
 
   destroy(): void {
@@ -120,6 +126,17 @@ export class Connection {
     )
   }
 
+  /** From a fresh connection to an open component stream. XEP-0114 §3. */
+  async handshake(domain: string, secret: string): Promise<void> {
+    this.#self = domain
+    this.send(`<stream:stream xmlns='${NS_COMPONENT}' xmlns:stream='${NS_STREAM}' to='${domain}'>`)
+    const header = await this.next()
+    const id = header.kind === 'header' ? header.tree.attributes.get('id') : undefined
+    const proof = createHash('sha1').update(`${id}${secret}`).digest('hex')
+    this.send(`<handshake>${proof}</handshake>`)
+    await this.#expect('<handshake/>')
+  }
+
   /** The next thing received. @throws Error when the connection ends before, or nothing comes in time */
   async next(): Promise<Received> {
     await this.#until(() => this.#inbox.length > 0)
@@ -139,7 +156,9 @@ export class Connection {
   /** A round trip to the server and back: all that was sent before has been worked off. */
   async sync(): Promise<void> {
     const id = `sync-${++this.#syncs}`
-    this.#wire?.send(stanza(`<iq type='get' id='${id}' to='${this.#domain}'><ping xmlns='urn:xmpp:ping'/></iq>`))
+    const from = this.#self === undefined ? '' : ` from='${this.#self}'`
+    const ping = `<iq type='get' id='${id}'${from} to='${this.#domain}'><ping xmlns='urn:xmpp:ping'/></iq>`
+    this.#wire?.send(this.kind === 'component' ? ping : stanza(ping))
     await this.find((tree) => tree.local === 'iq' && tree.attributes.get('id') === id)
   }
 
@@ -218,10 +237,13 @@ interface WireEvents {
   failed(error: Error): void
 }
 
-async function tcpWire(server: TestServer, events: WireEvents): Promise<Wire> {
-  const plain = connect(server.ports.c2s, server.host)
+async function tcpWire(server: TestServer, events: WireEvents, kind: 'tcp' | 'component'): Promise<Wire> {
+  const port = kind === 'tcp' ? server.ports.c2s : server.ports.component
+  if (port === undefined) throw new Error('the server takes no components: set component.port')
+  const plain = connect(port, server.host)
   await once(plain, 'connect')
-  let reader = new StreamReader((what) => events.received(what))
+  const received = (what: Received): void => events.received(kind === 'tcp' ? what : asOfClients(what))
+  let reader = new StreamReader(received)
   let socket: Socket = plain
   const attach = (next: Socket) => {
     socket = next
@@ -244,7 +266,7 @@ async function tcpWire(server: TestServer, events: WireEvents): Promise<Wire> {
   return {
     send: (data) => socket.write(data),
     restart: () => {
-      reader = new StreamReader((what) => events.received(what))
+      reader = new StreamReader(received)
     },
     destroy: () => socket.destroy(),
     startTls: async () => {
@@ -254,6 +276,16 @@ async function tcpWire(server: TestServer, events: WireEvents): Promise<Wire> {
       await once(secure, 'secureConnect')
     },
   }
+}
+
+/** A component's stanzas are those of clients but for their namespace. */
+function asOfClients(what: Received): Received {
+  const moved = (tree: Tree): Tree => ({
+    ...tree,
+    ns: tree.ns === NS_COMPONENT ? 'jabber:client' : tree.ns,
+    children: tree.children.map((child) => (typeof child === 'string' ? child : moved(child))),
+  })
+  return what.kind === 'element' ? { kind: 'element', tree: moved(what.tree) } : what
 }
 
 async function webSocketWire(server: TestServer, events: WireEvents): Promise<Wire> {

@@ -5,6 +5,7 @@
  *   only tcp                                               or `only websocket`; without it: both
  *   account bob@test as collector,admin                    an account that nobody logs in to here; roles are optional
  *   client alice alice@test/desk as publisher              logs in and binds; mid-scenario too
+ *   component rain rain.example                            an external component (XEP-0114), made and connected
  *   raw eve                                                connects and says nothing
  *   alice > <message to='bob@test'/>                       sends the text as it stands
  *   alice >> <a>\xff{1000*b}{base64:c}</a>                 the same with \xNN \n \r \t \0 \\, {count*text}, {base64:text}
@@ -17,7 +18,8 @@
  *   eve gone                                               the connection ended without a word more
  *
  * The server's domain is `test`. Accounts get new names for each run, so `alice@test` reaches the server as
- * `alice-7@test`; `{alice}` is the name alone, `{run}` the number, for nodes and other shared names.
+ * `alice-7@test`; `{alice}` is the name alone, `{run}` the number, for nodes and other shared names. A component's domain
+ * gets one too: `rain.example` is `rain-7.example` on the wire.
  */
 
 export interface Account {
@@ -29,6 +31,7 @@ export type Step = { readonly line: number } & (
   | { readonly kind: 'account'; readonly account: Account }
   | { readonly kind: 'client'; readonly who: string; readonly account: Account; readonly resource: string | undefined }
   | { readonly kind: 'raw'; readonly who: string }
+  | { readonly kind: 'component'; readonly who: string; readonly domain: string }
   | { readonly kind: 'send'; readonly who: string; readonly text: string; readonly isEscaped: boolean }
   | { readonly kind: 'expect'; readonly who: string; readonly pattern: string; readonly order: 'next' | 'any' }
   | { readonly kind: 'nothing'; readonly who: string }
@@ -62,7 +65,7 @@ export function parseScenario(text: string): Scenario {
     }
     const step = parseStep(line, content)
     if (!step) throw new Error(`line ${line}: not a step: ${content}`)
-    if (step.kind === 'client' || step.kind === 'raw') names.add(step.who)
+    if (step.kind === 'client' || step.kind === 'raw' || step.kind === 'component') names.add(step.who)
     else if (step.kind !== 'account' && !names.has(step.who)) throw new Error(`line ${line}: who is ${step.who}?`)
     steps.push(step)
   }
@@ -85,6 +88,8 @@ function parseStep(line: number, content: string): Step | undefined {
   }
   const raw = /^raw (\w+)$/.exec(content)
   if (raw) return { kind: 'raw', line, who: raw[1] ?? '' }
+  const component = /^component (\w+) +([\w.-]+)$/.exec(content)
+  if (component) return { kind: 'component', line, who: component[1] ?? '', domain: component[2] ?? '' }
   const exchange = /^(\w+) +(>>|>|<\?|<) ([\s\S]*)$/.exec(content)
   if (exchange) {
     const [, who = '', arrow, rest = ''] = exchange
