@@ -3,12 +3,13 @@
  * and who gains access gets the last item. XEP-0060 §4.5, §13.1, §13.14; XEP-0163 §5.2. Why here: audience.ts.
  */
 
+import type { Relation } from '../roster/index.ts'
 import { type PubsubParts, run } from './context.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import type { NodeConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
-import { asksRoster, mayRead, type Relation } from './rules.ts'
+import { asksRoster, mayRead } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
 
 /** Ends what the roster does not allow, of everyone at the node or of one account. */

@@ -12,9 +12,9 @@
 import type { SessionHandle, SessionView } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
-import type { Rosters } from '../roster/index.ts'
+import type { Relation, Rosters } from '../roster/index.ts'
 import { affiliationIn, type NodeView } from './replica.ts'
-import { mayRead, needsApproval, type Relation, type Standing } from './rules.ts'
+import { mayRead, needsApproval, type Standing } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
 import { Visitors } from './visitors.ts'
 

@@ -41,7 +41,9 @@ export class Awaiting {
 
   /** Subscribers have been told of an item. */
   published(node: NodeRef): void {
-    for (const { live } of this.#open) live.add(keyOf(node))
+    if (this.#open.size === 0) return
+    const key = keyOf(node)
+    for (const { live } of this.#open) live.add(key)
   }
 
   /** A notification of these items is handed to a session. */

@@ -1,5 +1,6 @@
 /** Who may do what at a node: affiliation x access model x publish model. Pure; the storage worker decides with it. */
 
+import type { Relation } from '../roster/index.ts'
 import type { PubsubErrorKey } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
 import { SHARED_SERVICE } from './store.ts'
@@ -13,19 +14,12 @@ export function isAffiliation(text: string): text is Affiliation {
   return (AFFILIATIONS as readonly string[]).includes(text)
 }
 
-/** What the roster of a node's owner says of an entity. */
-export interface Relation {
-  /** It is subscribed to the owner's presence. */
-  readonly seesPresence: boolean
-  readonly groups: readonly string[]
-}
-
 /** What an entity is at a node. */
 export interface Standing {
   readonly affiliation: Affiliation
   /** Has a subscription with this bare JID, whatever the resource. */
   readonly isSubscribed: boolean
-  /** Undefined: a stranger, or the node is no account's. */
+  /** What the roster of the node's owner says of it; undefined: a stranger, or the node is no account's. */
   readonly relation?: Relation | undefined
   /** The service's administrator has an owner's rights everywhere but at claimed nodes. SACM-XMPP §1. */
   readonly isAdmin: boolean

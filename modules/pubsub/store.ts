@@ -1,9 +1,10 @@
 /** What pubsub keeps: its records, and the verbs of its store. Importable in the storage worker. */
 
 import type { Operation } from '../../server/module/api.ts'
+import type { Relation } from '../roster/index.ts'
 import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Order } from './order.ts'
-import type { Affiliation, Relation } from './rules.ts'
+import type { Affiliation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
 /** The service at `<domain>` and at `pubsub.<domain>`; every other is the bare JID of the account it is of. */
