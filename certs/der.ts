@@ -1,11 +1,10 @@
 /** DER values as certificates need them, on node-forge's ASN.1 (its own X.509 code knows RSA only). X.690, RFC 5280. */
 
-import forge from 'node-forge'
+import asn1 from 'node-forge/lib/asn1.js'
 
-const { asn1 } = forge
 const { Class, Type } = asn1
 
-export type Der = forge.asn1.Asn1
+export type Der = asn1.Asn1
 
 export const sequence = (...parts: readonly Der[]): Der => asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [...parts])
 export const set = (...parts: readonly Der[]): Der => asn1.create(Class.UNIVERSAL, Type.SET, true, [...parts])
@@ -25,10 +24,10 @@ export const bits = (bytes: Buffer, unused = 0): Der =>
 
 /** `[tag] EXPLICIT`, and `[tag] IMPLICIT` of something constructed. */
 export const tagged = (tag: number, ...parts: readonly Der[]): Der =>
-  asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, true, [...parts])
+  asn1.create(Class.CONTEXT_SPECIFIC, tag as asn1.Type, true, [...parts])
 /** `[tag] IMPLICIT` of a primitive value. */
 export const taggedBytes = (tag: number, bytes: Buffer): Der =>
-  asn1.create(Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, false, bytes.toString('latin1'))
+  asn1.create(Class.CONTEXT_SPECIFIC, tag as asn1.Type, false, bytes.toString('latin1'))
 
 /** UTCTime until 2049, GeneralizedTime after. RFC 5280 §4.1.2.5. */
 export const time = (date: Date): Der =>
@@ -39,6 +38,6 @@ export const time = (date: Date): Der =>
 export const encode = (value: Der): Buffer => Buffer.from(asn1.toDer(value).getBytes(), 'latin1')
 export const decode = (bytes: Buffer): Der => asn1.fromDer(bytes.toString('latin1'))
 
-function primitive(type: forge.asn1.Type, value: string): Der {
+function primitive(type: asn1.Type, value: string): Der {
   return asn1.create(Class.UNIVERSAL, type, false, value)
 }

@@ -1,6 +1,6 @@
 /** What a certificate says of its owner: XMPP addresses, services, e-mail addresses, common name. RFC 5280 §4.2.1.6, RFC 6120 §13.7. */
 
-import forge from 'node-forge'
+import asn1 from 'node-forge/lib/asn1.js'
 import { type Der, decode } from './der.ts'
 
 export interface OwnerNames {
@@ -19,7 +19,7 @@ const OID = {
   xmppAddr: '1.3.6.1.5.5.7.8.5',
   srvName: '1.3.6.1.5.5.7.8.7',
 }
-const { Class, Type } = forge.asn1
+const { Class, Type } = asn1
 
 /** @param certificate  DER */
 export function ownerNames(certificate: Buffer): OwnerNames {
@@ -79,5 +79,5 @@ function parts(value: Der | undefined): readonly Der[] {
 }
 
 function oidOf(value: Der | undefined): string {
-  return value?.type === Type.OID && typeof value.value === 'string' ? forge.asn1.derToOid(value.value) : ''
+  return value?.type === Type.OID && typeof value.value === 'string' ? asn1.derToOid(value.value) : ''
 }

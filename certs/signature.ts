@@ -1,6 +1,6 @@
 /** By which hash function a certificate is signed. RFC 5280 §4.1.1.2, RFC 8017 §A.2, RFC 5758 §3.2. */
 
-import forge from 'node-forge'
+import asn1 from 'node-forge/lib/asn1.js'
 import { type Der, decode } from './der.ts'
 
 export type SignatureHash = 'md5' | 'sha1' | 'sha224' | 'sha256' | 'sha384' | 'sha512'
@@ -33,9 +33,7 @@ export function signatureHash(certificate: Buffer): SignatureHash | undefined {
   const name = oidOf(id)
   if (name !== RSASSA_PSS) return HASHES[name]
   // hashAlgorithm is [0] of the parameters, SHA-1 when left out.
-  const explicit = parts(parameters).find(
-    (part) => part.tagClass === forge.asn1.Class.CONTEXT_SPECIFIC && tagOf(part) === 0,
-  )
+  const explicit = parts(parameters).find((part) => part.tagClass === asn1.Class.CONTEXT_SPECIFIC && tagOf(part) === 0)
   return explicit ? HASHES[oidOf(parts(parts(explicit)[0])[0])] : 'sha1'
 }
 
@@ -46,6 +44,6 @@ function parts(value: Der | undefined): readonly Der[] {
 }
 
 function oidOf(value: Der | undefined): string {
-  if (value?.type !== forge.asn1.Type.OID || typeof value.value !== 'string') return ''
-  return forge.asn1.derToOid(value.value)
+  if (value?.type !== asn1.Type.OID || typeof value.value !== 'string') return ''
+  return asn1.derToOid(value.value)
 }
