@@ -22,7 +22,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type BuildOptions, build } from 'esbuild'
+import { type BuildOptions, build, type Plugin } from 'esbuild'
 
 const { values: flags } = parseArgs({
   options: { out: { type: 'string', default: 'dist' }, binary: { type: 'boolean' } },
@@ -33,8 +33,19 @@ const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/
 
 const WARM_TIMEOUT_MS = 60_000
 
+/** zod brings its messages in fifty languages, of which the program speaks one; that one comes by another way. */
+const oneLanguage: Plugin = {
+  name: 'one-language',
+  setup(bundling) {
+    const namespace = 'no-locales'
+    bundling.onResolve({ filter: /^\.\.\/locales\/index\.js$/ }, ({ path }) => ({ path, namespace }))
+    bundling.onLoad({ filter: /.*/, namespace }, () => ({ contents: 'export {}' }))
+  },
+}
+
 const shared: BuildOptions = {
   bundle: true,
+  plugins: [oneLanguage],
   platform: 'node',
   target: 'node24',
   minify: false,
