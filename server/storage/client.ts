@@ -1,11 +1,12 @@
 /** Storage as the main thread sees it: writes go to the worker in order, reads run on a connection of this thread. */
 
-import { accessSync, constants, statSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import type { Logger } from '../log.ts'
 import type { Assets } from './assets.ts'
-import { FaultLog, REMEDIES } from './faults.ts'
+import { checkWithin } from './check.ts'
+import { FaultLog } from './faults.ts'
 import { defect, errorOf } from './outcome.ts'
 import {
   type BackupAbout,
@@ -40,7 +41,7 @@ import {
   StorageRefused,
   StorageUnavailable,
 } from './storage.ts'
-import { backUp, checkDatabase, firstMessage, type Place, startThread } from './threads.ts'
+import { backUp, firstMessage, type Place, startThread } from './threads.ts'
 import { weigh } from './weigh.ts'
 
 export interface StorageOptions {
@@ -94,7 +95,7 @@ export async function openStorage(options: StorageOptions): Promise<OpenStorage>
     if (isRestoreUnfinished(folder))
       throw new StorageRefused(`a restore into ${folder} was cut off. Run sacm restore --force again.`)
     const log = options.log.child('storage')
-    if (endedUncleanly(file)) await checkAfterUncleanEnd(options, log)
+    if (endedUncleanly(file)) await checkWithin(options.checkMs ?? CHECK_MS, options, log)
     worker = startThread(options, { kind: 'write', migrations: assets.migrations() })
     const ready = await firstMessage<FromWriter>(worker)
     if (ready.kind !== 'ready') throw new Error(`the storage worker began with ${ready.kind}`)
@@ -105,39 +106,6 @@ export async function openStorage(options: StorageOptions): Promise<OpenStorage>
     release()
     throw error
   }
-}
-
-/**
- * SQLite itself mends what a killed process or a power cut leaves; what it cannot mend is a disk that did not keep its
- * word. Opening waits for the check so long, which is enough for some gigabytes; then the check goes on beside the server.
- */
-async function checkAfterUncleanEnd(options: StorageOptions, log: Logger): Promise<void> {
-  const { file, checkMs = CHECK_MS } = options
-  log.warn({ what: 'storage_checking', text: 'the last run did not end cleanly', bytes: statSync(file).size })
-  const startedAt = Date.now()
-  const checked = checkDatabase(options)
-  const { promise: late, resolve } = Promise.withResolvers<'late'>()
-  const timer = setTimeout(() => resolve('late'), checkMs)
-  const sound = () => log.info({ what: 'storage_recovered', text: 'the database is sound', ms: Date.now() - startedAt })
-  try {
-    const damage = await Promise.race([checked, late])
-    if (damage !== 'late') {
-      if (damage !== undefined)
-        throw new StorageRefused(`the database ${file} is damaged: ${damage}. ${REMEDIES.damaged}`)
-      sound()
-      return
-    }
-  } finally {
-    clearTimeout(timer)
-  }
-  log.warn({ what: 'storage_check_continues', text: 'the database is large: it is served while it is checked' })
-  checked.then(
-    (damage) => {
-      if (damage === undefined) sound()
-      else log.error({ what: 'storage_damaged', damage, remedy: REMEDIES.damaged })
-    },
-    (error: unknown) => log.error({ what: 'storage_check_failed', error: String(error) }),
-  )
 }
 
 /** A group on its way: what to do with its outcome. */

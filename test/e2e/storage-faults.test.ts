@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -14,6 +14,7 @@ import { itemsPage, NS_PUBSUB, parseEvent, publish, subscribe } from '../../clie
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { attr, childElements, childOf, type Element, el, textOf } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
+import { damage, fill } from '../support/damage.ts'
 import { buildDisk } from '../support/disk.ts'
 import { mountReadOnly, mountSmall, unmountAll } from '../support/mounts.ts'
 import { databaseFaults } from '../support/publishers.ts'
@@ -366,44 +367,4 @@ function serve(dataDir: string): { readonly status: number | null; readonly stde
   const ports = ['--c2s-port', '0', '--tls-port', '0', '--https-port', '0', '--set', 'log.level=silent']
   const args = [SACM, 'serve', '--data-dir', dataDir, '--domain', 'localhost', '--host', '127.0.0.1', ...ports]
   return spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })
-}
-
-/**
- * Writes nonsense over the pages of a table or index, all but its root where there are more.
- * @returns puts back what was there
- */
-function damage(dataDir: string, name: string): () => void {
-  const file = join(dataDir, 'sacm.sqlite')
-  const sqlite = new Database(file, { readonly: true })
-  const pageBytes = Number(sqlite.pragma('page_size', { simple: true }))
-  const numbers = sqlite
-    .prepare<[string], number>("SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'")
-    .pluck()
-    .all(name)
-  sqlite.close()
-  expect(numbers.length).toBeGreaterThan(0)
-  const fd = openSync(file, 'r+')
-  const old = numbers.map((number) => {
-    const page = Buffer.alloc(pageBytes)
-    readSync(fd, page, 0, pageBytes, (number - 1) * pageBytes)
-    writeSync(fd, Buffer.alloc(pageBytes, 0xff), 0, pageBytes, (number - 1) * pageBytes)
-    return page
-  })
-  return () => {
-    for (const [at, page] of old.entries()) writeSync(fd, page, 0, pageBytes, ((numbers[at] ?? 1) - 1) * pageBytes)
-    closeSync(fd)
-  }
-}
-
-function fill(file: string): void {
-  const fd = openSync(file, 'w')
-  const block = Buffer.alloc(4096, 1)
-  try {
-    for (let at = 0; at < 100_000; at++) writeSync(fd, block)
-    throw new Error('the disk is larger than it should be')
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-  } finally {
-    closeSync(fd)
-  }
 }
