@@ -3,7 +3,7 @@
 import { StreamError } from '../stanza/errors.ts'
 import type { Element } from './element.ts'
 import { NS_CLIENT } from './namespaces.ts'
-import { QuickReader, readable } from './quick.ts'
+import { quickReader, readable } from './quick.ts'
 import { type Event, NEED_INPUT, ROOT_CLOSED, ROOT_OPENED, STANZA, Tokenizer } from './tokenizer.ts'
 import { beyond, DEFAULT_LIMITS, type ParserLimits } from './tree.ts'
 import { Utf8Decoder } from './utf8.ts'
@@ -145,9 +145,8 @@ export class StreamParser {
 export function parseFragment(text: string, limits: ParserLimits = DEFAULT_LIMITS, bytes?: Uint8Array): Element {
   // Characters are never more than bytes; the exact count is taken while reading.
   if (text.length > limits.maxStanzaBytes) throw beyond('maxStanzaBytes', limits.maxStanzaBytes)
-  const quick = new QuickReader()
-  const element = text.isWellFormed() ? quick.read(readable(text, bytes), 0, null, limits) : undefined
-  if (element && quick.end === text.length) return element
+  const element = text.isWellFormed() ? quickReader.read(readable(text, bytes), 0, null, limits) : undefined
+  if (element && quickReader.end === text.length) return element
   const tokenizer = new Tokenizer(limits, false)
   tokenizer.feed(text, false)
   if (!text.isWellFormed()) throw new StreamError('not-well-formed', 'half of a character')

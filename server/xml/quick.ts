@@ -71,7 +71,7 @@ interface Payload {
   readonly start: number
 }
 
-export class QuickReader {
+class QuickReader {
   /** Where the element that was read last ends. */
   end = 0
   #text = NOTHING.text
@@ -124,6 +124,7 @@ export class QuickReader {
   readUnread(input: Readable, into: ParsedElement): void {
     this.#begin(input, UNLIMITED)
     this.#readContent(0, ANY_NAME, ANY_NAME, into)
+    this.#begin(NOTHING, UNLIMITED)
   }
 
   /**
@@ -307,9 +308,12 @@ const UNLIMITED: ParserLimits = {
 /** What was accepted before has the right end tag. */
 const ANY_NAME = -1
 
-const readUnread = (text: string, into: ParsedElement): void => new QuickReader().readUnread(readable(text), into)
+/** One for all connections: it keeps nothing from one element to the next, and calls nobody while it reads. */
+export const quickReader = new QuickReader()
 
-/** A field whose name stands in the program is set in a tenth of the time of one whose name is only known by then. */
+const readUnread = (text: string, into: ParsedElement): void => quickReader.readUnread(readable(text), into)
+
+/** A field whose name stands in the program is set sooner than one whose name is only known by then. */
 function put(attributes: AttributeMap, name: string, value: string): void {
   switch (name) {
     case 'type':

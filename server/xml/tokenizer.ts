@@ -8,7 +8,7 @@
 
 import { StreamError } from '../stanza/errors.ts'
 import { isNameChar, isNameStart, isXmlChar } from './names.ts'
-import { QuickReader, type Readable, readable } from './quick.ts'
+import { quickReader, type Readable, readable } from './quick.ts'
 import { checkDeclaration, fault, illegal, MAX_DECLARATION, resolveReference } from './syntax.ts'
 import { beyond, type ParserLimits, TreeBuilder } from './tree.ts'
 
@@ -69,7 +69,6 @@ for (const char of '"&\'<>') STOPS[char.charCodeAt(0)] = 1
 export class Tokenizer {
   readonly tree: TreeBuilder
   readonly #isStream: boolean
-  readonly #quick = new QuickReader()
   /** `#text`, for the quick reader; made when it is needed. */
   #readable: Readable | undefined
   #text = ''
@@ -198,9 +197,9 @@ export class Tokenizer {
     const { tree } = this
     if (!this.hasRest || this.#isRootEmpty || !tree.root) return false
     this.#readable ??= readable(this.#text)
-    const stanza = this.#quick.read(this.#readable, this.#at, tree.root, tree.limits)
+    const stanza = quickReader.read(this.#readable, this.#at, tree.root, tree.limits)
     if (!stanza) return false
-    this.#at = this.#quick.end
+    this.#at = quickReader.end
     tree.closed = stanza
     return true
   }
