@@ -103,7 +103,8 @@ export class Notifier {
     // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
     if (node.record.service === SHARED_SERVICE)
       this.#send(node, merged([...node.subscribers.values()], this.#parts.inheritance.of(node, subject)), event)
-    else this.#toAudience(node, subject, () => event, {})
+    // §9.1.2: who is subscribed without having asked follows the items below the account, not its nodes.
+    else this.#toAudience(node, subject, () => event, event.kind === 'create' ? { implied: [] } : {})
   }
 
   /** A node came into a collection, or left it: to who follows the nodes in the collection. XEP-0248 §5.3.2. */
@@ -141,12 +142,7 @@ export class Notifier {
   }
 
   /** To all who may see it now: those who subscribed, and at an account's node those who need not. */
-  #toAudience(
-    node: NodeView,
-    subject: Subject,
-    event: () => PubsubEvent,
-    options: Omit<SendOptions, 'implied' | 'delay'>,
-  ): void {
+  #toAudience(node: NodeView, subject: Subject, event: () => PubsubEvent, options: Omit<SendOptions, 'delay'>): void {
     const { audience } = this.#parts
     const ready = audience.ready(node.record.service)
     if (ready) {
@@ -158,7 +154,7 @@ export class Notifier {
     const all = merged([...node.subscribers.values()], inherited)
     const recipients = all.filter(({ bareJid }) => this.#parts.maySee(bareJid, node, options.scope))
     const isElsewhere = ({ bare }: Jid) => inherited.length > 0 && recipients.some(({ jid }) => jid === bare)
-    const implied = audience.implied(node).filter((to) => !isElsewhere(to))
+    const implied = options.implied ?? audience.implied(node).filter((to) => !isElsewhere(to))
     if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { ...options, implied })
   }
 
