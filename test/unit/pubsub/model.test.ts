@@ -48,7 +48,10 @@ async function run(from: Random, storage: Storage): Promise<void> {
   const log: string[] = []
   const requests = Array.from({ length: REQUESTS }, (_, at) => GRAPH[at % GRAPH_EVERY] ?? choose(from))
   for (const [at, [actor, request]] of requests.entries()) {
-    if (at % 40 === 39) await real.restart()
+    if (at % 40 === 39) {
+      await real.restart()
+      model.restart()
+    }
     log.push(`${actor}: ${JSON.stringify(request)}`)
     const said = { answer: await real.perform(actor, request), told: sorted(await real.takeTold()) }
     const expected = { answer: model.perform(actor, request), told: sorted(model.takeTold()) }
@@ -66,6 +69,7 @@ const KINDS: readonly Request['kind'][] = [
   ...(['subscribe', 'subscribe', 'unsubscribe', 'items', 'items', 'deliver', 'retract', 'answer', 'answer'] as const),
   ...(['publish', 'publish', 'publish', 'publish', 'affiliate', 'affiliate'] as const),
   ...(['create', 'create', 'subscribe', 'subscribe', 'dissociate', 'publish', 'publish'] as const),
+  ...(['digest', 'digest', 'offline'] as const),
   ...(['follow', 'follow', 'follow', 'follow', 'associate', 'associate', 'associate'] as const),
 ]
 
@@ -97,6 +101,7 @@ function chooseRequest(from: Random): Request {
     case 'create':
       return { kind, node, config: chooseConfig(from) }
     case 'deliver':
+    case 'digest':
       return { kind, node, isOn: from.int(3) > 0 }
     case 'follow':
       return { kind, node, what: from.pick(['items', 'nodes', 'all', 'all']), depth: from.pick([0, 1, 2, 'all']) }
@@ -115,6 +120,7 @@ function chooseRequest(from: Random): Request {
       return { kind, node, jid: from.pick(ACTORS), isAllowed: from.int(3) > 0 }
     case 'subscriptions':
     case 'affiliations':
+    case 'offline':
       return { kind }
     default:
       return { kind, node }
@@ -184,6 +190,10 @@ class Real {
   async perform(actor: Actor, request: Request): Promise<string> {
     const asker = askerOf(this.#parts.accounts, parseJid(`${actor}@test/r`), 'pubsub.test')
     try {
+      if (request.kind === 'offline') {
+        this.#parts.notifier.wentOffline(`${actor}@test`)
+        return 'ok'
+      }
       if (request.kind === 'answer') {
         await answerRequest(this.#parts, asker, parseFragment(approval(request)))
         return 'ok'
@@ -207,6 +217,7 @@ class Real {
 
   /** What is in memory comes from the database again. */
   async restart(): Promise<void> {
+    this.#parts.notifier.close()
     const replica = new Replica()
     replica.load(await this.#parts.storage.run(sqliteStore.readSnapshot, undefined))
     this.#parts = { ...this.#parts, replica }
@@ -241,9 +252,10 @@ function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: st
     case 'unsubscribe':
       return set(`<${request.kind} node="${request.node}" ${jid}/>`)
     case 'deliver':
-      return set(
-        `<options node="${request.node}" ${jid}>${form('subscribe_options', { deliver: request.isOn })}</options>`,
-      )
+    case 'digest': {
+      const options = { [request.kind]: request.isOn, digest_frequency: 86_400_000 }
+      return set(`<options node="${request.node}" ${jid}>${form('subscribe_options', options)}</options>`)
+    }
     case 'follow': {
       const options = { subscription_type: request.what, subscription_depth: request.depth }
       return set(`<options node="${request.node}" ${jid}>${form('subscribe_options', options)}</options>`)
@@ -273,8 +285,9 @@ function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: st
         'set',
         `<configure node="${request.node}">${form('node_config', { access_model: request.model })}</configure>`,
       )
+    case 'offline':
     case 'answer':
-      throw new Error('an answer is a message')
+      throw new Error('no request of this protocol')
   }
 }
 
@@ -333,10 +346,10 @@ function event(xml: string): string {
   if (link) return `${link[2]} ${link[3]} ${link[1]}`
   const created = /<create node="(\w)"/.exec(xml)
   if (created) return `create ${created[1]}`
-  const item = /<item id="(\d)"(?: publisher="(\w+)@test")?/.exec(xml)
-  if (item) return item[2] ? `item ${item[1]} by ${item[2]}` : `item ${item[1]}`
-  const retracted = /<retract id="(\d)"/.exec(xml)
-  if (retracted) return `retract ${retracted[1]}`
+  const items = [...xml.matchAll(/<item id="(\d)"(?: publisher="(\w+)@test")?/g)]
+  if (items.length > 0) return items.map(([, id, by]) => (by ? `item ${id} by ${by}` : `item ${id}`)).join('+')
+  const retracted = [...xml.matchAll(/<retract id="(\d)"/g)]
+  if (retracted.length > 0) return retracted.map(([, id]) => `retract ${id}`).join('+')
   const asked = /subscriber_jid"[^>]*><value>(\w+)@test/.exec(xml)
   if (asked) return `ask for ${asked[1]}`
   const affiliation = /<affiliation [^>]*affiliation="([\w-]+)"/.exec(xml)

@@ -28,6 +28,8 @@ export type Request =
   | { readonly kind: 'subscriptions' | 'affiliations' }
   | { readonly kind: 'subscribers' | 'affiliates'; readonly node: string }
   | { readonly kind: 'deliver'; readonly node: string; readonly isOn: boolean }
+  | { readonly kind: 'digest'; readonly node: string; readonly isOn: boolean }
+  | { readonly kind: 'offline' }
   | { readonly kind: 'follow'; readonly node: string; readonly what: Follow; readonly depth: number | 'all' }
   | { readonly kind: 'associate' | 'dissociate'; readonly node: string; readonly child: string }
   | { readonly kind: 'publish'; readonly node: string; readonly id: string }
@@ -47,11 +49,23 @@ interface Node {
   items: { readonly id: string; readonly publisher: Actor }[]
 }
 
+/** `isOne`: it came by one subscription; by several, the message says for which it is. */
+interface Held {
+  readonly node: Node
+  readonly what: string
+  readonly via: string
+  readonly isOne: boolean
+}
+
 interface Subscription {
   state: 'subscribed' | 'pending'
   deliver: boolean
   what: Follow
   depth: number | 'all'
+  digest: boolean
+  /** What a digest holds, oldest first. */
+  held: Held[]
+  began: number
 }
 
 /** A request is refused with `condition` or `condition/application`. */
@@ -62,6 +76,7 @@ const refuse = (error: string): never => {
 
 export class Model {
   readonly #nodes = new Map<string, Node>()
+  #digests = 0
   /** What was said since it was last taken. */
   #told = new Map<Actor, string[]>()
 
@@ -73,6 +88,11 @@ export class Model {
       if (error instanceof Refused) return error.message
       throw error
     }
+  }
+
+  /** The service ends and begins again: what digests hold is sent. */
+  restart(): void {
+    for (const actor of ACTORS) for (const subscription of this.#inOrder(actor)) this.#flush(actor, subscription)
   }
 
   /** What each account was told by the last request, in order. */
@@ -100,18 +120,61 @@ export class Model {
     isDirect: boolean,
     own?: Node,
   ): void {
+    const isOfItems = /^(item|retract) /.test(what)
     for (const jid of ACTORS) {
-      const direct = isDirect ? node.subscriptions.get(jid) : undefined
-      const via = [...collections].filter(([collection, distance]) => {
+      const ways = [...collections].flatMap(([collection, distance]) => {
         const subscription = collection.subscriptions.get(jid)
-        if (subscription?.state !== 'subscribed' || !subscription.deliver) return false
+        if (subscription?.state !== 'subscribed') return []
         const isDeep = subscription.depth === 'all' || subscription.depth >= distance
-        return isDeep && [subject, 'all'].includes(subscription.what) && mayKnow(node, jid, subject)
+        const isMeant = isDeep && [subject, 'all'].includes(subscription.what) && mayKnow(node, jid, subject)
+        return isMeant ? [{ subscription, via: collection === own ? '' : collection.name }] : []
       })
-      const names = via.map(([{ name }]) => name).filter((name) => name !== own?.name)
-      if (via.length > 0 || (direct?.state === 'subscribed' && direct.deliver))
-        this.#tell(jid, names.length > 0 ? `${what} via ${names.sort().join('+')}` : what)
+      const direct = isDirect ? node.subscriptions.get(jid) : undefined
+      if (direct?.state === 'subscribed') ways.unshift({ subscription: direct, via: '' })
+      if (!isOfItems) for (const { subscription } of ways) this.#flush(jid, subscription)
+      const wanting = ways.filter(({ subscription }) => subscription.deliver)
+      const atOnce = wanting.filter(({ subscription }) => !isOfItems || !subscription.digest)
+      for (const { subscription, via } of wanting)
+        if (isOfItems && subscription.digest) this.#hold(subscription, { node, what, via, isOne: ways.length === 1 })
+      const names = atOnce.map(({ via }) => via).filter((name) => name !== '')
+      if (atOnce.length > 0) this.#tell(jid, names.length > 0 ? `${what} via ${names.sort().join('+')}` : what)
     }
+  }
+
+  #hold(subscription: Subscription, held: Held): void {
+    if (subscription.held.length === 0) subscription.began = ++this.#digests
+    subscription.held.push(held)
+  }
+
+  /** The account's digests, in the order in which they began. */
+  #inOrder(actor: Actor): Subscription[] {
+    const own = [...this.#nodes.values()].flatMap((node) => node.subscriptions.get(actor) ?? [])
+    return own.filter(({ held }) => held.length > 0).sort((a, b) => a.began - b.began)
+  }
+
+  /** A digest goes: neighbours of one kind, node and way in one message, but what may not be known any more. */
+  #flush(jid: Actor, subscription: Subscription): void {
+    const messages: Held[] = []
+    for (const held of subscription.held) {
+      const last = messages.at(-1)
+      const isAlike = last?.node === held.node && last.via === held.via && last.isOne === held.isOne
+      if (last && isAlike && last.what.split(' ')[0] === held.what.split(' ')[0])
+        messages[messages.length - 1] = { ...last, what: `${last.what}+${held.what}` }
+      else messages.push(held)
+    }
+    subscription.held = []
+    for (const { node, what, via } of messages) {
+      if (via === '') this.#tell(jid, what)
+      else if (mayKnow(node, jid, 'items')) this.#tell(jid, `${what} via ${via}`)
+    }
+  }
+
+  /** A subscription ends without its holder's doing, or with it. */
+  #end(node: Node, jid: Actor): void {
+    const subscription = node.subscriptions.get(jid)
+    node.subscriptions.delete(jid)
+    if (subscription) this.#flush(jid, subscription)
+    this.#tell(jid, 'none')
   }
 
   /** XEP-0248 §5.3.2. */
@@ -131,6 +194,9 @@ export class Model {
         return this.#list((node) => node.affiliations.get(actor))
       case 'publish':
         return this.#publish(actor, request.node, request.id)
+      case 'offline':
+        for (const subscription of this.#inOrder(actor)) this.#flush(actor, subscription)
+        return 'ok'
       default:
         return this.#atNode(actor, this.#nodes.get(request.node) ?? refuse('item-not-found'), request)
     }
@@ -196,17 +262,22 @@ export class Model {
       case 'subscribe':
         return this.#subscribe(actor, node)
       case 'unsubscribe':
-        if (!node.subscriptions.delete(actor)) refuse('unexpected-request/not-subscribed')
-        this.#tell(actor, 'none')
+        if (!node.subscriptions.has(actor)) refuse('unexpected-request/not-subscribed')
+        this.#end(node, actor)
         return 'ok'
       case 'deliver':
-        ;(node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')).deliver = request.isOn
+      case 'digest': {
+        const subscription = node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')
+        subscription[request.kind] = request.isOn
+        this.#flush(actor, subscription)
         return 'ok'
+      }
       case 'follow': {
         const subscription = node.subscriptions.get(actor) ?? refuse('unexpected-request/not-subscribed')
         if (node.config.node_type === 'leaf') refuse('bad-request/invalid-options')
         subscription.what = request.what
         subscription.depth = request.depth
+        this.#flush(actor, subscription)
         return 'ok'
       }
       case 'associate': {
@@ -274,7 +345,7 @@ export class Model {
     const needsApproval =
       node.config.access_model === 'authorize' && !isOwner(node, actor) && standing(node, actor) === 'none'
     const state = needsApproval ? 'pending' : 'subscribed'
-    node.subscriptions.set(actor, { state, deliver: true, what: 'nodes', depth: 1 })
+    node.subscriptions.set(actor, { state, deliver: true, what: 'nodes', depth: 1, digest: false, held: [], began: 0 })
     if (!needsApproval) this.#begin(node, actor)
     else for (const [jid, kind] of node.affiliations) if (kind === 'owner') this.#tell(jid, `ask for ${actor}`)
     return needsApproval ? 'pending' : 'subscribed'
@@ -304,10 +375,13 @@ export class Model {
     if (!isOwner(node, actor)) refuse('forbidden')
     const request = node.subscriptions.get(jid)
     if (request?.state !== 'pending') return refuse('item-not-found')
-    if (isAllowed) request.state = 'subscribed'
-    else node.subscriptions.delete(jid)
-    this.#tell(jid, isAllowed ? 'subscribed' : 'none')
-    if (isAllowed) this.#begin(node, jid)
+    if (!isAllowed) {
+      this.#end(node, jid)
+      return 'ok'
+    }
+    request.state = 'subscribed'
+    this.#tell(jid, 'subscribed')
+    this.#begin(node, jid)
     return 'ok'
   }
 
@@ -336,8 +410,7 @@ export class Model {
       const mayRead =
         kind !== 'outcast' && kind !== 'publish-only' && !(kind === 'none' && access_model === 'whitelist')
       if (!mayRead) {
-        node.subscriptions.delete(jid)
-        this.#tell(jid, 'none')
+        this.#end(node, jid)
       } else if (subscription.state === 'pending' && (kind !== 'none' || access_model !== 'authorize')) {
         subscription.state = 'subscribed'
         this.#tell(jid, 'subscribed')
