@@ -27,6 +27,8 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
         ...['--c2s-port', '0', '--tls-port', String(port), '--https-port', '0'],
         // The load is what bounds are there to stop.
         ...['--set', 'limits.off=true'],
+        // A node of a million items must not be full, nor a service of 100,000 nodes.
+        ...['--set', 'pubsub.itemsMax=100000000', '--set', 'pubsub.nodesMax=1000000'],
       ],
       cwd: folder,
       log: join(folder, 'bench.log'),
