@@ -110,6 +110,8 @@ export function callControl(
         path: `/${verb}`,
         method: 'POST',
         timeout: TIMEOUT_MS,
+        // A connection of its own: one kept from an earlier call may have been closed by the server meanwhile.
+        agent: false,
         headers: { 'content-type': 'application/json' },
       },
       (incoming) => {
