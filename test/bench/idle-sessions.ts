@@ -130,13 +130,16 @@ function connectionsOf({ pid, target }: RunningServer): number {
   const local = `:${target.port.toString(16).toUpperCase().padStart(4, '0')}`
   const ESTABLISHED = '01'
   const own = new Set(readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`)))
-  return ['/proc/net/tcp', '/proc/net/tcp6']
-    .flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+  const rows = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => readFileSync(file, 'utf8').split('\n'))
+  const held = rows
     .map((row) => row.trim().split(/\s+/))
     .filter(
       ([, address, , state, , , , , , inode]) =>
         address?.endsWith(local) && state === ESTABLISHED && own.has(`socket:[${inode}]`),
-    ).length
+    )
+    .map(([, , , , , , , , , inode]) => inode)
+  // A table that changes while it is read may show a row twice.
+  return new Set(held).size
 }
 
 function whole(text: string): number {
