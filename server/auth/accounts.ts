@@ -5,7 +5,7 @@ import { SaslError } from '../stanza/errors.ts'
 import { JidError, makeJid } from '../stanza/jid.ts'
 import { opaqueString } from '../stanza/precis.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { deriveKeys, hmac, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
+import { deriveKeys, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import { PasswordCache } from './password-cache.ts'
 import type { Grant, Role } from './roles.ts'
 import { type ScramOptions, ScramServer } from './scram.ts'
@@ -14,6 +14,7 @@ import {
   addGrant,
   bindSelfGrants,
   keepSecret,
+  keyCosts,
   loadAccounts,
   putAccount,
   readKeys,
@@ -23,6 +24,7 @@ import {
   setKeys,
 } from './store.ts'
 import { removeTokens } from './token-store.ts'
+import { UnknownUsers } from './unknown-users.ts'
 import { KeyUpgrades } from './upgrades.ts'
 
 export type { AccountRecord } from './store.ts'
@@ -112,7 +114,9 @@ export async function openAccounts(storage: Storage, options: AccountsOptions): 
   const proposed = randomBytes(SECRET_BYTES).toString('base64')
   const secret = await storage.run(keepSecret, { name: 'scram.unknown-users', proposed })
   const records = await storage.run(loadAccounts, undefined)
-  const book = new AccountBook(storage, options, Buffer.from(secret, 'base64'), records)
+  const costs = await storage.run(keyCosts, undefined)
+  const unknown = new UnknownUsers(Buffer.from(secret, 'base64'), options.scramIterations, costs)
+  const book = new AccountBook(storage, options, unknown, records)
   await book.upgrades.load()
   return book
 }
@@ -126,17 +130,16 @@ interface Entry {
 class AccountBook implements Accounts {
   readonly #storage: Storage
   readonly #options: AccountsOptions
-  /** Makes up the keys of unknown users; the same after a restart, or the change would tell them apart. */
-  readonly #secret: Buffer
+  readonly #unknown: UnknownUsers
   readonly #byJid = new Map<string, Entry>()
   readonly #listeners = new Set<(change: AccountChange) => void>()
   readonly #checked: PasswordCache
   readonly upgrades: KeyUpgrades
 
-  constructor(storage: Storage, options: AccountsOptions, secret: Buffer, records: readonly AccountRecord[]) {
+  constructor(storage: Storage, options: AccountsOptions, unknown: UnknownUsers, records: readonly AccountRecord[]) {
     this.#storage = storage
     this.#options = options
-    this.#secret = secret
+    this.#unknown = unknown
     this.#checked = new PasswordCache(options.passwordCacheEntries ?? DEFAULT_CACHE_ENTRIES)
     this.upgrades = new KeyUpgrades(storage, options.scramIterations)
     for (const record of records) this.#set(record)
@@ -173,7 +176,7 @@ class AccountBook implements Accounts {
     const { isNew } = await this.#storage.run(putAccount, { local, keys, grants, replace }, (put) => {
       const isDisabled = this.#byJid.get(this.#jid(local))?.record.isDisabled ?? false
       this.#set({ local, createdAt: put.createdAt, isDisabled, grants: put.grants })
-      if (keys.length > 0) this.upgrades.settled(local)
+      if (keys.length > 0) this.#keysMade(local)
       this.#tell(put.isNew ? 'added' : 'changed', local)
     })
     return isNew
@@ -181,7 +184,7 @@ class AccountBook implements Accounts {
 
   async setPassword(local: string, password: string): Promise<void> {
     const keys = await this.#keysFrom(password)
-    await this.#storage.run(setKeys, { local, keys }, () => this.upgrades.settled(local))
+    await this.#storage.run(setKeys, { local, keys }, () => this.#keysMade(local))
   }
 
   async setDisabled(local: string, isDisabled: boolean): Promise<void> {
@@ -218,7 +221,7 @@ class AccountBook implements Accounts {
 
   async scramKeys(local: string, hash: ScramHash): Promise<ScramKeys> {
     // Both are made, whichever is needed, so that the time is the same.
-    const madeUp = this.#madeUpKeys(local, hash)
+    const madeUp = this.#unknown.keys(local, hash)
     return (await this.#storage.run(readKeys, { local, hash })) ?? madeUp
   }
 
@@ -287,16 +290,9 @@ class AccountBook implements Accounts {
     })
   }
 
-  #madeUpKeys(local: string, hash: ScramHash): ScramKeys {
-    const value = (what: string) => hmac('sha512', this.#secret, `${what}:${hash}:${local}`)
-    const { digest } = SIZES[hash]
-    return {
-      hash,
-      salt: value('salt').subarray(0, 16).toString('base64'),
-      iterations: this.#options.scramIterations,
-      storedKey: value('stored').subarray(0, digest).toString('base64'),
-      serverKey: value('server').subarray(0, digest).toString('base64'),
-    }
+  #keysMade(local: string): void {
+    this.upgrades.settled(local)
+    this.#unknown.keysMade()
   }
 
   #localOf(username: string): string {

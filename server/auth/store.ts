@@ -6,6 +6,7 @@ import { SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import type { Grant, Role } from './roles.ts'
 import { accounts, fastTokens, grants, scramKeys, secrets } from './schema.sqlite.ts'
 import { tokenOperations } from './token-store.ts'
+import type { KeyCost } from './unknown-users.ts'
 
 export interface AccountRecord {
   readonly local: string
@@ -46,6 +47,11 @@ const queries = (db: Db) => ({
   removeKeysOf: db
     .delete(scramKeys)
     .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
+    .prepare(),
+  costs: db
+    .select({ iterations: scramKeys.iterations, accounts: sql<number>`count(distinct ${scramKeys.local})` })
+    .from(scramKeys)
+    .groupBy(scramKeys.iterations)
     .prepare(),
   outdated: db
     .select({
@@ -327,6 +333,13 @@ export const readKeys: Operation<{ readonly local: string; readonly hash: ScramH
   run(tx, { local, hash }) {
     return tx.use(queries).keysOf.get({ local, hash })
   },
+}
+
+/** How many accounts have keys of how many iterations. */
+export const keyCosts: Operation<undefined, KeyCost[]> = {
+  name: 'accounts.keyCosts',
+  kind: 'read',
+  run: (tx) => tx.use(queries).costs.all(),
 }
 
 /** Which hashes an account with a password lacks, or has with fewer iterations than these. */

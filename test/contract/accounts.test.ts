@@ -24,7 +24,7 @@ let folder = ''
 let storage: Storage
 let accounts: Accounts
 
-async function start(): Promise<void> {
+async function start(scramIterations = ITERATIONS): Promise<void> {
   const assets = { ...folderAssets({ workerEntry: WORKER, migrations: MIGRATIONS, nativeBinding: addonPath() }) }
   const log = createLogger('silent')
   storage = await openStorage({
@@ -32,7 +32,7 @@ async function start(): Promise<void> {
     assets: { ...assets, workerEntry: () => ({ code }) },
     log,
   })
-  accounts = await openAccounts(storage, { domain: 'test', scramIterations: ITERATIONS })
+  accounts = await openAccounts(storage, { domain: 'test', scramIterations })
 }
 async function restart(): Promise<void> {
   await storage.close()
@@ -244,6 +244,27 @@ describe('SCRAM', () => {
     const proof = Buffer.from(clientKey.map((byte, i) => byte ^ (signature[i] ?? 0))).toString('base64')
     const expected = mac(mac(salted, 'Server Key'), authMessage).toString('base64')
     expect(exchange.final(`c=biws,r=${nonce},p=${proof}`)).toEqual({ serverFinal: `v=${expected}`, username: 'Alice' })
+  })
+
+  test('answers for unknown users as for known ones after the iterations were raised', async () => {
+    const costOf = async (name: string) => (await accounts.scramKeys(name, 'sha256')).iterations
+    const strangers = Array.from({ length: 200 }, (_, n) => `stranger-${n}`)
+    const costs = async () => [...new Set(await Promise.all(strangers.map(costOf)))].sort((a, b) => a - b)
+    await accounts.add('alice', 'pencil', [])
+    await accounts.add('bob', 'pencil', [])
+    await storage.close()
+    await start(2 * ITERATIONS)
+    // Nobody has keys of the new kind, so nobody shows any.
+    expect([await costOf('alice'), await costs()]).toEqual([ITERATIONS, [ITERATIONS]])
+    await accounts.setPassword('bob', 'pen')
+    expect([await costOf('bob'), await costs()]).toEqual([2 * ITERATIONS, [ITERATIONS, 2 * ITERATIONS]])
+    const before = await Promise.all(strangers.map(costOf))
+    expect(await Promise.all(strangers.map(costOf))).toEqual(before)
+    await storage.close()
+    await start(2 * ITERATIONS)
+    const after = await Promise.all(strangers.map(costOf))
+    // As more accounts have the new keys, strangers go over to them, and none goes back.
+    expect(after.every((cost, n) => cost >= (before[n] ?? 0))).toBe(true)
   })
 
   test('answers for an unknown user as for a known one, and the same after a restart', async () => {
