@@ -24,6 +24,8 @@ export class Standing {
   readonly #messages = new Map<MessageKind, StandingMessage>()
   /** Sessions of accounts that had never logged in. */
   readonly #newcomers = new WeakSet<SessionHandle>()
+  /** Accounts whose login is on its way to disk, where a read does not find it yet. */
+  readonly #noting = new Set<string>()
   #loggedIn: string[] = []
   /** Accounts of which a resource is getting the message of the day. */
   readonly #telling = new Set<string>()
@@ -52,7 +54,8 @@ export class Standing {
     // An anonymous account goes with its session.
     if (!ctx.accounts.exists(bareJid)) return
     // Read before it is noted, which is in the same turn.
-    const before = this.#messages.has('welcome') ? ctx.storage.run(store.readLogin, { bareJid }) : undefined
+    const mayBeFirst = this.#messages.has('welcome') && !this.#noting.has(bareJid)
+    const before = mayBeFirst ? ctx.storage.run(store.readLogin, { bareJid }) : undefined
     this.#note(bareJid)
     if (before && (await before) === undefined) this.#newcomers.add(session)
   }
@@ -152,6 +155,7 @@ export class Standing {
   /** Logins of one turn are one write. */
   #note(bareJid: string): void {
     const { ctx, store } = this.#parts
+    this.#noting.add(bareJid)
     if (this.#loggedIn.push(bareJid) > 1) return
     queueMicrotask(() => {
       const bareJids = [...new Set(this.#loggedIn)]
@@ -159,6 +163,12 @@ export class Standing {
       ctx.storage
         .run(store.noteLogins, { bareJids })
         .catch((error: unknown) => ctx.log.warn({ what: 'logins_not_noted', error: String(error) }))
+        // A read of this turn of the loop may still see what was there before.
+        .finally(() =>
+          setImmediate(() => {
+            for (const each of bareJids) this.#noting.delete(each)
+          }),
+        )
     })
   }
 }
