@@ -40,7 +40,7 @@ export const roster = defineModule<RosterConfig>({
 
     const account = ctx.endpoint('account')
     account.onIq('get', `{${NS_ROSTER}}query`, (iq) => get(service, iq))
-    // RFC 6121 §2.3.3: who is not allowed is told so, which `self` would not do
+    // RFC 6121 §2.3.3: who is not allowed is told so, which `self` would not do; an account that is not there answers alike
     account.onIq(
       'set',
       `{${NS_ROSTER}}query`,
@@ -49,7 +49,7 @@ export const roster = defineModule<RosterConfig>({
         await service.change(to, parseRosterSet(payload, ctx.config()))
         return undefined
       },
-      { from: 'anyone' },
+      { from: 'whether-or-not' },
     )
 
     ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {

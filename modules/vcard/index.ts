@@ -1,7 +1,7 @@
 /** An account's vCard, which everybody may read, and its picture in both worlds. XEP-0054, XEP-0084, XEP-0153, XEP-0398. */
 
 import { z } from 'zod'
-import { defineModule } from '../../server/module/api.ts'
+import { defineModule, type IqRequest } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { el } from '../../server/xml/element.ts'
 import { parseFragment } from '../../server/xml/parser.ts'
@@ -32,8 +32,7 @@ export const vcard = defineModule<z.output<typeof vcardConfig>>({
       doc: 'XEP-0054',
       version: '1.3.0',
       status: 'partial',
-      omits:
-        "a vCard of the server itself (§3.3); setting another's gets service-unavailable (§3.2: forbidden), which is what accounts that do not exist get",
+      omits: 'a vCard of the server itself (§3.3)',
     },
     { doc: 'XEP-0084', version: '1.1.4', status: 'complete' },
     { doc: 'XEP-0153', version: '1.1.1', status: 'complete' },
@@ -82,7 +81,8 @@ export const vcard = defineModule<z.output<typeof vcardConfig>>({
       },
       { from: 'anyone' },
     )
-    endpoint.onIq('set', `{${NS_VCARD}}vCard`, async ({ to, payload }) => {
+    const set = async ({ from, to, payload }: IqRequest): Promise<undefined> => {
+      if (from.bare !== to.bare) throw new StanzaError('auth', 'forbidden', 'only its owner sets a vCard') // §3.2
       const { maxBytes } = ctx.config()
       if (Buffer.byteLength(serialize(payload, '')) > maxBytes) {
         throw new StanzaError('modify', 'not-acceptable', `a vCard has ${maxBytes} bytes at most`)
@@ -92,6 +92,8 @@ export const vcard = defineModule<z.output<typeof vcardConfig>>({
       if (photo || !hasPhoto(payload)) await avatars.show(to.bare, photo)
       await storage.run(saveVcard, { bareJid: to.bare, xml: serialize(photo ? withoutPhoto(payload) : payload, '') })
       return undefined
-    })
+    }
+    // Nobody learns from the refusal which accounts exist.
+    endpoint.onIq('set', `{${NS_VCARD}}vCard`, set, { from: 'whether-or-not' })
   },
 })
