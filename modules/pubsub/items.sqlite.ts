@@ -1,6 +1,6 @@
 /** Items on SQLite: published, retracted, purged, pruned. XEP-0060 §7, §8.5. */
 
-import { and, asc, eq, gt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { KnownNode, knownNode } from './known-nodes.sqlite.ts'
@@ -81,6 +81,18 @@ const writing = (db: Db) => ({
     .delete(scopeCounts)
     .where(eq(scopeCounts.node, ph('node')))
     .prepare(),
+  dropped: db
+    .update(nodes)
+    .set({ droppedSeq: sql`${ph('seq')}` })
+    .where(eq(nodes.id, ph('node')))
+    .prepare(),
+  newest: db
+    .select({ seq: items.seq })
+    .from(items)
+    .where(eq(items.node, ph('node')))
+    .orderBy(desc(items.seq))
+    .limit(1)
+    .prepare(),
   zeroCounts: db
     .update(nodes)
     .set({ itemCount: 0, scopedCount: 0 })
@@ -131,14 +143,25 @@ export function pruneItems(tx: Tx, node: CountedNode, limit: number): ItemKey[] 
   const over = Math.min(node.itemCount - limit, PRUNE_BATCH)
   if (over <= 0) return []
   const q = tx.use(writing)
-  return remove(tx, node, q.oldest.all({ node: node.id, max: over }))
+  return drop(tx, node, q.oldest.all({ node: node.id, max: over }))
 }
 
-function remove(
-  tx: Tx,
-  node: CountedNode,
-  rows: readonly { readonly seq: number; readonly itemId: string; readonly scope: string | null }[],
-): ItemKey[] {
+interface RemovedRow {
+  readonly seq: number
+  readonly itemId: string
+  readonly scope: string | null
+}
+
+/** Removes the oldest items of a node; from now on no reader goes on from a place before the last of them. */
+function drop(tx: Tx, node: CountedNode, oldest: readonly RemovedRow[]): ItemKey[] {
+  const last = oldest.at(-1)
+  if (!last) return []
+  if (node instanceof KnownNode) node.dropped(tx, last.seq)
+  else tx.use(writing).dropped.run({ node: node.id, seq: last.seq })
+  return remove(tx, node, oldest)
+}
+
+function remove(tx: Tx, node: CountedNode, rows: readonly RemovedRow[]): ItemKey[] {
   for (const { seq } of rows) tx.use(writing).deleteAt.run({ seq })
   const gone = rows.map(({ itemId, scope }) => ({ itemId, scope: scope ?? undefined }))
   adjustCounts(tx, node, [], gone)
@@ -155,7 +178,7 @@ function removeExpired(tx: Tx, node: CountedNode, seconds: number | null): ItemK
   if (!oldest.all({ node: node.id, max: 1 }).some(isOver)) return []
   const rows = oldest.all({ node: node.id, max: PRUNE_BATCH })
   const firstKept = rows.findIndex((row) => !isOver(row))
-  return remove(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
+  return drop(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
 }
 
 export const expireItems: PubsubStore['expireItems'] = {
@@ -296,6 +319,8 @@ export const purgeNode: PubsubStore['purgeNode'] = {
 /** Removes every item of a node. */
 export function removeAll(tx: Tx, { id: node }: Pick<NodeRow, 'id'>): void {
   const q = tx.use(writing)
+  const newest = q.newest.get({ node })
+  if (newest) q.dropped.run({ node, seq: newest.seq })
   q.purge.run({ node })
   q.purgeScopes.run({ node })
   q.zeroCounts.run({ node })

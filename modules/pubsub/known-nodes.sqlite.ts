@@ -28,6 +28,7 @@ const queries = (db: Db) => ({
       seenType: nodes.seenType,
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
+      droppedSeq: nodes.droppedSeq,
       type: nodes.type,
       nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
@@ -48,7 +49,11 @@ const queries = (db: Db) => ({
     .prepare(),
   setCounts: db
     .update(nodes)
-    .set({ itemCount: sql`${ph('items')}`, scopedCount: sql`${ph('scoped')}` })
+    .set({
+      itemCount: sql`${ph('items')}`,
+      scopedCount: sql`${ph('scoped')}`,
+      droppedSeq: sql`${ph('dropped')}`,
+    })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
   setSeenType: db
@@ -62,16 +67,18 @@ type Row = NonNullable<ReturnType<ReturnType<typeof queries>['node']['get']>>
 
 /** What a publish needs to know of its node. */
 export class KnownNode {
-  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'seenType'>
+  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'seenType'>
   readonly #affiliations = new Map<string, Affiliation>()
   #seenType: string | null
   #items: number
   #scoped: number
+  #dropped: number
 
-  constructor({ itemCount, scopedCount, seenType, ...row }: Row) {
+  constructor({ itemCount, scopedCount, droppedSeq, seenType, ...row }: Row) {
     this.row = row
     this.#items = itemCount
     this.#scoped = scopedCount
+    this.#dropped = droppedSeq
     this.#seenType = seenType
   }
 
@@ -96,21 +103,37 @@ export class KnownNode {
 
   /** Counts items that came or went. */
   count(tx: Tx, items: number, scoped: number): void {
-    const { uncounted } = tx.use(knownNodes)
-    const isFirst = !uncounted.has(this)
     this.#items += items
     this.#scoped += scoped
-    uncounted.add(this)
-    tx.onRollback(() => {
+    this.#changed(tx, () => {
       this.#items -= items
       this.#scoped -= scoped
-      if (isFirst) uncounted.delete(this)
     })
-    tx.beforeCommit(writeCounts)
+  }
+
+  /** The oldest items went, up to that one. */
+  dropped(tx: Tx, seq: number): void {
+    const before = this.#dropped
+    this.#dropped = seq
+    this.#changed(tx, () => {
+      this.#dropped = before
+    })
   }
 
   writeCounts(tx: Tx): void {
-    tx.use(queries).setCounts.run({ node: this.id, items: this.#items, scoped: this.#scoped })
+    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped }
+    tx.use(queries).setCounts.run({ node: this.id, ...counts })
+  }
+
+  #changed(tx: Tx, undo: () => void): void {
+    const { uncounted } = tx.use(knownNodes)
+    const isFirst = !uncounted.has(this)
+    uncounted.add(this)
+    tx.onRollback(() => {
+      undo()
+      if (isFirst) uncounted.delete(this)
+    })
+    tx.beforeCommit(writeCounts)
   }
 
   affiliationOf(tx: Tx, bareJid: string): Affiliation {

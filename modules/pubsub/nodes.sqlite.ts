@@ -1,6 +1,6 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { and, count, eq, max, ne, sql } from 'drizzle-orm'
+import { and, count, eq, getTableName, max, ne, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll } from './items.sqlite.ts'
@@ -72,6 +72,8 @@ const queries = (db: Db) => ({
       nodeId: ph('nodeId'),
       creator: ph('creator'),
       createdAt: ph('createdAt'),
+      // A place of before is none here: a node of that name may have been there.
+      droppedSeq: sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`,
       ...config,
     })
     .returning()

@@ -1,6 +1,6 @@
 /** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; XEP-0413; DESIGN decision 11. */
 
-import { and, asc, desc, eq, gt, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { keptSeq, rangeOf } from './archive.sqlite.ts'
 import {
@@ -71,13 +71,6 @@ const queries = (db: Db) => {
       .select(whole)
       .from(items)
       .where(eq(items.seq, ph('seq')))
-      .prepare(),
-    /** Is anything kept there that is as old? */
-    asOld: db
-      .select({ seq: items.seq })
-      .from(items)
-      .where(and(eq(items.node, ph('node')), lte(items.seq, ph('seq'))))
-      .limit(1)
       .prepare(),
     one: db
       .select({ ...whole, scope: items.scope })
@@ -223,8 +216,8 @@ function keyOf(tx: Tx, node: ReadNode, { order, visible, within }: ReadPage, pla
   }
   if (within) return keptSeq(tx, node, place, visible)
   if (order.by === 'creation') return place.creation
-  // The oldest items go first: while one is kept that is as old as this place, nothing behind it went for room or age.
-  if (isUp && !q.asOld.get({ node: node.id, seq: place.seq })) refuse('pageNotFound')
+  // What followed this place may be gone, and nobody would be told.
+  if (isUp && place.seq < node.droppedSeq) refuse('pageNotFound')
   return place.seq
 }
 

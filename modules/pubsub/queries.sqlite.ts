@@ -19,7 +19,12 @@ const named = and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId'
 const queries = (db: Db) => ({
   node: db.select().from(nodes).where(named).prepare(),
   reading: db
-    .select({ id: nodes.id, itemCount: nodes.itemCount, scopedCount: nodes.scopedCount })
+    .select({
+      id: nodes.id,
+      itemCount: nodes.itemCount,
+      scopedCount: nodes.scopedCount,
+      droppedSeq: nodes.droppedSeq,
+    })
     .from(nodes)
     .where(named)
     .prepare(),
@@ -83,7 +88,7 @@ export function readNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefi
 }
 
 /** What a read of items needs of their node, where no write is under way. */
-export type ReadNode = Pick<NodeRow, 'id' | 'itemCount' | 'scopedCount'>
+export type ReadNode = Pick<NodeRow, 'id' | 'itemCount' | 'scopedCount' | 'droppedSeq'>
 
 /** @throws Refusal nodeNotFound */
 export function readingOf(tx: Tx, { service, nodeId }: NodeRef): ReadNode {

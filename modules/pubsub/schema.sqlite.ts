@@ -20,6 +20,8 @@ export const nodes = sqliteTable(
     /** Items kept, and how many of them have a scope: the count of every page without counting. */
     itemCount: integer().notNull().default(0),
     scopedCount: integer().notNull().default(0),
+    /** The newest place whose item went for room, age or a purge: a reader that knows no later place missed something. */
+    droppedSeq: integer().notNull().default(0),
     subscriptionCount: integer().notNull().default(0),
     title: text().notNull(),
     description: text().notNull(),

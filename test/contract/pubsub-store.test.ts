@@ -11,6 +11,7 @@ import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import {
   type Actor,
+  type Place,
   PRUNE_BATCH,
   type PublishItem,
   type ReadPage,
@@ -387,7 +388,7 @@ describe('items', () => {
     expect(await ids({ lastSeq, start: { at: 'before', place: { itemId: '2' } } })).toEqual(['1'])
   })
 
-  test('page from a place whose item is gone, unless what followed it may be gone too', async () => {
+  test('page from a place whose item is gone', async () => {
     await create()
     const positions = []
     for (const id of ['1', '2', '3', '4', '2']) positions.push((await publish(id)).position ?? { itemId: '' })
@@ -399,8 +400,31 @@ describe('items', () => {
     const again = { at: 'after', place: { itemId: '2' } } as const
     await expect(ids({ start: again })).rejects.toMatchObject(refused('pageNotFound'))
     await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
-    for (const place of [first, second])
-      await expect(ids({ start: { at: 'after', place } })).rejects.toMatchObject(refused('pageNotFound'))
+    expect(await ids({ start: { at: 'after', place: first } })).toEqual(['3', '4', '2'])
+    // Nothing as old is kept, and yet nothing is left out.
+    for (const id of ['3', '4']) await publish(id)
+    await opened.reopen()
+    expect(await ids({ start: { at: 'after', place: first } })).toEqual(['2', '3', '4'])
+  })
+
+  test('do not page from a place behind which something went unseen', async () => {
+    const idsAfter = (place: Place | undefined) => ids({ start: { at: 'after', place: place ?? { itemId: '' } } })
+    const positionOf = async (id: string) => (await publish(id)).position
+    await create('n', { maxItems: 2 })
+    const [first, second, third] = [await positionOf('1'), await positionOf('2'), await positionOf('3')]
+    expect(await idsAfter(first)).toEqual(['2', '3'])
+    await publish('4')
+    await opened.reopen()
+    await expect(idsAfter(first)).rejects.toMatchObject(refused('pageNotFound'))
+    expect(await idsAfter(second)).toEqual(['3', '4'])
+    await opened.storage.run(store.purgeNode, { ...n, actor: alice })
+    const fifth = await positionOf('5')
+    await expect(idsAfter(third)).rejects.toMatchObject(refused('pageNotFound'))
+    // Made anew, it is another node.
+    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    await create()
+    await publish('6')
+    await expect(idsAfter(fifth)).rejects.toMatchObject(refused('pageNotFound'))
   })
 
   test('are an archive: a part by place and by time, which says whether there is more', async () => {

@@ -51,6 +51,11 @@ async function receive(connection: Connection): Promise<Tree> {
   return what.tree
 }
 
+function refusal(what: string, answer: Tree): Error {
+  const words = [...within(answer)].slice(1).map((each) => `${each.local} ${textOf(each) ?? ''}`)
+  return new Error(`a ${what} was refused: ${words.join(', ')}`)
+}
+
 /** Publishes, each item with the number of the publish, until it is told to stop. */
 class Publisher {
   readonly #connection: Connection
@@ -73,7 +78,7 @@ class Publisher {
       for (; unanswered < 16 && !this.isStopping && this.published < PUBLISHES_MAX; unanswered++) this.#publish()
       if (unanswered === 0) return
       const answer = await receive(this.#connection)
-      if (answer.attributes.get('type') !== 'result') throw new Error('a publish was refused')
+      if (answer.attributes.get('type') !== 'result') throw refusal('publish', answer)
     }
   }
 
@@ -143,7 +148,7 @@ class Subscriber {
         continue
       }
       if (idOf(stanza) !== id) continue
-      expect(stanza.attributes.get('type')).toBe('result')
+      if (stanza.attributes.get('type') !== 'result') throw refusal('page', stanza)
       if (this.#road === 'items') for (const item of all(stanza, 'item')) this.#deliver(item)
       this.#last = textOf(first(stanza, 'last')) ?? this.#last
       if (this.#road === 'archive') return first(stanza, 'fin')?.attributes.get('complete') !== 'true'
@@ -161,9 +166,7 @@ class Subscriber {
   }
 }
 
-// TODO(#4): once, on a busy machine, the first publishes and pages were answered with errors; until the cause is known
-// this runs in the long run alone.
-test.runIf(process.env['SACM_LONG'] === '1').each(['items', 'archive'] as const)('by pages of %s', async (road) => {
+test.each(['items', 'archive'] as const)('by pages of %s', async (road) => {
   const node = `catch-up-${road}`
   const alice = await login('alice', road)
   const ask = async (connection: Connection, type: string, content: string): Promise<void> => {
@@ -181,13 +184,16 @@ test.runIf(process.env['SACM_LONG'] === '1').each(['items', 'archive'] as const)
   const publisher = new Publisher(alice, node, road === 'items' ? random(1) : undefined)
   const publishing = publisher.run()
   const subscriber = new Subscriber(node, road)
-  for (let absence = 0; absence < ABSENCES; absence++) {
-    await subscriber.comesBack()
-    await subscriber.listens(10 * absence)
-    subscriber.goes()
+  try {
+    for (let absence = 0; absence < ABSENCES; absence++) {
+      await subscriber.comesBack()
+      await subscriber.listens(10 * absence)
+      subscriber.goes()
+    }
+  } finally {
+    publisher.isStopping = true
   }
   const heardMeanwhile = publisher.published
-  publisher.isStopping = true
   await publishing
   await subscriber.comesBack()
   subscriber.goes()
