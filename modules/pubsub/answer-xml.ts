@@ -98,6 +98,22 @@ export function renderItems(
   publisherOf: PublisherShown,
   page: Page<unknown> | undefined,
 ): Element {
+  return renderItemsXml(itemsXml({ nodeId, list, publisherOf }), page)
+}
+
+/** Items of one node. */
+export interface NodeItems {
+  readonly nodeId: string
+  readonly list: readonly ItemRecord[]
+  readonly publisherOf: PublisherShown
+}
+
+/** XEP-0248 §6.2.2: an `<items/>` per node. */
+export function renderCollected(nodes: readonly NodeItems[], page: Page<unknown> | undefined): Element {
+  return renderItemsXml(nodes.map(itemsXml).join(''), page)
+}
+
+function itemsXml({ nodeId, list, publisherOf }: NodeItems): string {
   let entries = ''
   for (const { itemId, publisher, payload } of list) {
     const shown = publisherOf(publisher)
@@ -106,7 +122,10 @@ export function renderItems(
     entries += payload === undefined ? '/>' : `>${payload}</item>`
   }
   const node = escapeAttribute(nodeId)
-  const items = entries === '' ? `<items node="${node}"/>` : `<items node="${node}">${entries}</items>`
+  return entries === '' ? `<items node="${node}"/>` : `<items node="${node}">${entries}</items>`
+}
+
+function renderItemsXml(items: string, page: Page<unknown> | undefined): Element {
   const set = page ? serialize(renderRsm(page), NS_PUBSUB) : ''
   return new RawXml(`<pubsub xmlns="${NS_PUBSUB}">${items}${set}</pubsub>`)
 }

@@ -29,6 +29,12 @@ export const pubsubConfig = z.object({
     'nodes a collection holds at most, and what children_max=max means; more: not-allowed with max-nodes-exceeded',
   ),
   parentsMax: whole(16, 1, 1_000, 'collections that a node is in at most; more: not-allowed with max-nodes-exceeded'),
+  collectionReadNodesMax: whole(
+    1_000,
+    1,
+    100_000,
+    'leaf nodes of a collection whose items are read together; more: feature-not-implemented with unsupported',
+  ),
   accountNodesMax: whole(200, 1, 100_000, 'nodes of one account; more: resource-constraint with max-nodes-exceeded'),
   accountItemsMax: whole(
     1_000,

@@ -71,7 +71,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0248',
       version: '0.5.0',
       status: 'partial',
-      omits: 'items retrieved from a collection (§6.2, optional); an account has no root to follow',
+      omits: 'items of nodes below the collections in a collection (§6.2); an account has no root to follow',
     },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {

@@ -58,6 +58,8 @@ const config = {
   rosterGroupsAllowed: ph('rosterGroupsAllowed'),
 }
 
+const nextSeq = sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`
+
 const queries = (db: Db) => ({
   count: db
     .select({ nodes: count() })
@@ -73,7 +75,8 @@ const queries = (db: Db) => ({
       creator: ph('creator'),
       createdAt: ph('createdAt'),
       // A place of before is none here: a node of that name may have been there.
-      droppedSeq: sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`,
+      droppedSeq: nextSeq,
+      madeSeq: nextSeq,
       ...config,
     })
     .returning()

@@ -1,17 +1,20 @@
 /** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; XEP-0413; DESIGN decision 11. */
 
-import { and, asc, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { keptSeq, rangeOf } from './archive.sqlite.ts'
 import {
+  inOrder,
+  inWindow,
   isVisible,
   itemColumns,
   itemOf,
+  type Key,
   type ItemRow as Row,
+  takeRows,
   type Window,
   itemRow as whole,
 } from './item-rows.sqlite.ts'
-import type { Order } from './order.ts'
 import { type ReadNode, readingOf, refuse } from './queries.sqlite.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import type { ItemPage, ItemRecord, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
@@ -22,15 +25,6 @@ const ph = sql.placeholder
 const inScopes = or(isNull(items.scope), sql`${items.scope} in (select value from json_each(${ph('scopes')}))`)
 /** `is` finds null too, by the same index. */
 const ofScope = sql`${items.scope} is ${ph('scope')}`
-
-/** What an order counts along; each stands behind the node in an index of its own. */
-const KEYS = { modification: items.seq, creation: items.creation } as const
-type Key = (typeof KEYS)[Order['by']]
-
-const inOrder = (key: Key, isAscending: boolean) => (isAscending ? asc(key) : desc(key))
-/** Above `:low` and below `:high`. */
-const inWindow = (key: Key, where?: SQL) =>
-  and(eq(items.node, ph('node')), gt(key, ph('low')), lt(key, ph('high')), where)
 
 const queries = (db: Db) => {
   const direction = (key: Key, isAscending: boolean) => {
@@ -120,7 +114,7 @@ export const readPage: PubsubStore['readPage'] = {
     const isUp = isForward !== order.isDescending
     const window = overlap(windowFrom(tx, node, request, count, isUp), range)
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
-    const rows = take(steps(tx, node, request, window, isUp), request)
+    const rows = takeRows(steps(tx, node, request, window, isUp), request)
     const rest = { ...request, max: 1, withPayloads: false }
     const hasMore = range !== undefined && !steps(tx, node, rest, leftOf(window, rows.at(-1), isUp), isUp).next().done
     if (!isForward) rows.reverse()
@@ -219,20 +213,6 @@ function keyOf(tx: Tx, node: ReadNode, { order, visible, within }: ReadPage, pla
   // What followed this place may be gone, and nobody would be told.
   if (isUp && place.seq < node.droppedSeq) refuse('pageNotFound')
   return place.seq
-}
-
-/** Takes rows up to the bounds of the page, but never none where there is one. */
-function take(rows: Iterable<Row>, { max, maxChars }: ReadPage): Row[] {
-  const taken: Row[] = []
-  if (max === 0) return taken
-  let chars = 0
-  for (const row of rows) {
-    chars += row.payload?.length ?? 0
-    if (chars > maxChars && taken.length > 0) break
-    taken.push(row)
-    if (taken.length >= max) break
-  }
-  return taken
 }
 
 /** Rows read at once when they come with payloads: a page of large items stops near its bound, not far beyond it. */

@@ -1,14 +1,14 @@
-/** Retrieve items. XEP-0060 §6.5; XEP-0059. */
+/** Retrieve items. XEP-0060 §6.5; XEP-0248 §6.2; XEP-0059. */
 
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { renderItems } from './answer-xml.ts'
+import { renderCollected, renderItems } from './answer-xml.ts'
 import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { Order } from './order.ts'
 import { type NodeView, publisherShown } from './replica.ts'
-import { mayRetrieve } from './rules.ts'
-import type { ItemPage, NodeRef, PageStart, Place, Visible, Within } from './store.ts'
+import { mayGetThrough, mayRetrieve } from './rules.ts'
+import type { CollectedItem, ItemPage, NodeRef, PageStart, Place, Visible, Within } from './store.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -18,6 +18,7 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
   const { nodeId, itemIds } = request
   const ref = { service: asker.service, nodeId }
   const node = nodeView(parts, ref)
+  if (node.record.config.nodeType === 'collection') return collectedItems(parts, asker, node, request)
   const visible = authorizeRetrieve(parts, asker, node)
   checkSubid(node, asker, request.subid)
   const publisherOf = publisherShown(node)
@@ -30,11 +31,63 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
     return renderItems(nodeId, found, publisherOf, undefined)
   }
   const page = await readPage(parts, ref, visible, { ...request, withPayloads: true })
+  return renderItems(nodeId, page.items, publisherOf, toldOf(parts, page, request))
+}
+
+/** §6.5.4: an answer that was cut says so, whether or not the asker knows result sets. */
+function toldOf(parts: PubsubParts, page: ItemPage, request: Request<'items'>): Page<unknown> | undefined {
   const count = page.count ?? page.items.length
-  const wanted = Math.min(request.maxItems ?? count, count)
-  // §6.5.4: an answer that was cut says so, whether or not the asker knows result sets.
-  const isCut = page.items.length < wanted
-  return renderItems(nodeId, page.items, publisherOf, request.page || isCut ? pageOf(parts, page) : undefined)
+  const isCut = page.items.length < Math.min(request.maxItems ?? count, count)
+  return request.page || isCut ? pageOf(parts, page) : undefined
+}
+
+/**
+ * Of the leaf nodes in a collection, as if they were one: in the same orders, with the same cursors. XEP-0248 §6.2.
+ * Not of those farther down, which are in a collection of their own, to be asked for by its name.
+ */
+async function collectedItems(
+  parts: PubsubParts,
+  asker: Asker,
+  collection: NodeView,
+  request: Request<'items'>,
+): Promise<Element> {
+  const { nodeId, service } = collection.record
+  const refusal = mayRetrieve(collection.record.config, parts.replica.standing(collection, asker.actor))
+  if (refusal) throw pubsubError(refusal)
+  checkSubid(collection, asker, request.subid)
+  // An id is an item's in its node.
+  if (request.itemIds.length > 0) throw pubsubError('noItemsHere', 'ask the nodes in the collection for items by id')
+  const leaves = new Map(leavesOf(parts, asker, collection).map((leaf) => [leaf.record.nodeId, leaf]))
+  await Promise.all([...leaves.values()].map((leaf) => freshen(parts, leaf)))
+  const bounds = pageBounds(parts, { ...request, withPayloads: true })
+  const page = await run(parts, parts.store.readCollected, { service, nodeIds: [...leaves.keys()], ...bounds })
+  const groups = new Map<string, CollectedItem[]>()
+  for (const item of page.items) {
+    const group = groups.get(item.nodeId)
+    if (group) group.push(item)
+    else groups.set(item.nodeId, [item])
+  }
+  const lists = [...groups].flatMap(([each, list]) => {
+    const leaf = leaves.get(each)
+    return leaf ? [{ nodeId: each, list, publisherOf: publisherShown(leaf) }] : []
+  })
+  const none = { nodeId, list: [], publisherOf: () => undefined }
+  return renderCollected(lists.length > 0 ? lists : [none], toldOf(parts, page, request))
+}
+
+/** Those that the asker may retrieve from, and those that it gets events of by following the collection. */
+function leavesOf(parts: PubsubParts, asker: Asker, collection: NodeView): NodeView[] {
+  const { collectionReadNodesMax: nodesMax } = parts.config()
+  const leaves = [...collection.children].filter(({ record: { config } }) => {
+    return config.nodeType === 'leaf' && config.persistItems
+  })
+  if (leaves.length > nodesMax) throw pubsubError('noItemsHere', `more than ${nodesMax} nodes; ask them one by one`)
+  const { isSubscribed } = parts.replica.standing(collection, asker.actor)
+  return leaves.filter((leaf) => {
+    const { config } = leaf.record
+    const standing = parts.replica.standing(leaf, asker.actor)
+    return mayRetrieve(config, standing) === undefined || (isSubscribed && mayGetThrough(config, standing))
+  })
 }
 
 /** Who has several subscriptions says which one asks. §6.5.9.1, §6.5.9.2 */
@@ -74,24 +127,24 @@ export function readPage(
   visible: Visible,
   request: PageRequest,
 ): Promise<ItemPage> {
-  const { pageMaxItems, pageMaxChars: maxChars, pageIndexMax: indexMax } = parts.config()
-  const { page, order, within, maxItems, withPayloads } = request
-  const max = Math.min(page?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems)
-  const start = startOf(parts, request)
-  return run(parts, parts.store.readPage, {
-    service,
-    nodeId,
-    visible,
-    start,
+  const { pageIndexMax: indexMax } = parts.config()
+  const { within } = request
+  const bounds = pageBounds(parts, request)
+  return run(parts, parts.store.readPage, { service, nodeId, visible, indexMax, ...bounds, ...(within && { within }) })
+}
+
+function pageBounds(parts: PubsubParts, request: PageRequest) {
+  const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
+  const { page, order, maxItems, withPayloads } = request
+  return {
+    start: startOf(parts, request),
     order,
-    ...(within && { within }),
     // What is committed can be read before its events have gone out: here, no item comes before its event.
     lastSeq: parts.replica.lastSeq,
-    indexMax,
-    max,
+    max: Math.min(page?.max ?? pageMaxItems, maxItems ?? pageMaxItems, pageMaxItems),
     maxChars,
     withPayloads,
-  })
+  }
 }
 
 function startOf(parts: PubsubParts, { page, order, maxItems }: PageRequest): PageStart {

@@ -22,6 +22,8 @@ export const nodes = sqliteTable(
     scopedCount: integer().notNull().default(0),
     /** The newest place whose item went for room, age or a purge: a reader that knows no later place missed something. */
     droppedSeq: integer().notNull().default(0),
+    /** What that was when the node was made: no place of an item went then. */
+    madeSeq: integer().notNull().default(0),
     subscriptionCount: integer().notNull().default(0),
     title: text().notNull(),
     description: text().notNull(),

@@ -3,6 +3,7 @@
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { readArchived } from './archive.sqlite.ts'
+import { readCollected } from './collected.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey, readKey } from './keys.sqlite.ts'
@@ -47,6 +48,7 @@ export const sqliteStore: PubsubStore = {
   ensureKey,
   readSnapshot,
   readPage,
+  readCollected,
   readArchived,
   readItems,
 }

@@ -342,6 +342,18 @@ export interface ItemPage {
   /** Of a part: is there more of it, the way it was read? */
   readonly hasMore: boolean
 }
+/** Of several nodes of a service in one order. */
+export interface ReadCollected
+  extends Pick<ReadPage, 'start' | 'order' | 'lastSeq' | 'max' | 'maxChars' | 'withPayloads'> {
+  readonly service: string
+  readonly nodeIds: readonly string[]
+}
+export interface CollectedItem extends PagedItem {
+  readonly nodeId: string
+}
+export interface CollectedPage extends ItemPage {
+  readonly items: readonly CollectedItem[]
+}
 export interface ReadItems extends NodeRef {
   readonly visible: Visible
   readonly itemIds: readonly string[]
@@ -409,6 +421,8 @@ export interface PubsubStore {
   readonly readSnapshot: Operation<undefined, Snapshot>
   /** @throws Refusal pageNotFound, pageByIndex, orderUnsupported */
   readonly readPage: Operation<ReadPage, ItemPage>
+  /** Of those of the nodes that there are. @throws Refusal pageNotFound, pageByIndex */
+  readonly readCollected: Operation<ReadCollected, CollectedPage>
   /** In the order of publication. @throws Refusal pageNotFound when one is not there, tooManyItems */
   readonly readArchived: Operation<ReadArchived, readonly PagedItem[]>
   /** Those of the ids that exist and are visible, in the order asked. @throws Refusal tooManyItems */

@@ -7,10 +7,11 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from '../../modules/pubsub/node-config.ts'
-import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
+import { type Order, PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
 import {
   type Actor,
+  type PageStart,
   type Place,
   PRUNE_BATCH,
   type PublishItem,
@@ -26,6 +27,7 @@ import { isFault } from '../../server/storage/protocol.ts'
 import { openWriter } from '../../server/storage/sqlite.ts'
 import { type Call, call, type Operation } from '../../server/storage/storage.ts'
 import { openDirectStorage } from '../support/direct-storage.ts'
+import { random } from '../support/random.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
 
 const BOUNDS = { itemsMax: 1_000_000, childrenMax: 100, payloadMaxBytes: 1_000 }
@@ -52,7 +54,7 @@ beforeEach(async () => {
 const refused = (key: string) => ({ key: `pubsub.${key}` })
 
 function create(nodeId = 'n', config: Partial<NodeConfig> = {}) {
-  const node = { ...at(nodeId), creator: 'alice@test', config: { ...defaultConfig(BOUNDS), ...config }, nodesMax: 3 }
+  const node = { ...at(nodeId), creator: 'alice@test', config: { ...defaultConfig(BOUNDS), ...config }, nodesMax: 5 }
   return opened.storage.run(store.createNode, node)
 }
 
@@ -188,8 +190,8 @@ describe('nodes', () => {
     await create()
     await expect(create()).rejects.toMatchObject(refused('nodeExists'))
     await create('m')
-    await create('o')
-    await expect(create('p')).rejects.toMatchObject(refused('tooManyNodes'))
+    for (const nodeId of ['o', 'p', 'q']) await create(nodeId)
+    await expect(create('r')).rejects.toMatchObject(refused('tooManyNodes'))
     const { affiliations } = await opened.storage.run(store.readSnapshot, undefined)
     expect(affiliations).toContainEqual({ ...n, bareJid: 'alice@test', affiliation: 'owner' })
   })
@@ -425,6 +427,69 @@ describe('items', () => {
     await create()
     await publish('6')
     await expect(idsAfter(fifth)).rejects.toMatchObject(refused('pageNotFound'))
+  })
+
+  test('of several nodes are merged: pages of every size, order and direction are those of one list', async () => {
+    const from = random(7)
+    const nodeIds = ['a', 'b', 'c', 'd', 'n']
+    for (const nodeId of nodeIds) await create(nodeId)
+    const newest: { readonly name: string; readonly seq: number; readonly creation: number }[] = []
+    for (let at = 0; at < 60; at += 1) {
+      const nodeId = from.pick(nodeIds)
+      const itemId = String(from.int(8))
+      const { position } = await publish(itemId, { nodeId })
+      const name = `${nodeId}${itemId}`
+      const before = newest.findIndex((each) => each.name === name)
+      if (before >= 0) newest.splice(before, 1)
+      // What is in a node that is not asked for takes places too.
+      if (position && nodeId !== 'd') newest.push({ name, ...position })
+    }
+    const read = async (order: Order, start: PageStart, max: number) => {
+      const asked = { service: SHARED_SERVICE, nodeIds: ['n', 'c', 'b', 'a', 'none'], order, start, max }
+      const bounds = { lastSeq: 1_000, maxChars: 10_000, withPayloads: true }
+      return opened.storage.run(store.readCollected, { ...asked, ...bounds })
+    }
+    for (const by of ['modification', 'creation'] as const)
+      for (const isDescending of [false, true])
+        for (const max of [1, 3, 100]) {
+          const order = { by, isDescending }
+          const sorted = newest.toSorted((a, b) => (by === 'creation' ? a.creation - b.creation : a.seq - b.seq))
+          const wanted = (isDescending ? sorted.toReversed() : sorted).map(({ name }) => name)
+          for (const isForward of [true, false]) {
+            const seen: string[] = []
+            let start: PageStart = { at: isForward ? 'start' : 'end' }
+            for (let pages = 0; pages <= wanted.length; pages += 1) {
+              const { items, count } = await read(order, start, max)
+              expect(count).toBe(wanted.length)
+              const names = items.map(({ nodeId, itemId }) => `${nodeId}${itemId}`)
+              if (isForward) seen.push(...names)
+              else seen.unshift(...names)
+              const place = (isForward ? items.at(-1) : items[0])?.position
+              if (!place) break
+              start = { at: isForward ? 'after' : 'before', place }
+            }
+            expect(seen, `${by} ${isDescending} ${max} ${isForward}`).toEqual(wanted)
+          }
+        }
+  })
+
+  test('of several nodes are not paged from a place behind which something went in one of them', async () => {
+    await create('a')
+    const { position } = await publish('1', at('a'))
+    if (!position) throw new Error('no position')
+    const read = async () => {
+      const bounds = { lastSeq: 1_000, max: 10, maxChars: 10_000, withPayloads: true, order: PUBLICATION_ORDER }
+      const start = { at: 'after', place: position } as const
+      const request = { service: SHARED_SERVICE, nodeIds: ['a', 'b'], start, ...bounds }
+      return (await opened.storage.run(store.readCollected, request)).items.map(({ itemId }) => itemId)
+    }
+    // That a node was made since hides nothing.
+    await create('b', { maxItems: 1 })
+    await publish('2', at('b'))
+    expect(await read()).toEqual(['2'])
+    await publish('3', at('b'))
+    await opened.reopen()
+    await expect(read()).rejects.toMatchObject(refused('pageNotFound'))
   })
 
   test('are an archive: a part by place and by time, which says whether there is more', async () => {

@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Claims } from '../../../modules/pubsub/claims.ts'
 import { pubsubConfig } from '../../../modules/pubsub/config.ts'
-import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
+import { type Asker, askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
 import { Inheritance } from '../../../modules/pubsub/inherited.ts'
@@ -70,6 +70,7 @@ const KINDS: readonly Request['kind'][] = [
   ...(['publish', 'publish', 'publish', 'publish', 'affiliate', 'affiliate'] as const),
   ...(['create', 'create', 'subscribe', 'subscribe', 'dissociate', 'publish', 'publish'] as const),
   ...(['digest', 'digest', 'offline'] as const),
+  ...(['pages', 'pages', 'items', 'publish'] as const),
   ...(['follow', 'follow', 'follow', 'follow', 'associate', 'associate', 'associate'] as const),
 ]
 
@@ -110,6 +111,8 @@ function chooseRequest(from: Random): Request {
       return { kind, node, child: from.pick(NODES) }
     case 'publish':
       return { kind, node, id: from.pick(IDS) }
+    case 'pages':
+      return { kind, node, by: from.pick(['creation', 'modification']), isDown: from.int(2) === 0 }
     case 'retract':
       return { kind, node, id: from.pick(IDS), notify: from.int(2) === 0 }
     case 'affiliate':
@@ -198,15 +201,40 @@ class Real {
         await answerRequest(this.#parts, asker, parseFragment(approval(request)))
         return 'ok'
       }
-      const { type, ns, content } = stanzaOf(actor, request)
-      const pubsub = parseFragment(`<pubsub xmlns="${ns}">${content}</pubsub>`)
-      const answer = await perform(this.#parts, asker, parsePubsub(type, pubsub, this.#parts.config()))
-      return read(request, answer ? serialize(answer) : '')
+      if (request.kind === 'pages') return await this.#readPages(asker, request)
+      return read(request, await this.#ask(asker, stanzaOf(actor, request)))
     } catch (error) {
       if (!(error instanceof StanzaError)) throw error
       const application = error.application[0]?.getName()
       return application === undefined ? error.condition : `${error.condition}/${application}`
     }
+  }
+
+  async #ask(asker: Asker, { type, ns, content }: ReturnType<typeof stanzaOf>): Promise<string> {
+    const pubsub = parseFragment(`<pubsub xmlns="${ns}">${content}</pubsub>`)
+    const answer = await perform(this.#parts, asker, parsePubsub(type, pubsub, this.#parts.config()))
+    return answer ? serialize(answer) : ''
+  }
+
+  /** Page after page, until one is empty: read the other way round, the same. */
+  async #readPages(asker: Asker, { node, by, isDown }: Extract<Request, { kind: 'pages' }>): Promise<string> {
+    const readAll = async (isForward: boolean) => {
+      const found: string[] = []
+      for (let place = isForward ? '' : '<before/>'; found.length <= NODES.length * IDS.length; ) {
+        const page = `<set xmlns="http://jabber.org/protocol/rsm"><max>1</max>${place}</set>`
+        const order = `<order xmlns="urn:xmpp:order-by:1" by="${by}" desc="${isDown}"/>`
+        const content = `<items node="${node}"/>${order}${page}`
+        const xml = await this.#ask(asker, { type: 'get', ns: NS_PUBSUB, content })
+        const [, last] = /<last>(.*)<\/last>/.exec(xml) ?? []
+        if (last === undefined) break
+        found.push(listed(xml))
+        place = isForward ? `<after>${last}</after>` : `<before>${last}</before>`
+      }
+      return found
+    }
+    const [forward, backward] = [await readAll(true), await readAll(false)]
+    expect(backward.reverse()).toEqual(forward)
+    return forward.join()
   }
 
   /** Of the memory that holds now. */
@@ -287,6 +315,7 @@ function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: st
       )
     case 'offline':
     case 'answer':
+    case 'pages':
       throw new Error('no request of this protocol')
   }
 }
@@ -309,9 +338,7 @@ function read({ kind }: Request, xml: string): string {
     case 'subscribe':
       return / subscription="(\w+)"/.exec(xml)?.[1] ?? xml
     case 'items':
-      return all(/<item id="(\d)"(?: publisher="(\w+)@test")?/g)
-        .map(([, id, publisher]) => (publisher ? `${id} by ${publisher}` : `${id}`))
-        .join()
+      return listed(xml)
     case 'subscriptions':
       return all(/<subscription node="(\w)"[^>]* subscription="(\w+)"/g)
         .map(([, node, state]) => `${node}=${state}`)
@@ -329,6 +356,16 @@ function read({ kind }: Request, xml: string): string {
     default:
       return 'ok'
   }
+}
+
+/** Items by node. */
+function listed(xml: string): string {
+  return [...xml.matchAll(/<items node="(\w)">(.*?)<\/items>/g)]
+    .map(([, node, list = '']) => {
+      const found = [...list.matchAll(/<item id="(\d)"(?: publisher="(\w+)@test")?/g)]
+      return `${node}: ${found.map(([, id, by]) => (by ? `${id} by ${by}` : id)).join()}`
+    })
+    .join('; ')
 }
 
 function inOrder(entries: readonly (readonly [jid: string, text: string])[]): string {

@@ -25,6 +25,13 @@ export interface Config {
 export type Request =
   | { readonly kind: 'create'; readonly node: string; readonly config: Config }
   | { readonly kind: 'delete' | 'purge' | 'subscribe' | 'unsubscribe' | 'items'; readonly node: string }
+  /** All items, one to a page. */
+  | {
+      readonly kind: 'pages'
+      readonly node: string
+      readonly by: 'creation' | 'modification'
+      readonly isDown: boolean
+    }
   | { readonly kind: 'subscriptions' | 'affiliations' }
   | { readonly kind: 'subscribers' | 'affiliates'; readonly node: string }
   | { readonly kind: 'deliver'; readonly node: string; readonly isOn: boolean }
@@ -46,7 +53,15 @@ interface Node {
   readonly affiliations: Map<Actor, Affiliation>
   readonly subscriptions: Map<Actor, Subscription>
   readonly parents: Set<Node>
-  items: { readonly id: string; readonly publisher: Actor }[]
+  items: Item[]
+}
+
+interface Item {
+  readonly id: string
+  readonly publisher: Actor
+  /** When it was published, and when for the first time: growing over all nodes. */
+  readonly at: number
+  readonly created: number
 }
 
 /** `isOne`: it came by one subscription; by several, the message says for which it is. */
@@ -77,6 +92,7 @@ const refuse = (error: string): never => {
 export class Model {
   readonly #nodes = new Map<string, Node>()
   #digests = 0
+  #published = 0
   /** What was said since it was last taken. */
   #told = new Map<Actor, string[]>()
 
@@ -251,7 +267,9 @@ export class Model {
     this.#tellAll(node, `item ${id}${config.itemreply === 'publisher' ? ` by ${actor}` : ''}`)
     if (!config.persist_items) return 'ok'
     const gone = isFull ? others.shift() : undefined
-    node.items = [...others, { id, publisher: actor }]
+    const at = ++this.#published
+    const created = node.items.find((item) => item.id === id)?.created ?? at
+    node.items = [...others, { id, publisher: actor, at, created }]
     if (gone && config.notify_retract && config.publish_node_full === 'retract-oldest')
       this.#tellAll(node, `retract ${gone.id}`)
     return 'ok'
@@ -295,7 +313,14 @@ export class Model {
         return 'ok'
       }
       case 'items':
-        return items(actor, node)
+        return listed(this.#read(actor, node))
+      case 'pages': {
+        const { by, isDown } = request
+        const found = this.#read(actor, node)
+        const key = ({ item }: Found) => (by === 'creation' ? item.created : item.at)
+        found.sort((a, b) => (isDown ? key(b) - key(a) : key(a) - key(b)))
+        return found.map((each) => listed([each])).join()
+      }
       case 'retract':
         return this.#retract(actor, node, request.id, request.notify)
       case 'answer':
@@ -358,6 +383,22 @@ export class Model {
     if (config.send_last_published_item === 'never' || !config.persist_items || !last) return
     if (!node.subscriptions.get(actor)?.deliver) return
     this.#tell(actor, `item ${last.id}${config.itemreply === 'publisher' ? ` by ${last.publisher}` : ''}`)
+  }
+
+  /** In the order of publication. XEP-0060 §6.5; XEP-0248 §6.2: of a collection, as far as each leaf in it may be read. */
+  #read(actor: Actor, node: Node): Found[] {
+    const refusal = whyNotRetrieve(node, actor)
+    if (refusal) refuse(refusal)
+    const isCollection = node.config.node_type === 'collection'
+    if (!isCollection && !node.config.persist_items) refuse('feature-not-implemented/unsupported')
+    const follows = node.subscriptions.get(actor)?.state === 'subscribed'
+    const leaves = [...this.#nodes.values()].filter(
+      (leaf) =>
+        leaf.parents.has(node) &&
+        (whyNotRetrieve(leaf, actor) === undefined || (follows && mayKnow(leaf, actor, 'items'))),
+    )
+    const all = (isCollection ? leaves : [node]).flatMap((leaf) => leaf.items.map((item) => ({ node: leaf, item })))
+    return all.sort((a, b) => a.item.at - b.item.at)
   }
 
   #retract(actor: Actor, node: Node, id: string, notify: boolean): string {
@@ -484,14 +525,30 @@ function whyNotRead(node: Node, actor: Actor): string | undefined {
   return kind === 'none' && node.config.access_model === 'whitelist' ? 'not-allowed/closed-node' : undefined
 }
 
-/** XEP-0060 §6.5. */
-function items(actor: Actor, node: Node): string {
+/** May the account ask the leaf for items? XEP-0060 §6.5 */
+function whyNotRetrieve(node: Node, actor: Actor): string | undefined {
   const refusal = whyNotRead(node, actor)
-  if (refusal) refuse(refusal)
+  if (refusal) return refusal
   const mustSubscribe =
     node.config.access_model !== 'open' && !isOwner(node, actor) && standing(node, actor) !== 'publisher'
-  if (mustSubscribe && node.subscriptions.get(actor)?.state !== 'subscribed') refuse('not-authorized/not-subscribed')
-  if (!node.config.persist_items) refuse('feature-not-implemented/unsupported')
-  const isNamed = node.config.itemreply === 'publisher'
-  return node.items.map(({ id, publisher }) => (isNamed ? `${id} by ${publisher}` : id)).join()
+  const isSubscribed = node.subscriptions.get(actor)?.state === 'subscribed'
+  return mustSubscribe && !isSubscribed ? 'not-authorized/not-subscribed' : undefined
+}
+
+interface Found {
+  readonly node: Node
+  readonly item: Item
+}
+
+/** By node, in the order in which each comes first. */
+function listed(found: readonly Found[]): string {
+  const nodes = new Set(found.map(({ node }) => node))
+  return [...nodes]
+    .map((node) => {
+      const isNamed = node.config.itemreply === 'publisher'
+      const own = found.filter((each) => each.node === node)
+      const texts = own.map(({ item: { id, publisher } }) => (isNamed ? `${id} by ${publisher}` : id))
+      return `${node.name}: ${texts.join()}`
+    })
+    .join('; ')
 }

@@ -1,0 +1,1 @@
+ALTER TABLE `pubsub_nodes` ADD `made_seq` integer DEFAULT 0 NOT NULL;
