@@ -71,7 +71,7 @@ async function unitStates({ root, signal }: ProbeContext, program: string): Prom
 export function parseUnits(text: string): UnitState[] {
   return text.split('\n').flatMap((line) => {
     // A failed unit is marked with a dot even in plain output of some versions.
-    const [name, load, active, sub] = line.replace(/^[\s●*]+/u, '').split(/\s+/)
+    const [name, load, active, sub] = line.replace(/^[\s\u25cf*]+/u, '').split(/\s+/)
     return name && load && active && sub && load !== 'not-found' ? [{ name, load, active, sub }] : []
   })
 }
