@@ -3,10 +3,11 @@
  * hardly ever an item's own id too. XEP-0059 §2.2; XEP-0313 §3: unpredictable, never used again.
  */
 
-import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, randomBytes } from 'node:crypto'
+import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, hash, randomBytes } from 'node:crypto'
 import type { Position } from './store.ts'
 
 const ALGORITHM = 'aes-128-ecb'
+const KEY_BYTES = 16
 /** AES's block: six bytes of each number, and four that are zero. */
 const BLOCK_BYTES = 16
 const NUMBER_BYTES = 6
@@ -14,15 +15,17 @@ const CHARS = 22
 
 /** A new key, in hexadecimal. */
 export function newCursorKey(): string {
-  return randomBytes(16).toString('hex')
+  return randomBytes(KEY_BYTES).toString('hex')
 }
 
 export class Cursors {
   readonly #cipher: Cipheriv
   readonly #decipher: Decipheriv
 
-  constructor(key: string) {
-    const bytes = Buffer.from(key, 'hex')
+  /** @param epoch  of the storage: a place of before a restore is none now, for its number may be given a second time */
+  constructor(key: string, epoch: number) {
+    const bytes =
+      epoch === 0 ? Buffer.from(key, 'hex') : hash('sha256', `${key} ${epoch}`, 'buffer').subarray(0, KEY_BYTES)
     // One block at a time, each by itself: the same objects serve for all.
     this.#cipher = createCipheriv(ALGORITHM, bytes, null).setAutoPadding(false)
     this.#decipher = createDecipheriv(ALGORITHM, bytes, null).setAutoPadding(false)

@@ -113,7 +113,7 @@ export const pubsub = defineModule<PubsubConfig>({
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
-      cursors = new Cursors(await cursorKey(parts))
+      cursors = new Cursors(await cursorKey(parts), ctx.storage.epoch)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       await ensureRoot(parts)
       await endAllTemporary(parts)

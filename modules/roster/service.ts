@@ -139,7 +139,7 @@ export class RosterService implements PresenceAuthority, Rosters {
   /** The version that a roster result or push states: `epoch.sequence`, and what the shared part is. */
   versionOf(owner: string, sequence = this.#parts.replica.get(owner)?.sequence ?? 0): string {
     const { replica, shared } = this.#parts
-    const own = `${replica.get(owner)?.epoch ?? '0'}.${sequence.toString(36)}`
+    const own = `${this.#epochOf(replica.get(owner)?.epoch ?? '0')}.${sequence.toString(36)}`
     return shared?.has(owner) ? `${own}.${shared.version}` : own
   }
 
@@ -149,17 +149,22 @@ export class RosterService implements PresenceAuthority, Rosters {
     const roster = replica.get(owner)
     const [epoch = '', text = '', sharedVersion] = version.split('.')
     const sequence = Number.parseInt(text, 36)
-    if (!roster || !Number.isSafeInteger(sequence)) return undefined
+    if (!roster || !Number.isSafeInteger(sequence) || epoch !== this.#epochOf(roster.epoch)) return undefined
     if (sharedVersion !== (shared?.has(owner) ? shared.version : undefined)) return undefined
-    if (epoch === roster.epoch && sequence === roster.sequence) return []
+    if (sequence === roster.sequence) return []
     let changes: readonly RosterItem[] | undefined
     // A reader that answers only later leaves it at the whole roster, which is as good an answer.
     ctx.storage
-      .run(store.changesSince, { owner, epoch, version: sequence }, (found) => {
+      .run(store.changesSince, { owner, epoch: roster.epoch, version: sequence }, (found) => {
         changes = found
       })
       .catch(() => {})
     return changes?.filter((item) => item.version <= roster.sequence).map((item) => this.#asSeen(owner, item))
+  }
+
+  #epochOf(roster: string): string {
+    const { epoch } = this.#parts.ctx.storage
+    return epoch === 0 ? roster : `${roster}-${epoch.toString(36)}`
   }
 
   /** From now on the session gets pushes. RFC 6121 §2.2: an interested resource. */

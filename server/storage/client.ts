@@ -161,6 +161,10 @@ class StorageClient implements OpenStorage {
     })
   }
 
+  get epoch(): number {
+    return this.#reader.epoch
+  }
+
   get submitted(): number {
     return this.#submitted
   }

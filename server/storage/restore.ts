@@ -4,6 +4,7 @@
  * was cut off is not taken for an installation.
  */
 
+import { randomInt } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -21,7 +22,7 @@ import type Database from 'better-sqlite3'
 import type { Migration } from './assets.ts'
 import { BACKUP_FORMAT, BACKUP_TABLES, sync } from './backup.ts'
 import { checkSchema } from './migrate.ts'
-import { DATABASE_NAME, findDamage, openDatabase, openReadOnly, unavailableReason } from './sqlite.ts'
+import { DATABASE_NAME, EPOCH_PRAGMA, findDamage, openDatabase, openReadOnly, unavailableReason } from './sqlite.ts'
 import { StorageRefused } from './storage.ts'
 
 export interface RestoreOptions {
@@ -155,6 +156,7 @@ function unpack(work: string, database: string, nativeBinding: string | undefine
       chmodSync(file, mode)
       written.add(path)
     }
+    sqlite.pragma(`${EPOCH_PRAGMA} = ${randomInt(1, 2 ** 31)}`)
     // Keys must not stay behind in free pages.
     sqlite.pragma('secure_delete = ON')
     for (const table of BACKUP_TABLES) sqlite.exec(`DROP TABLE ${table}`)

@@ -12,8 +12,13 @@ import type { Db, Tx } from './storage.ts'
 export const DATABASE_NAME = 'sacm.sqlite'
 
 /** One connection with its prepared queries. */
+/** SQLite keeps this number for whoever writes the file; a database that was never restored has 0. */
+export const EPOCH_PRAGMA = 'user_version'
+
 export interface Connection {
   readonly sqlite: Database.Database
+  /** See Storage. */
+  readonly epoch: number
   /** What the operations of one savepoint run on; without `effects`: of a read, which has none. */
   tx(effects?: Effects): Tx
   /** Runs one read in a transaction, so that all its queries see the same state; reads of one loop turn share it. */
@@ -219,6 +224,8 @@ function connect(sqlite: Database.Database, onStep: () => void = () => {}): Conn
   }
   return {
     sqlite,
+    // It stays while the file is open: only a restore changes it.
+    epoch: Number(sqlite.pragma(EPOCH_PRAGMA, { simple: true })),
     tx,
     snapshot: (read) => {
       if (!isReading) {

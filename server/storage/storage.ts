@@ -123,6 +123,11 @@ export function scanStep(column: SQLiteColumn): SQL {
 
 export interface Storage {
   /**
+   * 0, and another number after each restore of a backup. What counts up in the database may then count a second time:
+   * whatever stands outside for such a number (a version, a cursor) goes with the epoch it was given in.
+   */
+  readonly epoch: number
+  /**
    * Runs one operation. A write goes to the writer worker in the order of submission and resolves after COMMIT;
    * a read runs on the read-only connection of this thread, after the writes its caller was told are done.
    * @param applied  called with the result at commit, synchronously and in commit order, before the promise resolves:

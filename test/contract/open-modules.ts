@@ -60,6 +60,7 @@ function openDirect(file: string): Storage {
     return results
   }
   return {
+    epoch: connection.epoch,
     submit,
     scan: async (operation, args) => operation.run(connection.tx(), args),
     run: async (operation, args, applied) => {

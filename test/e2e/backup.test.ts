@@ -18,7 +18,11 @@ import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { mountSmall, unmountAll } from '../support/mounts.ts'
 import { expectAllKept, Publishers } from '../support/publishers.ts'
+import { Connection } from '../support/scenario/connection.ts'
+import { showTree } from '../support/scenario/tree.ts'
 import { SACM, startServer, type TestServer } from '../support/server.ts'
+
+const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
 
 let folder: string
 beforeAll(() => {
@@ -95,6 +99,85 @@ test('under twenty publishers: all that was acknowledged before it began is in i
     await server.stop()
   }
 })
+
+test('what a client knew of the time after the backup counts for nothing after the restore', async () => {
+  const server = await startServer({ dataDir: join(folder, 'ahead'), domain: 'test' })
+  await server.addUser('alice@test', 'pw', ['publisher'])
+  const file = join(folder, 'ahead.backup')
+  const before = await Client.login(server)
+  await before.ask('set', 'pubsub.test', `<pubsub xmlns='${NS_PUBSUB}'><create node='n'/></pubsub>`)
+  await before.publish('1')
+  await before.addContact('bob')
+  expect(await sacm('backup', file, '--data-dir', server.dataDir)).toMatchObject({ code: 0 })
+  await before.publish('2')
+  await before.addContact('carol')
+  const place = await before.lastPlace()
+  const version = /ver="([^"]+)"/.exec(await before.roster(''))?.[1] ?? ''
+  expect(await before.roster(version)).not.toContain('<query')
+  await server.stop()
+
+  const dataDir = join(folder, 'behind')
+  expect(await sacm('restore', file, '--data-dir', dataDir)).toMatchObject({ code: 0 })
+  const restored = await startServer({ dataDir, domain: 'test' })
+  const after = await Client.login(restored)
+  // As many as there were, and others.
+  await after.publish('3')
+  await after.addContact('dave')
+  expect(await after.itemsAfter(place)).toContain('item-not-found')
+  expect(await after.roster(version)).toContain('dave@test')
+  await restored.stop()
+})
+
+/** A client that asks one thing at a time. */
+class Client {
+  readonly #connection: Connection
+  #asked = 0
+
+  private constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  static async login(server: TestServer): Promise<Client> {
+    const connection = await Connection.open(server, 'tcp')
+    await connection.login('alice', 'pw', 'desk')
+    return new Client(connection)
+  }
+
+  /** @returns the answer as XML */
+  async ask(type: 'get' | 'set', to: string, content: string): Promise<string> {
+    const id = `a${++this.#asked}`
+    this.#connection.send(`<iq xmlns='jabber:client' type='${type}' id='${id}' to='${to}'>${content}</iq>`)
+    for (;;) {
+      const what = await this.#connection.next()
+      if (what.kind !== 'element') throw new Error(`${what.kind} instead of an answer`)
+      if (what.tree.attributes.get('id') === id) return showTree(what.tree)
+    }
+  }
+
+  publish(id: string): Promise<string> {
+    const item = `<publish node='n'><item id='${id}'><p xmlns='urn:p'/></item></publish>`
+    return this.ask('set', 'pubsub.test', `<pubsub xmlns='${NS_PUBSUB}'>${item}</pubsub>`)
+  }
+
+  addContact(name: string): Promise<string> {
+    return this.ask('set', 'alice@test', `<query xmlns='jabber:iq:roster'><item jid='${name}@test'/></query>`)
+  }
+
+  roster(version: string): Promise<string> {
+    return this.ask('get', 'alice@test', `<query xmlns='jabber:iq:roster' ver='${version}'/>`)
+  }
+
+  itemsAfter(place: string): Promise<string> {
+    const set = `<set xmlns='http://jabber.org/protocol/rsm'><after>${place}</after></set>`
+    return this.ask('get', 'pubsub.test', `<pubsub xmlns='${NS_PUBSUB}'><items node='n'/>${set}</pubsub>`)
+  }
+
+  async lastPlace(): Promise<string> {
+    const set = "<set xmlns='http://jabber.org/protocol/rsm'><before/></set>"
+    const page = await this.ask('get', 'pubsub.test', `<pubsub xmlns='${NS_PUBSUB}'><items node='n'/>${set}</pubsub>`)
+    return /<last [^>]*>([^<]+)</.exec(page)?.[1] ?? ''
+  }
+}
 
 describe('without a server', () => {
   let dataDir: string

@@ -47,6 +47,7 @@ export function openDirectStorage(): Storage {
   }
 
   return {
+    epoch: connection.epoch,
     submit,
     async run(operation, args, applied) {
       const result = transact((tx) => operation.run(tx, args))

@@ -82,7 +82,7 @@ beforeEach(async () => {
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),
     counts: startCounts(),
-    cursors: () => new Cursors('00'.repeat(16)),
+    cursors: () => new Cursors('00'.repeat(16), 0),
     audience: noAudience(),
     emit: (_hook, event) => event,
     storage,

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { Cursors, newCursorKey } from '../../../modules/pubsub/cursors.ts'
 
-const cursors = new Cursors('0123456789abcdef'.repeat(2))
+const cursors = new Cursors('0123456789abcdef'.repeat(2), 0)
 
 test('a cursor is its position, for whoever has the key', () => {
   for (const position of [
@@ -14,8 +14,10 @@ test('a cursor is its position, for whoever has the key', () => {
     const text = cursors.encode(position)
     expect(text).toMatch(/^[A-Za-z0-9_-]{22}$/)
     expect(cursors.decode(text)).toEqual(position)
-    expect(new Cursors('0123456789abcdef'.repeat(2)).encode(position)).toBe(text)
-    expect(new Cursors(newCursorKey()).decode(text)).toBeUndefined()
+    expect(new Cursors('0123456789abcdef'.repeat(2), 0).encode(position)).toBe(text)
+    expect(new Cursors(newCursorKey(), 0).decode(text)).toBeUndefined()
+    // After a restore of the backup it was in.
+    expect(new Cursors('0123456789abcdef'.repeat(2), 7).decode(text)).toBeUndefined()
   }
 })
 

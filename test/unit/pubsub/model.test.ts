@@ -157,7 +157,7 @@ class Real {
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),
       counts: startCounts(),
-      cursors: () => new Cursors('00'.repeat(16)),
+      cursors: () => new Cursors('00'.repeat(16), 0),
       audience: noAudience(),
       emit: (_hook, event) => event,
       storage,

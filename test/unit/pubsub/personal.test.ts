@@ -83,7 +83,7 @@ beforeEach(() => {
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),
     counts: startCounts(),
-    cursors: () => new Cursors('00'.repeat(16)),
+    cursors: () => new Cursors('00'.repeat(16), 0),
     audience,
     emit(_hook, event) {
       // The only hook of these use cases.

@@ -23,6 +23,7 @@ test('a full disk is answered with 507, and nothing stays there', async () => {
       run: async () => SLOT as never,
       submit: () => Promise.reject(new Error('nothing is written')),
       scan: () => Promise.reject(new Error('nothing is scanned')),
+      epoch: 0,
       submitted: 0,
       settled: () => undefined,
       close: async () => {},
