@@ -56,11 +56,11 @@ const queries = (db: Db) => {
   return {
     modification: { up: direction('modification', true), down: direction('modification', false) },
     creation: { up: direction('creation', true), down: direction('creation', false) },
-    /** Did something behind that place go, in a node that is as old or younger? */
+    /** Did something behind that place go, in one of them? That one was made later hides nothing. */
     missed: db
       .select({ id: nodes.id })
       .from(nodes)
-      .where(and(ofNodes, sql`${nodes.droppedSeq} > max(${nodes.madeSeq}, ${ph('seq')})`))
+      .where(and(ofNodes, sql`${nodes.droppedSeq} > ${ph('seq')} and ${nodes.droppedSeq} <> ${nodes.madeSeq}`))
       .limit(1)
       .prepare(),
   }

@@ -83,7 +83,7 @@ const writing = (db: Db) => ({
     .prepare(),
   dropped: db
     .update(nodes)
-    .set({ droppedSeq: sql`${ph('seq')}` })
+    .set({ droppedSeq: sql`${ph('seq')}`, madeSeq: 0 })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
   newest: db

@@ -29,6 +29,7 @@ const queries = (db: Db) => ({
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
       droppedSeq: nodes.droppedSeq,
+      madeSeq: nodes.madeSeq,
       type: nodes.type,
       nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
@@ -53,6 +54,7 @@ const queries = (db: Db) => ({
       itemCount: sql`${ph('items')}`,
       scopedCount: sql`${ph('scoped')}`,
       droppedSeq: sql`${ph('dropped')}`,
+      madeSeq: sql`${ph('made')}`,
     })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
@@ -67,18 +69,20 @@ type Row = NonNullable<ReturnType<ReturnType<typeof queries>['node']['get']>>
 
 /** What a publish needs to know of its node. */
 export class KnownNode {
-  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'seenType'>
+  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'madeSeq' | 'seenType'>
   readonly #affiliations = new Map<string, Affiliation>()
   #seenType: string | null
   #items: number
   #scoped: number
   #dropped: number
+  #made: number
 
-  constructor({ itemCount, scopedCount, droppedSeq, seenType, ...row }: Row) {
+  constructor({ itemCount, scopedCount, droppedSeq, madeSeq, seenType, ...row }: Row) {
     this.row = row
     this.#items = itemCount
     this.#scoped = scopedCount
     this.#dropped = droppedSeq
+    this.#made = madeSeq
     this.#seenType = seenType
   }
 
@@ -113,15 +117,17 @@ export class KnownNode {
 
   /** The oldest items went, up to that one. */
   dropped(tx: Tx, seq: number): void {
-    const before = this.#dropped
+    const [dropped, made] = [this.#dropped, this.#made]
     this.#dropped = seq
+    this.#made = 0
     this.#changed(tx, () => {
-      this.#dropped = before
+      this.#dropped = dropped
+      this.#made = made
     })
   }
 
   writeCounts(tx: Tx): void {
-    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped }
+    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped, made: this.#made }
     tx.use(queries).setCounts.run({ node: this.id, ...counts })
   }
 
