@@ -13,7 +13,8 @@ import type { SessionHandle, SessionView } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
 import type { Relation, Rosters } from '../roster/index.ts'
-import { affiliationIn, type NodeView } from './replica.ts'
+import { superiorsOf } from './relationships.ts'
+import { affiliationIn, isSubscribedAt, type NodeView } from './replica.ts'
 import { mayRead, needsApproval, type Standing } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
 import { Visitors } from './visitors.ts'
@@ -119,8 +120,11 @@ export class Audience {
   }
 
   #standing(node: NodeView, bareJid: string): Standing {
-    const affiliation = affiliationIn(node, bareJid)
     const relation = this.relation(node.record.service, bareJid)
-    return { affiliation, isSubscribed: false, isAdmin: false, relation }
+    const at = (each: NodeView, isSubscribed: boolean): Standing => {
+      return { affiliation: affiliationIn(each, bareJid), isSubscribed, isAdmin: false, relation }
+    }
+    const parents = superiorsOf(node, (parent) => at(parent, isSubscribedAt(parent, bareJid)))
+    return parents ? { ...at(node, false), parents } : at(node, false)
   }
 }

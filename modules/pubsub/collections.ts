@@ -1,44 +1,77 @@
-/** Nodes in collections: the place of a node, and requests that change it. XEP-0248 §7.2, §7.5, §7.6. */
+/** The place of a node among others, and requests that change it. XEP-0248 §7.2, §7.5, §7.6; XEP-0496 §4.2. */
 
-import { call, type Operation } from '../../server/module/api.ts'
+import { type Call, call, type Operation } from '../../server/module/api.ts'
 import { type Asker, type PubsubParts, run } from './context.ts'
 import { asPubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
+import type { RelationshipChanges } from './relationship-fields.ts'
 import type { NodeView } from './replica.ts'
-import { type LinkRecord, type NodeRef, type OwnerRequest as OwnerArgs, type Relinked, ROOT_NODE } from './store.ts'
+import {
+  type LinkRecord,
+  type NodeRef,
+  type OwnerRequest as OwnerArgs,
+  type Relate,
+  type Related,
+  type Relinked,
+  ROOT_NODE,
+} from './store.ts'
 import type { OwnerRequest } from './xml.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
 
 const NOT_MOVED: Relinked = { added: [], removed: [] }
 
+/** The place that a request gives a node: its collections, its nodes, and what it belongs to. */
+export interface PlaceChanges {
+  readonly links: LinkChanges
+  readonly relationships: RelationshipChanges
+}
+
 /**
- * Runs an operation on a node, and gives the node its place in the same savepoint: both happen, or neither.
+ * Runs an operation on a node, and gives the node its place in the same savepoint: all happens, or nothing.
  * @throws StanzaError of the table when one of them refuses (as a rejection)
  */
 export async function placed<A, R>(
   parts: PubsubParts,
   operation: Operation<A, R>,
   args: A,
-  { links, ...node }: OwnerArgs & { readonly links: LinkChanges },
-  applied: (result: R, relinked: Relinked) => void,
+  { links, relationships, ...node }: OwnerArgs & PlaceChanges,
+  applied: (result: R, relinked: Relinked, related: Related | undefined) => void,
 ): Promise<void> {
-  if (!links.parents && !links.children) {
-    await run(parts, operation, args, (result) => applied(result, NOT_MOVED))
+  const [isRelinked, isRelated] = [links.parents || links.children, Object.keys(relationships).length > 0]
+  if (!isRelinked && !isRelated) {
+    await run(parts, operation, args, (result) => applied(result, NOT_MOVED, undefined))
     return
   }
-  const { childrenMax, parentsMax } = parts.config()
-  const calls = [call(operation, args), call(parts.store.relink, { ...node, links, childrenMax, parentsMax })] as const
+  const { childrenMax, parentsMax, relationshipDepthMax: depthMax } = parts.config()
+  const calls = [
+    call(operation, args),
+    call(parts.store.relink, { ...node, links, childrenMax, parentsMax }),
+    // Nothing is named: nothing changes, but what holds is told.
+    call(parts.store.relate, { ...node, changes: relationships, depthMax }),
+  ] as const
   try {
-    await parts.storage.submit(calls, ([result, relinked]) => applied(result, relinked))
+    await parts.storage.submit(calls, ([result, relinked, related]) => applied(result, relinked, related))
   } catch (error) {
     throw asPubsubError(error)
   }
 }
 
-/** Nobody puts a node of the server's own anywhere. @throws StanzaError not-allowed */
-export function refuseClaimed(parts: PubsubParts, service: string, { parents = [], children = [] }: LinkChanges): void {
-  for (const nodeId of [...parents, ...children]) parts.claims.refuseOwner({ service, nodeId })
+/**
+ * For use cases that make nodes which extend others: links the node to another of its service, in the savepoint of the
+ * other calls, whoever asks. The result is for `Replica.related`. XEP-0496 §6
+ */
+export function linkCall(parts: PubsubParts, node: NodeRef, link: string): Call<Relate, Related> {
+  const { relationshipDepthMax: depthMax } = parts.config()
+  const actor = { bareJid: parts.domain, isAdmin: false }
+  return call(parts.store.relate, { ...node, actor, changes: { link }, depthMax, isAuthorized: true })
+}
+
+/** Nobody puts a node of the server's own anywhere, or anything below it. @throws StanzaError not-allowed */
+export function refuseClaimed(parts: PubsubParts, service: string, { links, relationships }: PlaceChanges): void {
+  const { parents = [], children = [] } = links
+  const named = [...parents, ...children, ...Object.values(relationships)].filter((nodeId) => nodeId !== '')
+  for (const nodeId of named) parts.claims.refuseOwner({ service, nodeId })
 }
 
 /** XEP-0248 §7.5. */
@@ -55,7 +88,7 @@ export async function dissociate(parts: PubsubParts, asker: Asker, request: Requ
 }
 
 function linkOf(parts: PubsubParts, { service, actor }: Asker, { nodeId: parent, child }: Request) {
-  refuseClaimed(parts, service, { parents: [parent], children: [child] })
+  refuseClaimed(parts, service, { links: { parents: [parent], children: [child] }, relationships: {} })
   return { service, parent, child, actor }
 }
 

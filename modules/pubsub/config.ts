@@ -35,6 +35,12 @@ export const pubsubConfig = z.object({
     100_000,
     'leaf nodes of a collection whose items are read together; more: feature-not-implemented with unsupported',
   ),
+  relationshipDepthMax: whole(
+    16,
+    1,
+    100,
+    'relationships from a node up to what is linked to nothing and has no parent; more: not-allowed with max-nodes-exceeded',
+  ),
   accountNodesMax: whole(200, 1, 100_000, 'nodes of one account; more: resource-constraint with max-nodes-exceeded'),
   accountItemsMax: whole(
     1_000,

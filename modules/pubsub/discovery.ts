@@ -9,6 +9,8 @@ import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
+import { NS_RELATIONSHIPS, relationshipResult } from './relationship-fields.ts'
+import { relationshipsOf } from './relationships.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
@@ -73,8 +75,8 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   ),
 ].sort()
 
-/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1. */
-export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER]
+/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1, XEP-0496 §7. */
+export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER, NS_RELATIONSHIPS]
 
 /** The headers that notifications may carry. XEP-0131 §5. */
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#Collection`, `${NS_SHIM}#SubID`] }
@@ -100,7 +102,8 @@ function identityOf({ record }: NodeView): { category: string; type: string; nam
 }
 
 /** @param isWhole  everybody who may read the node sees the same items there */
-function metaData({ record, affiliations, subscribers }: NodeView, isWhole: boolean): DataForm {
+function metaData(node: NodeView, isWhole: boolean): DataForm {
+  const { record, affiliations, subscribers } = node
   const { config, creator, createdAt } = record
   const having = (wanted: string) => [...affiliations].filter(([, kind]) => kind === wanted).map(([bareJid]) => bareJid)
   const fields: FormField[] = [
@@ -122,6 +125,7 @@ function metaData({ record, affiliations, subscribers }: NodeView, isWhole: bool
     { name: 'pubsub#publisher', type: 'jid-multi', values: having('publisher') },
     { name: 'pubsub#num_subscribers', type: 'text-single', values: [String(subscribers.size)] },
     ...(config.nodeType === 'leaf' ? cachingHints(config, isWhole) : []),
+    ...relationshipResult(relationshipsOf(node)),
   ]
   return { type: 'result', formType: META_DATA_FORM, fields: fields.filter(({ values }) => values.length > 0) }
 }

@@ -58,6 +58,11 @@ const ROWS = {
   rootFixed: ['cancel', 'not-allowed'], // XEP-0060 §8.4.3.3; XEP-0248 §7.4.3.1
   notAssociated: ['modify', 'bad-request'], // XEP-0248 §7.6.3.1
 
+  mayNotRelate: ['auth', 'forbidden'], // XEP-0496: the target is closed to who would link to it, or not its to fill
+  relationshipCycle: ['cancel', 'not-allowed', 'invalid-option'], // XEP-0496 §4.2
+  parentFixed: ['cancel', 'not-allowed', 'invalid-option'], // XEP-0496 §4.2
+  relationshipsTooDeep: ['cancel', 'not-allowed', 'max-nodes-exceeded'], // as XEP-0248 §7.2.3.3
+
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
   nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1
   tooManyNodes: ['wait', 'resource-constraint', 'max-nodes-exceeded'], // XEP-0060 §18.2

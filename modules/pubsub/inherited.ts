@@ -1,10 +1,13 @@
-/** Who gets the events of a node by the collections above it. XEP-0248 §5.3, §6.1, §10.1. */
+/**
+ * Who gets the events of a node by the collections above it, and whom its parents keep from all of them. XEP-0248 §5.3,
+ * §6.1, §10.1; XEP-0496 §4.4.
+ */
 
 import type { AccountView } from '../../server/module/api.ts'
 import type { Audience } from './audience.ts'
 import type { Claims } from './claims.ts'
 import type { Ancestor, NodeView, Replica, Subscriber } from './replica.ts'
-import { mayGetThrough, maySee, type Standing } from './rules.ts'
+import { isLetThrough, mayGetThrough, maySee, type Standing } from './rules.ts'
 import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 
 /** A subscription that gets an event by the collection it is of. */
@@ -52,6 +55,11 @@ export class Inheritance {
   /** May the account have items of the node by a collection now? */
   mayGet(bareJid: string, node: NodeView): boolean {
     return mayGetThrough(node.record.config, this.#standing(node, bareJid))
+  }
+
+  /** Do the node's parents let the account know of what is there? XEP-0496 §4.4 */
+  letsThrough(bareJid: string, node: NodeView): boolean {
+    return node.relation === undefined || isLetThrough(this.#standing(node, bareJid))
   }
 
   #from(node: NodeView, subject: Subject, above: readonly Ancestor[]): readonly Inherited[] {

@@ -3,7 +3,7 @@
 import { and, asc, desc, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
-import { KnownNode, knownNode } from './known-nodes.sqlite.ts'
+import { KnownNode, knownNode, knownParents } from './known-nodes.sqlite.ts'
 import { unmetPrecondition } from './node-config.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import {
@@ -16,9 +16,10 @@ import {
   plus,
   readNode,
   refuse,
+  standingAt,
   standingOf,
 } from './queries.sqlite.ts'
-import { fitsNode, mayManage, mayPublish, mayRetract } from './rules.ts'
+import { fitsNode, mayManage, mayPublish, mayRetract, type Standing } from './rules.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import { type ItemKey, type ItemPublished, PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
 
@@ -216,9 +217,7 @@ export const publishItem: PubsubStore['publishItem'] = {
     const { row } = node
     if (row.nodeType === 'collection') refuse('noPublishingHere')
     if (!request.isAuthorized) {
-      const { service, actor } = request
-      const affiliation = node.affiliationOf(tx, actor.bareJid)
-      enforce(mayPublish(row, standingOf(tx, { id: node.id, service }, actor, affiliation)))
+      enforce(mayPublish(row, standingHere(tx, node, request)))
     }
     checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
@@ -236,6 +235,14 @@ export const publishItem: PubsubStore['publishItem'] = {
     const item = { itemId, publisher: actor.bareJid, publishedAt: tx.now, scope }
     return { service, nodeId, ...item, seenType, ...stored, expired }
   },
+}
+
+/** Of who publishes, without asking the tables. */
+function standingHere(tx: Tx, node: KnownNode, { service, actor }: PublishItem): Standing {
+  const at = (each: KnownNode, parents?: () => Standing['parents']) =>
+    standingAt(tx, { id: each.id, service }, actor, each.affiliationOf(tx, actor.bareJid), parents)
+  if (!node.relation) return at(node)
+  return at(node, () => knownParents(tx, service, node).map((parent) => ({ config: parent.row, standing: at(parent) })))
 }
 
 /** §7.1.5. */

@@ -10,6 +10,7 @@
 
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import { type RelationRow, relationOf } from './parents.sqlite.ts'
 import type { Affiliation } from './rules.ts'
 import { affiliations, nodes } from './schema.sqlite.ts'
 import type { NodeRef } from './store.ts'
@@ -33,6 +34,8 @@ const queries = (db: Db) => ({
       type: nodes.type,
       nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
+      accessModel: nodes.accessModel,
+      rosterGroupsAllowed: nodes.rosterGroupsAllowed,
       persistItems: nodes.persistItems,
       maxItems: nodes.maxItems,
       maxPayloadBytes: nodes.maxPayloadBytes,
@@ -70,6 +73,8 @@ type Row = NonNullable<ReturnType<ReturnType<typeof queries>['node']['get']>>
 /** What a publish needs to know of its node. */
 export class KnownNode {
   readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'madeSeq' | 'seenType'>
+  /** The one step up. XEP-0496 */
+  readonly relation: RelationRow | undefined
   readonly #affiliations = new Map<string, Affiliation>()
   #seenType: string | null
   #items: number
@@ -77,8 +82,12 @@ export class KnownNode {
   #dropped: number
   #made: number
 
-  constructor({ itemCount, scopedCount, droppedSeq, madeSeq, seenType, ...row }: Row) {
+  constructor(
+    { itemCount, scopedCount, droppedSeq, madeSeq, seenType, ...row }: Row,
+    relation: RelationRow | undefined,
+  ) {
     this.row = row
+    this.relation = relation
     this.#items = itemCount
     this.#scoped = scopedCount
     this.#dropped = droppedSeq
@@ -178,11 +187,22 @@ export function knownNode(tx: Tx, ref: NodeRef): KnownNode | undefined {
       break
     }
   }
-  const node = new KnownNode(row)
+  const node = new KnownNode(row, relationOf(tx, row.id))
   byName.set(name, node)
   // It may have been made or changed in this very savepoint.
   tx.onRollback(() => byName.delete(name))
   return node
+}
+
+/** Its parents, the next one first. Each is known by itself, so what changes there is seen here. XEP-0496 §4.4 */
+export function knownParents(tx: Tx, service: string, node: KnownNode): KnownNode[] {
+  const parents: KnownNode[] = []
+  for (let { relation } = node; relation; ) {
+    const to = knownNode(tx, { service, nodeId: relation.node.nodeId })
+    if (to && relation.kind === 'parent') parents.push(to)
+    relation = to?.relation
+  }
+  return parents
 }
 
 /** Any other verb than a publish is about to read the node, and perhaps to change it. */

@@ -8,11 +8,12 @@
 
 import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import type { SessionHandle } from '../../server/module/api.ts'
-import type { Jid } from '../../server/stanza/jid.ts'
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import type { KeptMessage } from '../offline/index.ts'
-import { freshen, type PubsubParts } from './context.ts'
+import { askerOf, freshen, type PubsubParts } from './context.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { type NodeView, subscriberOf } from './replica.ts'
+import { isLetThrough } from './rules.ts'
 import { type NodeRef, type PagedItem, SHARED_SERVICE, type SubscriptionRecord, type Visible } from './store.ts'
 
 /** What came to one receiver while its last items were on their way. */
@@ -194,6 +195,10 @@ export async function lastOf(parts: PubsubParts, ref: NodeRef, visible: Visible)
 
 /** The node's items that the account may see now; an empty list: none. */
 function visibleTo(parts: PubsubParts, node: NodeView, bareJid: string): Visible {
-  if (node.record.service === SHARED_SERVICE) return parts.claims.visible(bareJid, node.record)
+  if (node.record.service === SHARED_SERVICE) {
+    const { actor } = askerOf(parts.accounts, parseJid(bareJid), parts.domain)
+    const isKeptOut = node.relation && !isLetThrough(parts.replica.standing(node, actor))
+    return isKeptOut ? [] : parts.claims.visible(bareJid, node.record)
+  }
   return parts.audience.mayRead(node, bareJid) ? 'all' : []
 }

@@ -3,6 +3,7 @@
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { pubsubError } from './errors.ts'
 import { isForAccounts, isMulti, OPTIONS, type Option, optionsOf, REFUSED, readFlag } from './node-options.ts'
+import { type Relationships, relationshipFields, UNRELATED } from './relationship-fields.ts'
 
 export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
 export const PUBLISH_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#publish-options'
@@ -125,11 +126,21 @@ function sharedDefaults(bounds: ConfigBounds): NodeConfig {
   }
 }
 
+/** Where a node stands among the others. */
+export interface Place {
+  readonly links: Links
+  readonly relationships: Relationships
+}
+
 /**
- * The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3; XEP-0248 §7.2.
+ * The form that an owner fills in, with what holds now. XEP-0060 §8.2.2, §8.3.3; XEP-0248 §7.2; XEP-0496 §4.2.
  * @param rosterGroups  of the account whose node it is; undefined: it is no account's
  */
-export function configForm(config: NodeConfig, links: Links = UNLINKED, rosterGroups?: readonly string[]): DataForm {
+export function configForm(
+  config: NodeConfig,
+  { links, relationships }: Place = NOWHERE,
+  rosterGroups?: readonly string[],
+): DataForm {
   const isAccount = rosterGroups !== undefined
   const fields = optionsOf(config, isAccount).map((option): FormField => {
     const { field, label, type, options = [], accountOptions = [] } = option
@@ -139,7 +150,8 @@ export function configForm(config: NodeConfig, links: Links = UNLINKED, rosterGr
     const isList = type === 'list-single' || type === 'list-multi'
     return { name: field, type, label, values, ...(isList && { options: choices.map((value) => ({ value })) }) }
   })
-  return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, ...linkFields(config, links)] }
+  const places = [...linkFields(config, links), ...relationshipFields(relationships)]
+  return { type: 'form', formType: NODE_CONFIG_FORM, fields: [...fields, ...places] }
 }
 
 /** The configuration as told to subscribers, who need not know every collection the node is in. XEP-0060 §8.2.5.3. */
@@ -150,7 +162,7 @@ export function configResult(config: NodeConfig): DataForm {
   return { type: 'result', formType: NODE_CONFIG_FORM, fields }
 }
 
-const UNLINKED: Links = { parents: [], children: [] }
+const NOWHERE: Place = { links: { parents: [], children: [] }, relationships: UNRELATED }
 
 /** XEP-0248 §7.2, §8.1: who has no parent stands at the root, which has no name. */
 function linkFields({ nodeType }: NodeConfig, { parents, children }: Links): FormField[] {

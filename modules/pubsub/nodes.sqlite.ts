@@ -4,7 +4,9 @@ import { and, count, eq, getTableName, max, ne, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll } from './items.sqlite.ts'
+import { forget } from './known-nodes.sqlite.ts'
 import { normalized } from './node-config.ts'
+import { branchOf } from './parents.sqlite.ts'
 import {
   configColumns,
   configOf,
@@ -17,6 +19,7 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
+import { allRelations } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
 import { type CreateNode, type NodeRecord, type PubsubStore, ROOT_NODE, type Snapshot } from './store.ts'
@@ -174,9 +177,14 @@ export const deleteNode: PubsubStore['deleteNode'] = {
   run(tx, request) {
     const node = nodeOf(tx, request)
     enforce(mayManage(standingOf(tx, node, request.actor)))
-    // Items, subscriptions and affiliations go with their node.
-    tx.use(queries).delete.run({ id: node.id })
-    return request
+    // XEP-0496 §4.3, §4.4: whoever owns them
+    const branch = [node, ...branchOf(tx, node.id)]
+    for (const each of branch) {
+      forget(tx, each)
+      // Items, subscriptions and affiliations go with their node.
+      tx.use(queries).delete.run({ id: each.id })
+    }
+    return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
   },
 }
 
@@ -192,6 +200,7 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
       subscriptions: allSubscriptions(tx),
       lastSeq: q.lastSeq.get()?.seq ?? 0,
       links: allLinks(tx),
+      relations: allRelations(tx),
     }
   },
 }

@@ -45,7 +45,7 @@ export interface NotifyParts {
   /** What tells an item's id in the archive of its node, written out; empty where there is no archive. */
   readonly stanzaId: (node: NodeRef, position: Position) => string
   readonly bounds: () => DigestBounds
-  readonly inheritance: Pick<Inheritance, 'of' | 'ofLink' | 'mayGet'>
+  readonly inheritance: Pick<Inheritance, 'of' | 'ofLink' | 'mayGet' | 'letsThrough'>
 }
 
 export class Notifier {
@@ -101,8 +101,10 @@ export class Notifier {
     if (!node.record.config.deliverNotifications) return
     const subject = event.kind === 'purge' ? 'items' : 'nodes'
     // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
-    if (node.record.service === SHARED_SERVICE)
-      this.#send(node, merged([...node.subscribers.values()], this.#parts.inheritance.of(node, subject)), event)
+    if (node.record.service === SHARED_SERVICE) {
+      const all = merged([...node.subscribers.values()], this.#parts.inheritance.of(node, subject))
+      this.#send(node, node.relation ? all.filter(({ bareJid }) => this.#letsThrough(bareJid, node)) : all, event)
+    }
     // §9.1.2: who is subscribed without having asked follows the items below the account, not its nodes.
     else this.#toAudience(node, subject, () => event, event.kind === 'create' ? { implied: [] } : {})
   }
@@ -152,10 +154,19 @@ export class Notifier {
     }
     const inherited = this.#parts.inheritance.of(node, subject)
     const all = merged([...node.subscribers.values()], inherited)
-    const recipients = all.filter(({ bareJid }) => this.#parts.maySee(bareJid, node, options.scope))
+    const recipients = all.filter(({ bareJid }) => this.#maySee(bareJid, node, options.scope))
     const isElsewhere = ({ bare }: Jid) => inherited.length > 0 && recipients.some(({ jid }) => jid === bare)
     const implied = options.implied ?? audience.implied(node).filter((to) => !isElsewhere(to))
     if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { ...options, implied })
+  }
+
+  #maySee(bareJid: string, node: NodeView, scope: string | undefined): boolean {
+    return this.#letsThrough(bareJid, node) && this.#parts.maySee(bareJid, node, scope)
+  }
+
+  /** XEP-0496 §4.4. Most nodes belong to none. */
+  #letsThrough(bareJid: string, node: NodeView): boolean {
+    return node.relation === undefined || this.#parts.inheritance.letsThrough(bareJid, node)
   }
 
   /** @param delay  that of an event of the past, which is not gathered with those of now */
@@ -221,7 +232,7 @@ export class Notifier {
     const { nodeId, address } = subscription
     for (const { node, event, scope, type, archived, headers, body } of notices) {
       // Asked again, as some time has passed.
-      if (!this.#parts.maySee(to.bare, node, scope)) continue
+      if (!this.#maySee(to.bare, node, scope)) continue
       if (nodeId !== node.record.nodeId && !this.#parts.inheritance.mayGet(to.bare, node)) continue
       this.#deliver(
         address,

@@ -29,9 +29,16 @@ import { pubsubError, withPayload } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
+import { relationshipsOf } from './relationships.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
-import { type NodeConfigured, SHARED_SERVICE, type SubscriptionChange, type SubscriptionRecord } from './store.ts'
+import {
+  type NodeConfigured,
+  type NodeRef,
+  SHARED_SERVICE,
+  type SubscriptionChange,
+  type SubscriptionRecord,
+} from './store.ts'
 import { newSubid } from './subscriber.ts'
 import type { EntityRequest, OwnerRequest } from './xml.ts'
 
@@ -47,17 +54,24 @@ export async function create(
   const nodeId = request.nodeId ?? randomUUID()
   parts.claims.refuseOwner({ service, nodeId })
   const { nodesMax, ...bounds } = boundsOf(parts.config(), service)
-  const { changes, links } = request.submitted
+  const { changes, ...place } = request.submitted
   const { actor } = asker
   if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'you may not create nodes here')
   const config = { ...defaultConfig(bounds), ...changes }
   const node = { service, nodeId, creator: actor.bareJid, config, nodesMax }
-  refuseClaimed(parts, service, links)
-  await placed(parts, parts.store.createNode, node, { service, nodeId, actor, links }, (record, relinked) => {
-    parts.replica.created(record)
-    applyRelinked(parts, relinked, nodeId)
-    tellCreated(parts, record)
-  })
+  refuseClaimed(parts, service, place)
+  await placed(
+    parts,
+    parts.store.createNode,
+    node,
+    { service, nodeId, actor, ...place },
+    (record, relinked, related) => {
+      parts.replica.created(record)
+      if (related) parts.replica.related(related)
+      applyRelinked(parts, relinked, nodeId)
+      tellCreated(parts, record)
+    },
+  )
   return renderCreated(nodeId)
 }
 
@@ -73,10 +87,12 @@ function ownNode(parts: PubsubParts, asker: Asker, nodeId: string): NodeView {
 
 /** §8.2.1. */
 export function getConfig(parts: PubsubParts, asker: Asker, { nodeId }: Request<'getConfig'>): Element {
-  const { record, parents, children } = ownNode(parts, asker, nodeId)
+  const node = ownNode(parts, asker, nodeId)
+  const { record, parents, children } = node
   const idsOf = (nodes: ReadonlySet<NodeView>) => [...nodes].map((node) => node.record.nodeId)
   const links = { parents: idsOf(parents), children: idsOf(children) }
-  return renderConfig(nodeId, configForm(record.config, links, parts.audience.groups(asker.service)))
+  const place = { links, relationships: relationshipsOf(node) }
+  return renderConfig(nodeId, configForm(record.config, place, parts.audience.groups(asker.service)))
 }
 
 /** §8.3; XEP-0248 §7.3. */
@@ -90,16 +106,24 @@ export function getDefault(parts: PubsubParts, { service, actor }: Asker, reques
 /** §8.2.4. */
 export async function configure(parts: PubsubParts, asker: Asker, request: Request<'configure'>): Promise<undefined> {
   const { nodeId, submitted } = request
-  const { changes = {}, links = {} } = submitted ?? {}
+  const { changes = {}, links = {}, relationships = {} } = submitted ?? {}
+  const place = { links, relationships }
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
-  refuseClaimed(parts, service, links)
+  refuseClaimed(parts, service, place)
   const { itemsMax } = boundsOf(parts.config(), service)
   const args = { service, nodeId, actor, changes, itemsMax }
-  await placed(parts, parts.store.configureNode, args, { service, nodeId, actor, links }, (result, relinked) => {
-    applyConfigured(parts, result, submitted !== undefined)
-    applyRelinked(parts, relinked)
-  })
+  await placed(
+    parts,
+    parts.store.configureNode,
+    args,
+    { service, nodeId, actor, ...place },
+    (result, relinked, related) => {
+      if (related) parts.replica.related(related)
+      applyConfigured(parts, result, submitted !== undefined)
+      applyRelinked(parts, relinked)
+    },
+  )
 }
 
 function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
@@ -131,16 +155,20 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   const { nodeId, redirect } = request
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
-  await run(parts, parts.store.deleteNode, { service, nodeId, actor }, (gone) => {
-    const node = parts.replica.deleted(gone)
-    tellRemoved(parts, gone)
-    if (node?.record.config.notifyDelete) {
-      const event = { kind: 'delete', nodeId, redirect } as const
-      parts.notifier.toAll(node, event)
-      for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
-    }
-    if (node) applyOrphaned(parts, node)
+  await run(parts, parts.store.deleteNode, { service, nodeId, actor }, ({ nodes }) => {
+    for (const gone of nodes) applyDeleted(parts, gone, gone.nodeId === nodeId ? redirect : undefined)
   })
+}
+
+function applyDeleted(parts: PubsubParts, gone: NodeRef, redirect: string | undefined): void {
+  const node = parts.replica.deleted(gone)
+  tellRemoved(parts, gone)
+  if (node?.record.config.notifyDelete) {
+    const event = { kind: 'delete', nodeId: gone.nodeId, redirect } as const
+    parts.notifier.toAll(node, event)
+    for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
+  }
+  if (node) applyOrphaned(parts, node)
 }
 
 /** §8.5: one notification, not one per item. */

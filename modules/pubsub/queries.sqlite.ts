@@ -5,6 +5,7 @@ import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
 import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
+import { parentsOf } from './parents.sqlite.ts'
 import { type Affiliation, affiliationAt, type Standing, type Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
 import type { Actor, NodeRecord, NodeRef } from './store.ts'
@@ -103,20 +104,33 @@ export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boo
   return affiliation === 'owner' && (tx.use(queries).ownerCount.get({ node })?.owners ?? 0) <= 1
 }
 
-export function standingOf(
+type Named = Pick<NodeRow, 'id' | 'service'>
+
+/** What the actor is at the node and at its parents. */
+export function standingOf(tx: Tx, node: Named, actor: Actor): Standing {
+  return standingAt(tx, node, actor, affiliationOf(tx, node.id, actor.bareJid), () =>
+    parentsOf(tx, node.id).map((parent) => ({ config: parent, standing: standingAt(tx, parent, actor) })),
+  )
+}
+
+/** The same of who knows the affiliation, and how to find the parents. Read only where a rule asks: most do not. */
+export function standingAt(
   tx: Tx,
-  { id, service }: Pick<NodeRow, 'id' | 'service'>,
+  { id, service }: Named,
   { bareJid, isAdmin, relation }: Actor,
   affiliation = affiliationOf(tx, id, bareJid),
+  parents: () => Standing['parents'] = () => undefined,
 ): Standing {
   return {
     affiliation: affiliationAt(service, bareJid, affiliation),
-    // Read only where a rule asks: most publishes do not depend on it.
     get isSubscribed() {
       return tx.use(queries).subscribed.get({ node: id, bareJid }) !== undefined
     },
     isAdmin,
     relation,
+    get parents() {
+      return parents()
+    },
   }
 }
 

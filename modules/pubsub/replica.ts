@@ -4,6 +4,8 @@
  */
 
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import type { RelationshipKind } from './relationship-fields.ts'
+import { superiorsOf } from './relationships.ts'
 import { type Affiliation, affiliationAt, type Standing } from './rules.ts'
 import {
   type Actor,
@@ -13,6 +15,7 @@ import {
   type NodeConfigured,
   type NodeRecord,
   type NodeRef,
+  type Related,
   type Relinked,
   ROOT_NODE,
   SHARED_SERVICE,
@@ -48,6 +51,15 @@ export interface NodeView {
   readonly parents: ReadonlySet<NodeView>
   /** Of a collection. */
   readonly children: ReadonlySet<NodeView>
+  /** The one step up to what it belongs to; a linking node's parent is that of its target. XEP-0496. */
+  readonly relation: Relation | undefined
+  /** What belongs to it by one step; undefined: nothing ever did. */
+  readonly related: ReadonlySet<NodeView> | undefined
+}
+
+export interface Relation {
+  readonly kind: RelationshipKind
+  readonly to: NodeView
 }
 
 /** A collection above a node, and how many steps there are in between. */
@@ -63,6 +75,8 @@ interface Node {
   readonly pending: Map<string, SubscriptionRecord>
   readonly parents: Set<Node>
   readonly children: Set<Node>
+  relation: { readonly kind: RelationshipKind; readonly to: Node } | undefined
+  related: Set<Node> | undefined
 }
 
 /** Which of an account's nodes: those of a service, one of them, or all there are. */
@@ -96,6 +110,7 @@ export class Replica {
     this.#lastSeq = snapshot.lastSeq
     for (const record of snapshot.nodes) this.#put(record)
     this.relinked({ added: snapshot.links, removed: [] })
+    for (const relation of snapshot.relations) this.related({ ...relation, relation })
     for (const affiliation of snapshot.affiliations) this.#affiliate(affiliation)
     for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
   }
@@ -153,14 +168,15 @@ export class Replica {
     for (const { nodes } of this.#services.values()) yield* nodes.values()
   }
 
-  /** What the entity is at this node. */
+  /** What the entity is at this node and at its parents. */
   standing(node: NodeView, actor: Actor): Standing {
-    return {
-      affiliation: affiliationIn(node, actor.bareJid),
-      isSubscribed: this.isSubscribed(actor.bareJid, node),
+    const at = (each: NodeView): Standing => ({
+      affiliation: affiliationIn(each, actor.bareJid),
+      isSubscribed: this.isSubscribed(actor.bareJid, each),
       isAdmin: actor.isAdmin,
       relation: actor.relation,
-    }
+    })
+    return node.relation ? { ...at(node), parents: superiorsOf(node, at) } : at(node)
   }
 
   isSubscribed(bareJid: string, node: NodeView): boolean {
@@ -168,7 +184,7 @@ export class Replica {
     if (node.subscribers.has(bareJid)) return true
     const known: ReadonlySet<NodeView> | undefined = this.#accounts.get(bareJid)
     if (!known?.has(node)) return false
-    return [...node.subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
+    return isSubscribedAt(node, bareJid)
   }
 
   /** An account's subscriptions, at one node, at all of a service or everywhere, pending ones too. XEP-0060 §5.6. */
@@ -279,6 +295,17 @@ export class Replica {
     if (added.length > 0 || removed.length > 0) this.#ancestors = new WeakMap()
   }
 
+  related({ relation, ...ref }: Related): void {
+    const node = this.#get(ref)
+    if (!node) return
+    node.relation?.to.related?.delete(node)
+    const to = relation && this.#get({ service: ref.service, nodeId: relation.target })
+    node.relation = to && { kind: relation.kind, to }
+    if (!to) return
+    to.related ??= new Set()
+    to.related.add(node)
+  }
+
   /** Removes the node and hands back what it was, for the last notification. */
   deleted(ref: NodeRef): NodeView | undefined {
     const node = this.#get(ref)
@@ -290,6 +317,8 @@ export class Replica {
     for (const parent of node.parents) parent.children.delete(node)
     for (const child of node.children) child.parents.delete(node)
     if (node.children.size > 0) this.#ancestors = new WeakMap()
+    // What decided who may use it still does, for the last notification.
+    node.relation?.to.related?.delete(node)
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
@@ -360,6 +389,8 @@ export class Replica {
       pending: new Map(),
       parents: new Set(),
       children: new Set(),
+      relation: undefined,
+      related: undefined,
     }
     service.nodes.set(record.nodeId, node)
     service.sorted = undefined
@@ -413,6 +444,11 @@ export class Replica {
     if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
     this.#unlink(bareJid, node)
   }
+}
+
+/** By whatever resource; looked for one by one where it is not the bare JID. */
+export function isSubscribedAt({ subscribers }: NodeView, bareJid: string): boolean {
+  return subscribers.has(bareJid) || [...subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
 }
 
 export function affiliationIn({ record, affiliations }: NodeView, bareJid: string): Affiliation {

@@ -3,6 +3,7 @@
 import type { Relation } from '../roster/index.ts'
 import type { PubsubErrorKey } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
+import type { RelationshipKind } from './relationship-fields.ts'
 import { SHARED_SERVICE } from './store.ts'
 
 /** XEP-0060 §4.1. */
@@ -23,6 +24,14 @@ export interface Standing {
   readonly relation?: Relation | undefined
   /** The service's administrator has an owner's rights everywhere but at claimed nodes. SACM-XMPP §1. */
   readonly isAdmin: boolean
+  /** What it is at the node's parents, each of which has a say; none: no parent. XEP-0496 §4.4 */
+  readonly parents?: readonly Superior[] | undefined
+}
+
+/** One of the nodes above a node. */
+export interface Superior {
+  readonly config: AccessConfig & Pick<NodeConfig, 'publishModel'>
+  readonly standing: Standing
 }
 
 /** An account's nodes are its own, whatever is written down; everyone else is there what it was made. XEP-0163 §3.2 */
@@ -52,7 +61,7 @@ export function maySubscribe(config: NodeConfig, standing: Standing): Verdict {
 }
 
 /** Must an owner approve first? Who has an affiliation that reads, or a subscription, is known already. §6.1.4 */
-export function needsApproval(config: NodeConfig, standing: Standing): boolean {
+export function needsApproval(config: Pick<NodeConfig, 'accessModel'>, standing: Standing): boolean {
   if (config.accessModel !== 'authorize' || isOwner(standing)) return false
   return standing.affiliation === 'none' && !standing.isSubscribed
 }
@@ -74,7 +83,8 @@ export function mayRetrieve(config: NodeConfig, standing: Standing): Verdict {
 
 /** XEP-0060 §4.1, §4.5. */
 export function mayRead(config: AccessConfig, standing: Standing): Verdict {
-  if (isOwner(standing)) return undefined
+  const refusal = refusedAbove(standing)
+  if (refusal || isOwner(standing)) return refusal
   switch (standing.affiliation) {
     case 'outcast':
       return 'outcast'
@@ -87,6 +97,20 @@ export function mayRead(config: AccessConfig, standing: Standing): Verdict {
     case 'none':
       return mayReadUnaffiliated(config, standing)
   }
+}
+
+/** XEP-0496 §4.4: nobody uses a node whom one of its parents keeps out, not even an owner. */
+function refusedAbove({ parents = [] }: Standing): Verdict {
+  for (const { config, standing } of parents) {
+    const refusal = mayRead(config, standing) ?? (needsApproval(config, standing) ? 'subscriptionRequired' : undefined)
+    if (refusal) return refusal
+  }
+  return undefined
+}
+
+/** Do the node's parents let the entity use it? Asked again at delivery, as a subscription outlasts that they do. */
+export function isLetThrough(standing: Standing): boolean {
+  return refusedAbove(standing) === undefined
 }
 
 function mayReadUnaffiliated(config: AccessConfig, { relation }: Standing): Verdict {
@@ -110,8 +134,12 @@ export function asksRoster({ accessModel }: Pick<NodeConfig, 'accessModel'>): bo
   return accessModel === 'presence' || accessModel === 'roster'
 }
 
-/** XEP-0060 §4.1, §7.1.3.1. */
+/** XEP-0060 §4.1, §7.1.3.1; XEP-0496 §4.4: at the node and at all its parents. */
 export function mayPublish(config: Pick<NodeConfig, 'publishModel'>, standing: Standing): Verdict {
+  for (const parent of standing.parents ?? []) {
+    const refusal = mayPublish(parent.config, parent.standing)
+    if (refusal) return refusal
+  }
   if (isOwner(standing)) return undefined
   switch (standing.affiliation) {
     case 'outcast':
@@ -149,6 +177,16 @@ export function mayAssociate(
   return isAllowed && standing.affiliation !== 'outcast' ? undefined : 'mayNotAssociate'
 }
 
+/**
+ * May the entity have a node of its own belong to this one? To link takes who may read here; to be a child, who may
+ * publish here too: children are part of what there is here. XEP-0496 leaves it to the service.
+ */
+export function mayRelate(kind: RelationshipKind, config: Superior['config'], standing: Standing): Verdict {
+  const isReader = mayRead(config, standing) === undefined && !needsApproval(config, standing)
+  const isEnough = isReader && (kind === 'link' || mayPublish(config, standing) === undefined)
+  return isEnough ? undefined : 'mayNotRelate'
+}
+
 /** Does an event of the node reach the entity by a collection it is subscribed to? Only what it may ask for itself. */
 export function mayGetThrough(config: NodeConfig, standing: Standing): boolean {
   return mayRead(config, standing) === undefined && !needsApproval(config, standing)
@@ -156,6 +194,7 @@ export function mayGetThrough(config: NodeConfig, standing: Standing): boolean {
 
 /** Is the node listed for, and its metadata told to, this entity? XEP-0060 §5.2, §15.1. */
 export function maySee(config: NodeConfig, standing: Standing): boolean {
+  if (!isLetThrough(standing)) return false
   if (isOwner(standing)) return true
   if (standing.affiliation === 'outcast') return false
   // Who may ask for a subscription must be able to find the node.

@@ -97,6 +97,19 @@ export const links = sqliteTable('pubsub_links', { parent: nodeRef(), child: nod
   index('pubsub_links_by_child').on(table.child),
 ])
 
+/** What a node belongs to: a forest within a service. XEP-0496 */
+export const relations = sqliteTable(
+  'pubsub_relations',
+  {
+    node: integer()
+      .primaryKey()
+      .references(() => nodes.id, { onDelete: 'cascade' }),
+    kind: text({ enum: ['link', 'parent'] }).notNull(),
+    target: nodeRef(),
+  },
+  (table) => [index('pubsub_relations_by_target').on(table.target)],
+)
+
 export const subscriptions = sqliteTable(
   'pubsub_subscriptions',
   {

@@ -9,6 +9,7 @@ import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from '.
 import { ensureKey, readKey } from './keys.sqlite.ts'
 import { configureNode, createNode, deleteNode, ensureNode, readSnapshot } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
+import { relate } from './relations.sqlite.ts'
 import type { PubsubStore } from './store.ts'
 import {
   answerRequest,
@@ -28,6 +29,7 @@ export const sqliteStore: PubsubStore = {
   relink,
   associate,
   dissociate,
+  relate,
   deleteNode,
   purgeNode,
   publishItem,

@@ -4,6 +4,7 @@ import type { Operation } from '../../server/module/api.ts'
 import type { Relation } from '../roster/index.ts'
 import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Order } from './order.ts'
+import type { RelationshipChanges, RelationshipKind } from './relationship-fields.ts'
 import type { Affiliation } from './rules.ts'
 import type { OptionChanges, SubscriptionOptions } from './subscription-options.ts'
 
@@ -146,6 +147,28 @@ export interface Dissociate extends LinkRecord {
 export interface Relinked {
   readonly added: readonly LinkRecord[]
   readonly removed: readonly LinkRecord[]
+}
+
+/** That a node belongs to another of its service. A linking node's parent is that of the node that it links to. XEP-0496 */
+export interface RelationRecord extends NodeRef {
+  readonly kind: RelationshipKind
+  /** NodeID. */
+  readonly target: string
+}
+/** Gives a node these relationships; what is not named stays. */
+export interface Relate extends OwnerRequest {
+  readonly changes: RelationshipChanges
+  readonly depthMax: number
+  /** The server itself asks, whoever the actor is. */
+  readonly isAuthorized?: boolean
+}
+export interface Related extends NodeRef {
+  /** Undefined: it belongs to none. */
+  readonly relation: RelationRecord | undefined
+}
+export interface NodesDeleted {
+  /** The node that was asked for, then those below it. */
+  readonly nodes: readonly NodeRef[]
 }
 
 export interface PublishItem extends NodeRef {
@@ -293,6 +316,7 @@ export interface Snapshot {
   /** Of the newest item of all. */
   readonly lastSeq: number
   readonly links: readonly LinkRecord[]
+  readonly relations: readonly RelationRecord[]
 }
 
 /** What a page begins at: an item by its id, or a position, which outlives its item. */
@@ -381,8 +405,10 @@ export interface PubsubStore {
   readonly associate: Operation<Associate, Relinked>
   /** @throws Refusal mayNotAssociate, notAssociated */
   readonly dissociate: Operation<Dissociate, Relinked>
-  /** @throws Refusal notOwner */
-  readonly deleteNode: Operation<OwnerRequest, OwnerRequest>
+  /** @throws Refusal notOwner, mayNotRelate, relationshipCycle, parentFixed, relationshipsTooDeep */
+  readonly relate: Operation<Relate, Related>
+  /** With all that belong to it. @throws Refusal notOwner */
+  readonly deleteNode: Operation<OwnerRequest, NodesDeleted>
   /** @throws Refusal notOwner, notPersistent */
   readonly purgeNode: Operation<OwnerRequest, OwnerRequest>
   /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet, nodeFull */

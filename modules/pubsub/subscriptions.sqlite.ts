@@ -309,8 +309,7 @@ function mayAdd(
   { bareJid, relation }: SubscriptionChange,
   { perNodeMax }: ModifySubscriptions,
 ): boolean {
-  const affiliation = affiliationAt(node.service, bareJid, affiliationOf(tx, node.id, bareJid))
-  const standing = { affiliation, isSubscribed: false, isAdmin: false, relation }
+  const standing = standingOf(tx, node, { bareJid, isAdmin: false, relation })
   // Counted anew: earlier entries of the same request changed it.
   const { subscriptionCount } = nodeOf(tx, node)
   return subscriptionCount < perNodeMax && maySubscribe(configOf(node), standing) === undefined

@@ -18,6 +18,7 @@ import {
   parsePreconditions,
 } from './node-config.ts'
 import { type Order, parseOrder } from './order.ts'
+import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
 import { ROOT_NODE } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
@@ -86,6 +87,7 @@ export type EntityRequest =
 export interface SubmittedConfig {
   readonly changes: ConfigChanges
   readonly links: LinkChanges
+  readonly relationships: RelationshipChanges
 }
 
 /** The collections that a notification came by. XEP-0248 §5.3.1. */
@@ -337,7 +339,7 @@ function parseCreate(pubsub: Element, action: Element, bounds: ConfigBounds): En
   }
 }
 
-const NOTHING_SAID: SubmittedConfig = { changes: {}, links: {} }
+const NOTHING_SAID: SubmittedConfig = { changes: {}, links: {}, relationships: {} }
 
 function parseAssociation(action: Element): OwnerRequest {
   const kinds = ['associate', 'dissociate'] as const
@@ -354,7 +356,11 @@ function submitted(configure: Element, bounds: ConfigBounds): SubmittedConfig | 
   const form = parseForm(x)
   if (form.type === 'cancel') return undefined
   if (form.type !== 'submit') throw pubsubError('malformed', 'the form is not of type submit')
-  return { changes: parseConfigForm(form, bounds), links: parseLinks(form) }
+  return {
+    changes: parseConfigForm(form, bounds),
+    links: parseLinks(form),
+    relationships: parseRelationships(form),
+  }
 }
 
 function subscriptionChanges(action: Element): { jid: Jid; subid: string | undefined; state: string }[] {

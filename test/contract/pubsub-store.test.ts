@@ -254,6 +254,7 @@ describe('nodes', () => {
     await expect(page()).rejects.toMatchObject(refused('nodeNotFound'))
     expect(await opened.storage.run(store.readSnapshot, undefined)).toEqual({
       links: [],
+      relations: [],
       nodes: [],
       affiliations: [],
       subscriptions: [],

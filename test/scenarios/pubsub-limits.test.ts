@@ -14,6 +14,7 @@ runScenarios('pubsub-limits', {
     'pubsub.childrenMax': '2',
     'pubsub.collectionReadNodesMax': '1',
     'pubsub.parentsMax': '1',
+    'pubsub.relationshipDepthMax': '1',
     'pubsub.digestEventsMax': '2',
     'pubsub.digestMaxChars': '1024',
   },

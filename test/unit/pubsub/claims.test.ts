@@ -106,7 +106,7 @@ beforeEach(async () => {
       stanzaId: () => '',
       now: () => 0,
       bounds: () => parts.config(),
-      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
+      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
     }),
   }
   seam = pubsubSeam(parts)

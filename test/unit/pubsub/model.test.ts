@@ -185,6 +185,7 @@ class Real {
           of: (node, subject) => this.#inheritance.of(node, subject),
           ofLink: (collection, child) => this.#inheritance.ofLink(collection, child),
           mayGet: (bareJid, ref) => this.#inheritance.mayGet(bareJid, ref),
+          letsThrough: (bareJid, ref) => this.#inheritance.letsThrough(bareJid, ref),
         },
       }),
     }

@@ -13,6 +13,7 @@ import {
   parsePreconditions,
   unmetPrecondition,
 } from '../../../modules/pubsub/node-config.ts'
+import { UNRELATED } from '../../../modules/pubsub/relationship-fields.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../../server/stanza/forms.ts'
 
@@ -88,7 +89,10 @@ test("a collection's form has its children and who may add some, and nothing of 
     childrenMax: 3,
   }
   expect(config.persistItems).toBe(false)
-  const shown: DataForm = { ...configForm(config, { parents: ['p'], children: ['c', 'd'] }), type: 'submit' }
+  const shown: DataForm = {
+    ...configForm(config, { links: { parents: ['p'], children: ['c', 'd'] }, relationships: UNRELATED }),
+    type: 'submit',
+  }
   const read = parseConfigForm(shown, BOUNDS)
   expect({ ...config, ...read }).toEqual(config)
   expect(read).toMatchObject({ childrenPolicy: 'whitelist', childrenWhitelist: 'a@test\nb@test', childrenMax: 3 })

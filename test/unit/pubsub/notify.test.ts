@@ -35,7 +35,7 @@ beforeEach(() => {
     presenceOf: () => shows,
     stanzaId: (_node, position) => `<stanza-id xmlns="urn:xmpp:sid:0" id="${position.seq}"/>`,
     now: () => 1_000,
-    inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
+    inheritance: { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
     bounds: () => ({ digestEventsMax: 4, digestMaxChars: 1_000 }),
   })
 })
@@ -51,6 +51,7 @@ function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o
   replica.load({
     lastSeq: 0,
     links: [],
+    relations: [],
     nodes: [{ ...N, creator: 'a@test', createdAt: 0, config: { ...defaults, ...config }, seenType: undefined }],
     affiliations: [],
     subscriptions: jids.map((jid, at) => subscription(jid, String(at), at === 0 ? 'pubsub.test' : 'test')),
@@ -144,7 +145,7 @@ function nodeFor(...options: Partial<SubscriptionOptions>[]): NodeView {
     ...subscription('bob@test', `s${at}`, 'pubsub.test'),
     options: { ...DEFAULT_OPTIONS, ...each },
   }))
-  replica.load({ lastSeq: 0, nodes: [record], affiliations: [], subscriptions, links: [] })
+  replica.load({ lastSeq: 0, nodes: [record], affiliations: [], subscriptions, links: [], relations: [] })
   const node = replica.get(N)
   if (!node) throw new Error('no node')
   return node

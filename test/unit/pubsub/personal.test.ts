@@ -111,7 +111,7 @@ beforeEach(() => {
       now: () => 0,
       stanzaId: () => '',
       bounds: () => parts.config(),
-      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true },
+      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
     }),
   }
   nodes = personalNodes(parts)

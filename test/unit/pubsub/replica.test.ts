@@ -32,6 +32,7 @@ beforeEach(() => {
   replica.load({
     lastSeq: 0,
     links: [],
+    relations: [],
     nodes: [node('b'), node('a')],
     affiliations: [
       { ...at('a'), bareJid: 'alice@test', affiliation: 'owner' },

@@ -81,11 +81,13 @@ describe('requests', () => {
     expect(read('set', '<create/>')).toEqual({
       kind: 'create',
       nodeId: undefined,
-      submitted: { changes: {}, links: {} },
+      submitted: { changes: {}, links: {}, relationships: {} },
     })
     expect(read('set', '<create node="n"/><configure/>')).toMatchObject({ nodeId: 'n', submitted: { changes: {} } })
     const configured = `<create node="n"/><configure>${submit('<field var="pubsub#title"><value>T</value></field>')}</configure>`
-    expect(read('set', configured)).toMatchObject({ submitted: { changes: { title: 'T' }, links: {} } })
+    expect(read('set', configured)).toMatchObject({
+      submitted: { changes: { title: 'T' }, links: {}, relationships: {} },
+    })
     expect(owner('set', `<configure node="n">${submit('', 'cancel')}</configure>`)).toEqual({
       kind: 'configure',
       nodeId: 'n',
