@@ -101,6 +101,7 @@ export const pubsub = defineModule<PubsubConfig>({
       omits: 'always-notify and allowed-for-suggestions as options of their own (§8, §10); no node is for suggestions',
     },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
+    { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
   ],
   requires: ['commands', 'offline', 'roster', 'caps'],
   config: pubsubConfig,
