@@ -25,7 +25,7 @@ import {
   resultOf,
   told,
 } from './forms.ts'
-import type { Standing } from './standing.ts'
+import type { Logins } from './logins.ts'
 
 /** Not of XEP-0133: the roles of SACM components. */
 const NODE_ROLES = 'urn:sacm-xmpp:admin#edit-roles'
@@ -34,7 +34,7 @@ export interface AccountParts {
   readonly administration: Administration
   readonly sessions: SessionView
   readonly rosters: Rosters
-  readonly standing: Pick<Standing, 'lastLogin'>
+  readonly logins: Pick<Logins, 'last'>
 }
 
 type Request = Parameters<AdHocCommand['run']>[0]
@@ -167,10 +167,7 @@ export function accountCommands(parts: AccountParts): readonly Command[] {
       askingForm('Getting a last login', 'One account at a time.', accountsField('The address of the account')),
       async (filled) => {
         const bare = oneAccount(administration, filled)
-        const at = Math.max(
-          ...sessions.of(bare).map(({ boundAt }) => boundAt),
-          (await parts.standing.lastLogin(bare)) ?? 0,
-        )
+        const at = Math.max(...sessions.of(bare).map(({ boundAt }) => boundAt), (await parts.logins.last(bare)) ?? 0)
         if (at === 0) return { result: ofAccount(bare), note: { type: 'info', text: 'It has never logged in.' } }
         return { result: ofAccount(bare, { name: 'lastlogin', values: [formatDateTime(at)] }) }
       },

@@ -4,6 +4,7 @@ import { ADMINISTRATION, type Module } from '../../server/module/api.ts'
 import { ROSTERS } from '../roster/index.ts'
 import { accountCommands } from './accounts.ts'
 import { listCommands } from './lists.ts'
+import { Logins } from './logins.ts'
 import { serviceCommands } from './service.ts'
 import { Standing } from './standing.ts'
 import { administrationStore } from './store.sqlite.ts'
@@ -21,8 +22,9 @@ export const administration: Module = {
   requires: ['commands', 'roster'],
   setup(ctx) {
     const endpoint = ctx.endpoint('server')
-    const standing = new Standing({ ctx, store: administrationStore })
-    const parts = { ...ctx, administration: ctx.use(ADMINISTRATION), rosters: ctx.use(ROSTERS), standing }
+    const logins = new Logins({ ctx, store: administrationStore })
+    const standing = new Standing({ ctx, store: administrationStore, logins })
+    const parts = { ...ctx, administration: ctx.use(ADMINISTRATION), rosters: ctx.use(ROSTERS), logins }
     ctx.starting(() => standing.load())
     ctx.on('observe', 'session.bound', ({ session }) => standing.bound(session))
     ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {

@@ -1,6 +1,6 @@
 /**
  * Messages that stand until an administrator deletes them: of the day, once to every account; of welcome, to who logs
- * in for the first time. XEP-0133 §4.24 to §4.28. And when each account logged in last, which both go by (§4.9).
+ * in for the first time. XEP-0133 §4.24 to §4.28. Both go by when an account logged in last.
  */
 
 import type { AdHocCommand, ModuleContext, SessionHandle } from '../../server/module/api.ts'
@@ -8,11 +8,13 @@ import { StanzaError } from '../../server/stanza/errors.ts'
 import { type DataForm, readList } from '../../server/stanza/forms.ts'
 import { el } from '../../server/xml/element.ts'
 import { askingForm, NS_ADMIN, told } from './forms.ts'
+import type { Logins } from './logins.ts'
 import type { AdministrationStore, MessageKind, StandingMessage } from './store.ts'
 
 export interface StandingParts {
-  readonly ctx: Pick<ModuleContext, 'domain' | 'storage' | 'sessions' | 'accounts' | 'clock' | 'log'>
+  readonly ctx: Pick<ModuleContext, 'domain' | 'storage' | 'sessions' | 'accounts' | 'clock'>
   readonly store: AdministrationStore
+  readonly logins: Logins
 }
 
 type Command = Omit<AdHocCommand, 'mayRun'>
@@ -24,9 +26,6 @@ export class Standing {
   readonly #messages = new Map<MessageKind, StandingMessage>()
   /** Sessions of accounts that had never logged in. */
   readonly #newcomers = new WeakSet<SessionHandle>()
-  /** Accounts whose login is on its way to disk, where a read does not find it yet. */
-  readonly #noting = new Set<string>()
-  #loggedIn: string[] = []
   /** Accounts of which a resource is getting the message of the day. */
   readonly #telling = new Set<string>()
 
@@ -40,37 +39,27 @@ export class Standing {
       this.#messages.set(message.kind, message)
   }
 
-  /** UTC milliseconds; undefined: never. */
-  async lastLogin(bareJid: string): Promise<number | undefined> {
-    const { ctx, store } = this.#parts
-    // Who has just left may have come just before.
-    await ctx.storage.settled(ctx.storage.submitted)
-    return (await ctx.storage.run(store.readLogin, { bareJid }))?.lastLoginAt
-  }
-
   async bound(session: SessionHandle): Promise<void> {
-    const { ctx, store } = this.#parts
+    const { ctx, store, logins } = this.#parts
     const { bareJid } = session
     // An anonymous account goes with its session.
     if (!ctx.accounts.exists(bareJid)) return
-    // Read before it is noted, which is in the same turn.
-    const mayBeFirst = this.#messages.has('welcome') && !this.#noting.has(bareJid)
+    const mayBeFirst = this.#messages.has('welcome') && !logins.isUnwritten(bareJid)
     const before = mayBeFirst ? ctx.storage.run(store.readLogin, { bareJid }) : undefined
-    this.#note(bareJid)
+    logins.note(bareJid)
     if (before && (await before) === undefined) this.#newcomers.add(session)
   }
 
   /** The session takes messages from now on. */
   async available(session: SessionHandle): Promise<void> {
-    const { ctx, store } = this.#parts
+    const { ctx, store, logins } = this.#parts
     const { bareJid } = session
     const [motd, welcome] = [this.#messages.get('motd'), this.#messages.get('welcome')]
     if (welcome && this.#newcomers.delete(session)) this.#send(session, welcome)
     if (!motd || this.#telling.has(bareJid)) return
     this.#telling.add(bareJid)
     try {
-      // Its login is on its way to disk.
-      await ctx.storage.settled(ctx.storage.submitted)
+      await logins.written()
       const record = await ctx.storage.run(store.readLogin, { bareJid })
       // Another may be the one of the day by now.
       if (this.#messages.get('motd')?.setAt !== motd.setAt || !record || record.motdSetAt === motd.setAt) return
@@ -81,7 +70,8 @@ export class Standing {
   }
 
   async forgetAccount(bareJid: string): Promise<void> {
-    const { ctx, store } = this.#parts
+    const { ctx, store, logins } = this.#parts
+    logins.forget(bareJid)
     await ctx.storage.run(store.forgetAccount, { bareJid })
   }
 
@@ -150,25 +140,5 @@ export class Standing {
       el('body', {}, body),
     )
     return sessions.deliver(session, message)
-  }
-
-  /** Logins of one turn are one write. */
-  #note(bareJid: string): void {
-    const { ctx, store } = this.#parts
-    this.#noting.add(bareJid)
-    if (this.#loggedIn.push(bareJid) > 1) return
-    queueMicrotask(() => {
-      const bareJids = [...new Set(this.#loggedIn)]
-      this.#loggedIn = []
-      ctx.storage
-        .run(store.noteLogins, { bareJids })
-        .catch((error: unknown) => ctx.log.warn({ what: 'logins_not_noted', error: String(error) }))
-        // A read of this turn of the loop may still see what was there before.
-        .finally(() =>
-          setImmediate(() => {
-            for (const each of bareJids) this.#noting.delete(each)
-          }),
-        )
-    })
   }
 }

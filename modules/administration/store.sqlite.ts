@@ -25,7 +25,7 @@ const queries = (db: Db) => ({
     .prepare(),
   putLogin: db
     .insert(logins)
-    .values({ bareJid: placeholder('bareJid'), lastLoginAt: placeholder('now') })
+    .values({ bareJid: placeholder('bareJid'), lastLoginAt: placeholder('at') })
     .onConflictDoUpdate({ target: logins.bareJid, set: { lastLoginAt: sql`excluded.last_login_at` } })
     .prepare(),
   putMotd: db
@@ -69,8 +69,8 @@ export const administrationStore: AdministrationStore = {
   noteLogins: {
     name: 'administration.noteLogins',
     kind: 'write',
-    run(tx, { bareJids }) {
-      for (const bareJid of bareJids) tx.use(queries).putLogin.run({ bareJid, now: tx.now })
+    run(tx, { logins }) {
+      for (const [bareJid, at] of logins) tx.use(queries).putLogin.run({ bareJid, at })
       return undefined
     },
   },

@@ -25,7 +25,8 @@ export interface AdministrationStore {
   readonly deleteMessage: Operation<{ readonly kind: MessageKind }, boolean>
   /** Undefined: it has never logged in. */
   readonly readLogin: Operation<{ readonly bareJid: string }, LoginRecord | undefined>
-  readonly noteLogins: Operation<{ readonly bareJids: readonly string[] }, undefined>
+  /** With the time of each, UTC milliseconds. */
+  readonly noteLogins: Operation<{ readonly logins: readonly (readonly [bareJid: string, at: number])[] }, undefined>
   /** These accounts have got the message of the day that was set then. */
   readonly noteMotd: Operation<{ readonly bareJids: readonly string[]; readonly setAt: number }, undefined>
   readonly forgetAccount: Operation<{ readonly bareJid: string }, undefined>
