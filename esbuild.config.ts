@@ -20,6 +20,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -44,9 +45,28 @@ const oneLanguage: Plugin = {
   },
 }
 
+/** Packages that a start has no use for: each is evaluated when something of it is first used. */
+const LATE = ['tr46', 're2js', 'sax', 'smol-toml', 'node-forge/lib/asn1.js']
+
+const late: Plugin = {
+  name: 'late',
+  setup(bundling) {
+    const namespace = 'late'
+    const require = createRequire(import.meta.url)
+    bundling.onResolve({ filter: /^[a-z]/ }, ({ path, namespace: from }) =>
+      from !== namespace && LATE.includes(path) ? { path, namespace } : undefined,
+    )
+    bundling.onLoad({ filter: /.*/, namespace }, ({ path }) => {
+      const names = Object.keys(require(path)).filter((name) => name !== 'default' && name !== '__esModule')
+      const getters = names.map((name) => `get ${name}() { return require('${path}').${name} }`)
+      return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js', resolveDir: import.meta.dirname }
+    })
+  },
+}
+
 const shared: BuildOptions = {
   bundle: true,
-  plugins: [oneLanguage],
+  plugins: [oneLanguage, late],
   platform: 'node',
   target: 'node24',
   // All of the text is read and hashed at each start, a third of it being comments and indentation. Names stay, and

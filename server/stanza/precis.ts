@@ -8,35 +8,47 @@ import { BIDI, IDNA, JOINING, PRECIS, SCRIPT, VIRAMA, WIDTH } from './tables/uni
 /** RFC 8264 §7: after the first application, three more to become stable. */
 const MAX_APPLICATIONS = 4
 
-/** A property of every code point, as runs: the first code point of each, and the value's capital letter. */
+interface Runs {
+  /** The first code point of each. */
+  readonly starts: Uint32Array
+  /** The value's capital letter of each. */
+  readonly values: string
+}
+
+/** A property of every code point, as runs; read when it is first asked for: addresses of ASCII need no table. */
 class RunTable {
-  readonly #starts: Uint32Array
-  readonly #values: string
+  readonly #encoded: string
+  #runs: Runs | undefined
 
   constructor(encoded: string) {
-    const starts: number[] = []
-    let values = ''
-    let next = 0
-    for (const [, length = '', value = ''] of encoded.matchAll(/([0-9a-z]+)([A-Z])/g)) {
-      starts.push(next)
-      values += value
-      next += Number.parseInt(length, 36)
-    }
-    this.#starts = Uint32Array.from(starts)
-    this.#values = values
+    this.#encoded = encoded
   }
 
   valueOf(codePoint: number): string {
+    this.#runs ??= readRuns(this.#encoded)
+    const { starts, values } = this.#runs
     let low = 0
-    let high = this.#starts.length - 1
+    let high = starts.length - 1
     while (low < high) {
       const middle = (low + high + 1) >>> 1
       // `middle` is within the table by construction.
-      if ((this.#starts[middle] ?? 0) <= codePoint) low = middle
+      if ((starts[middle] ?? 0) <= codePoint) low = middle
       else high = middle - 1
     }
-    return this.#values.charAt(low)
+    return values.charAt(low)
   }
+}
+
+function readRuns(encoded: string): Runs {
+  const starts: number[] = []
+  let values = ''
+  let next = 0
+  for (const [, length = '', value = ''] of encoded.matchAll(/([0-9a-z]+)([A-Z])/g)) {
+    starts.push(next)
+    values += value
+    next += Number.parseInt(length, 36)
+  }
+  return { starts: Uint32Array.from(starts), values }
 }
 
 const tables = {
