@@ -92,6 +92,17 @@ describe('RFC 7590, XEP-0368  TLS', () => {
     after.destroy()
   })
 
+  test('a client that closes its side before the handshake is gone', async () => {
+    const direct = await connectTcp(server.ports.tls)
+    const starttls = await connectTcp(server.ports.c2s)
+    starttls.send(header() + STARTTLS)
+    await starttls.expect('proceed')
+    for (const client of [direct, starttls]) {
+      client.socket.end()
+      await client.ended()
+    }
+  })
+
   test('half-open handshakes end in time', async () => {
     const quick = await startC2s({ timeouts: { authMs: 100 } })
     const direct = await connectTcp(quick.ports.tls)
