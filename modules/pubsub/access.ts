@@ -42,11 +42,16 @@ export function accessChanged(parts: PubsubParts, node: NodeView, before: NodeCo
   reviewSoon(parts, node)
   const { audience } = parts
   for (const bareJid of audience.interested(node)) {
-    if (audience.isImplied(node, bareJid, before) || !audience.isImplied(node, bareJid)) continue
-    sendPersonalItems(parts, bareJid, [node]).catch((error: unknown) => {
-      parts.log.warn({ what: 'last_item_not_sent', node: node.record.nodeId, error: String(error) })
-    })
+    if (!audience.isImplied(node, bareJid, before)) tellNewReader(parts, node, bareJid)
   }
+}
+
+/** The last item, should the account be subscribed without having asked, which it was not. §13.1 */
+export function tellNewReader(parts: PubsubParts, node: NodeView, bareJid: string): void {
+  if (!parts.audience.isImplied(node, bareJid)) return
+  sendPersonalItems(parts, bareJid, [node]).catch((error: unknown) => {
+    parts.log.warn({ what: 'last_item_not_sent', node: node.record.nodeId, error: String(error) })
+  })
 }
 
 /** An account's roster says something else of a contact. */

@@ -4,7 +4,7 @@ import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
 import { type Element, el, RawXml } from '../../server/xml/element.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
-import { type AffiliationRecord, type ItemRecord, ROOT_NODE, type SubscriptionRecord } from './store.ts'
+import { type AffiliationRecord, type ItemRecord, ROOT_ID, type SubscriptionRecord } from './store.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER } from './xml.ts'
 
 /** `<pubsub/>` around an answer. */
@@ -23,7 +23,7 @@ export function renderSubscription(subscription: SubscriptionRecord, isEnded: bo
 
 /** The root has no name. XEP-0248 §8.1. */
 function named(nodeId: string): string | undefined {
-  return nodeId === ROOT_NODE.nodeId ? undefined : nodeId
+  return nodeId === ROOT_ID ? undefined : nodeId
 }
 
 function subscriptionElement({ nodeId, jid, subid, state }: SubscriptionRecord, isEnded = false): Element {

@@ -1,19 +1,21 @@
 /** The place of a node among others, and requests that change it. XEP-0248 §7.2, §7.5, §7.6; XEP-0496 §4.2. */
 
 import { type Call, call, type Operation } from '../../server/module/api.ts'
-import { type Asker, type PubsubParts, run } from './context.ts'
+import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { asPubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
 import type { RelationshipChanges } from './relationship-fields.ts'
 import type { NodeView } from './replica.ts'
 import {
+  type EnsureNode,
   type LinkRecord,
   type NodeRef,
   type OwnerRequest as OwnerArgs,
   type Relate,
   type Related,
   type Relinked,
-  ROOT_NODE,
+  ROOT_ID,
+  SHARED_SERVICE,
 } from './store.ts'
 import type { OwnerRequest } from './xml.ts'
 
@@ -116,7 +118,8 @@ function isAtRoot({ parents }: NodeView): boolean {
 }
 
 function tellRoot({ replica, notifier }: PubsubParts, node: NodeView, kind: 'associate' | 'dissociate'): void {
-  if (replica.root && node.record.service === ROOT_NODE.service) notifier.relinked(replica.root, node, kind)
+  const root = replica.rootOf(node.record.service)
+  if (root) notifier.relinked(root, node, kind)
 }
 
 /** A collection is no more: what was in no other stands at the root. XEP-0248 §8.2. */
@@ -130,10 +133,14 @@ export function tellCreated({ replica, notifier }: PubsubParts, ref: NodeRef): v
   if (node) notifier.toAll(node, { kind: 'create', nodeId: ref.nodeId })
 }
 
-/** Makes the root when the service has none. It belongs to the service. XEP-0248 §8.1. */
+/** Makes the shared service's root when there is none. It belongs to the service. XEP-0248 §8.1. */
 export async function ensureRoot(parts: PubsubParts): Promise<void> {
-  if (parts.replica.root) return
-  const config: NodeConfig = { ...defaultConfig(parts.config()), nodeType: 'collection' }
-  const root = { ...ROOT_NODE, creator: parts.domain, config }
-  await run(parts, parts.store.ensureNode, root, (record) => parts.replica.ensured(record))
+  if (parts.replica.rootOf(SHARED_SERVICE)) return
+  await run(parts, parts.store.ensureNode, rootFor(parts, SHARED_SERVICE), (record) => parts.replica.ensured(record))
+}
+
+/** The root that a service is to have; an account's is for those who see its owner's presence. XEP-0163 §5. */
+export function rootFor(parts: PubsubParts, service: string): EnsureNode {
+  const config: NodeConfig = { ...defaultConfig(boundsOf(parts.config(), service)), nodeType: 'collection' }
+  return { service, nodeId: ROOT_ID, creator: service === SHARED_SERVICE ? parts.domain : service, config }
 }

@@ -14,7 +14,7 @@ import { relationshipsOf } from './relationships.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
-import { ROOT_NODE } from './store.ts'
+import { ROOT_ID } from './store.ts'
 import { NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
@@ -147,7 +147,7 @@ export async function listItems(
   query: DiscoItemsQuery,
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): Promise<Page<DiscoItem> | undefined> {
-  if (query.node === undefined || query.node === ROOT_NODE.nodeId)
+  if (query.node === undefined || query.node === ROOT_ID)
     return listNodes(parts, asker, firstLevel(parts, asker), query)
   const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
@@ -191,7 +191,7 @@ function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
     .filter((node) => node !== undefined)
     .filter(
       (node) =>
-        node !== parts.replica.root &&
+        node.record.nodeId !== ROOT_ID &&
         isListed(parts, asker, node) &&
         ![...node.parents].some((each) => isListed(parts, asker, each)),
     )

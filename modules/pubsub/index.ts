@@ -61,8 +61,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0163',
       version: '1.2.2',
       status: 'partial',
-      omits:
-        'the account as a collection node (§5); strangers do not discover its nodes, which would tell that it exists',
+      omits: 'strangers do not discover the nodes of an account, which would tell that it exists (§6)',
     },
     { doc: 'XEP-0222', version: '1.0', status: 'complete' },
     { doc: 'XEP-0223', version: '1.1.1', status: 'complete' },
@@ -71,7 +70,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0248',
       version: '0.5.0',
       status: 'partial',
-      omits: 'items of nodes below the collections in a collection (§6.2); an account has no root to follow',
+      omits: 'items of nodes below the collections in a collection, and of the root (§6.2)',
     },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {

@@ -42,7 +42,7 @@ export class Inheritance {
   /** Of an event of the node, or of what is in it: as far up as there are collections. */
   of(node: NodeView, subject: Subject): readonly Inherited[] {
     // Most nodes are in no collection that anybody follows, and then there is nothing to find out.
-    const isInNone = node.parents.size === 0 && !this.#replica.root?.subscribers.size
+    const isInNone = node.parents.size === 0 && !this.#replica.rootOf(node.record.service)?.subscribers.size
     return isInNone ? NONE : this.#from(node, subject, this.#replica.ancestors(node))
   }
 

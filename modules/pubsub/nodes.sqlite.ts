@@ -22,7 +22,7 @@ import {
 import { allRelations } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import { type CreateNode, type NodeRecord, type PubsubStore, ROOT_NODE, type Snapshot } from './store.ts'
+import { type CreateNode, type NodeRecord, type PubsubStore, ROOT_ID, type Snapshot } from './store.ts'
 import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
@@ -67,8 +67,8 @@ const queries = (db: Db) => ({
   count: db
     .select({ nodes: count() })
     .from(nodes)
-    // The root is nobody's.
-    .where(and(eq(nodes.service, ph('service')), ne(nodes.nodeId, ROOT_NODE.nodeId)))
+    // The root is none that anybody made.
+    .where(and(eq(nodes.service, ph('service')), ne(nodes.nodeId, ROOT_ID)))
     .prepare(),
   insert: db
     .insert(nodes)

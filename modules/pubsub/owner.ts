@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { accessChanged, reviewSoon } from './access.ts'
+import { accessChanged, reviewSoon, tellNewReader } from './access.ts'
 import {
   renderAffiliationChange,
   renderConfig,
@@ -239,12 +239,14 @@ export async function setAffiliations(
   const { affiliationsPerNodeMax: perNodeMax } = parts.config()
   const args = { service, nodeId, actor, changes, perNodeMax }
   const { refused } = await run(parts, parts.store.modifyAffiliations, args, (result) => {
-    parts.replica.affiliationsModified(result)
     const node = parts.replica.get(result)
+    const outside = result.changed.filter(({ bareJid }) => node && !parts.audience.isImplied(node, bareJid))
+    parts.replica.affiliationsModified(result)
     if (!node) return
-    for (const { bareJid } of result.changed) reviewSoon(parts, node, bareJid)
     for (const change of result.changed)
       parts.notifier.toAccount(address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
+    for (const { bareJid } of result.changed) reviewSoon(parts, node, bareJid)
+    for (const { bareJid } of outside) tellNewReader(parts, node, bareJid)
     notifyEnded(parts, node, result.ended)
     applyApproved(parts, node, result.approved)
   })

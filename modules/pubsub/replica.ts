@@ -17,7 +17,7 @@ import {
   type NodeRef,
   type Related,
   type Relinked,
-  ROOT_NODE,
+  ROOT_ID,
   SHARED_SERVICE,
   type Snapshot,
   type SubscriptionRecord,
@@ -99,7 +99,6 @@ export class Replica {
 
   /** Found when they are asked for, and anew when the graph has changed. */
   #ancestors = new WeakMap<NodeView, readonly Ancestor[]>()
-  #root: Node | undefined
 
   /** Of the newest item that subscribers were told of. */
   get lastSeq(): number {
@@ -153,15 +152,15 @@ export class Replica {
     return found
   }
 
-  /** The collection of all that are in no other; undefined until there is one. XEP-0248 §8.1. */
-  get root(): NodeView | undefined {
-    return this.#root
+  /** The collection of all of a service that are in no other; undefined until there is one. XEP-0248 §8.1. */
+  rootOf(service: string): NodeView | undefined {
+    return this.#services.get(service)?.nodes.get(ROOT_ID)
   }
 
   #above(node: NodeView): Iterable<NodeView> {
     if (node.parents.size > 0) return node.parents
-    const isBelowRoot = this.#root && node !== this.#root && node.record.service === ROOT_NODE.service
-    return isBelowRoot && this.#root ? [this.#root] : []
+    const root = this.rootOf(node.record.service)
+    return root && node !== root ? [root] : []
   }
 
   *#all(): Iterable<Node> {
@@ -316,7 +315,7 @@ export class Replica {
     if (service.nodes.size === 0) this.#services.delete(ref.service)
     for (const parent of node.parents) parent.children.delete(node)
     for (const child of node.children) child.parents.delete(node)
-    if (node.children.size > 0) this.#ancestors = new WeakMap()
+    if (node.children.size > 0 || ref.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
     // What decided who may use it still does, for the last notification.
     node.relation?.to.related?.delete(node)
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
@@ -394,9 +393,7 @@ export class Replica {
     }
     service.nodes.set(record.nodeId, node)
     service.sorted = undefined
-    if (record.service !== ROOT_NODE.service || record.nodeId !== ROOT_NODE.nodeId) return
-    this.#root = node
-    this.#ancestors = new WeakMap()
+    if (record.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
   }
 
   #subscribe(subscription: SubscriptionRecord): void {

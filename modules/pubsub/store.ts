@@ -18,8 +18,11 @@ export interface NodeRef {
   readonly nodeId: string
 }
 
-/** The collection that every node of the shared service stands in that is in no other. It has no name. XEP-0248 §8.1. */
-export const ROOT_NODE: NodeRef = { service: SHARED_SERVICE, nodeId: '' }
+/**
+ * The NodeID of a service's root: the collection that every node stands in that is in no other. It has no name, and an
+ * account's is made when somebody follows it. XEP-0248 §8.1; XEP-0163 §5.
+ */
+export const ROOT_ID = ''
 
 export interface NodeRecord extends NodeRef {
   /** Bare JID, or the service's domain for a node of the server's own. */

@@ -1,17 +1,19 @@
 /** Subscribe, unsubscribe, subscription options. XEP-0060 §6.1 to §6.4, §8.6. */
 
 import { randomBytes } from 'node:crypto'
+import { call } from '../../server/module/api.ts'
 import type { DataForm } from '../../server/stanza/forms.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { reviewSoon } from './access.ts'
 import { renderDefaultOptions, renderOptions, renderSubscription } from './answer-xml.ts'
 import { askOwners, parseApproval } from './approval.ts'
 import { canHaveBody } from './bodies.ts'
+import { rootFor } from './collections.ts'
 import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run, tellOwners } from './context.ts'
-import { pubsubError } from './errors.ts'
+import { asPubsubError, pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import type { NodeView } from './replica.ts'
-import { type RequestAnswered, ROOT_NODE, type Subscribed, type SubscriptionRecord } from './store.ts'
+import { type RequestAnswered, ROOT_ID, type Subscribe, type Subscribed, type SubscriptionRecord } from './store.ts'
 import { DEFAULT_OPTIONS, type Offers, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
 
@@ -27,21 +29,43 @@ export async function subscribe(parts: PubsubParts, asker: Asker, request: Reque
   const { nodeId, jid, options } = request
   if (jid.bare !== asker.jid.bare) throw pubsubError('invalidJid', 'only for your own account') // §6.1.3.1
   const { actor, address, service } = asker
-  // An account has no root of its own to follow.
-  if (nodeId === ROOT_NODE.nodeId && service !== ROOT_NODE.service) throw pubsubError('nodeIdRequired')
   const claim = parts.claims.of({ service, nodeId })
   claim?.authorizeSubscribe(asker.jid, nodeId)
   const { subscriptionsPerNodeMax: perNodeMax, subscriptionsPerAccountMax: perAccountMax } = parts.config()
   const bounds = { perNodeMax, perAccountMax, leaseMaxMs: leaseMaxMs(parts) }
   const isAuthorized = claim !== undefined
-  const { subscription } = await run(
-    parts,
-    parts.store.subscribe,
-    { service, nodeId, actor, jid: jid.full, address, subid: newSubid(), options, isAuthorized, ...bounds },
-    (result) => applySubscribed(parts, result),
-  )
+  const subscribed: Subscribe = {
+    service,
+    nodeId,
+    actor,
+    jid: jid.full,
+    address,
+    subid: newSubid(),
+    options,
+    isAuthorized,
+    ...bounds,
+  }
+  const { subscription } = await storeSubscription(parts, subscribed)
   // §6.3.7: the resulting options with the answer
   return renderSubscription(subscription, false, options && formOf(parts, 'result', subscription))
+}
+
+/** With the root of an account that nobody has followed before. */
+async function storeSubscription(parts: PubsubParts, wanted: Subscribe): Promise<Subscribed> {
+  const applied = (result: Subscribed) => applySubscribed(parts, result)
+  const { subscribe: operation, ensureNode } = parts.store
+  const { service, nodeId } = wanted
+  if (nodeId !== ROOT_ID || parts.replica.rootOf(service)) return run(parts, operation, wanted, applied)
+  const calls = [call(ensureNode, rootFor(parts, service)), call(operation, wanted)] as const
+  try {
+    const [, subscribed] = await parts.storage.submit(calls, ([root, result]) => {
+      parts.replica.ensured(root)
+      applied(result)
+    })
+    return subscribed
+  } catch (error) {
+    throw asPubsubError(error)
+  }
 }
 
 function leaseMaxMs(parts: PubsubParts): number {

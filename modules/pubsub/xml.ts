@@ -20,7 +20,7 @@ import {
 import { type Order, parseOrder } from './order.ts'
 import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
-import { ROOT_NODE } from './store.ts'
+import { ROOT_ID } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
 export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
@@ -223,7 +223,7 @@ function checkId(id: string, what: string): string {
 
 /** A subscription without a node is one to the root. XEP-0060 §6.3.2; XEP-0248 §8.1. */
 function followedOf(action: Element): string {
-  return attr(action, 'node') ? nodeIdOf(action) : ROOT_NODE.nodeId
+  return attr(action, 'node') ? nodeIdOf(action) : ROOT_ID
 }
 
 function subscriberOf(action: Element): Jid {
