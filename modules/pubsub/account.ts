@@ -18,11 +18,11 @@ import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { ACCOUNT_FEATURES, EXTENSIONS, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
-import { pubsubError } from './errors.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { getPending } from './pending.ts'
-import { mayPublish, maySee } from './rules.ts'
+import { isPublicList } from './public-names.ts'
 import { perform } from './service.ts'
+import { refuseStranger } from './strangers.ts'
 import { answerRequest } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
 
@@ -56,7 +56,8 @@ function answer(parts: PubsubParts, { type, from, to, payload }: IqRequest) {
   const request = parsePubsub(type, payload, boundsOf(parts.config(), to.bare))
   return whenReady(parts, to.bare, () => {
     const asker = askerAt(parts, from, to)
-    refuseStranger(parts, asker, request)
+    const nodeId = nodeAsked(request)
+    if (nodeId !== undefined) refuseStranger(parts, asker, nodeId)
     return perform(parts, asker, request)
   })
 }
@@ -73,20 +74,13 @@ function askerAt(parts: PubsubParts, jid: Jid, { bare }: Jid): Asker {
   return { jid, service: bare, address: bare, actor }
 }
 
-/** @throws StanzaError presence-subscription-required: what it is, and what it is not, is not for this entity. */
-function refuseStranger(parts: PubsubParts, { actor, service }: Asker, request: PubsubRequest): void {
-  const { bareJid, relation } = actor
-  if (bareJid === service || relation?.seesPresence || !('nodeId' in request) || request.nodeId === undefined) return
+/** Of which node a request tells something to whoever asks; undefined: of none. */
+function nodeAsked(request: PubsubRequest): string | undefined {
+  if (!('nodeId' in request) || request.nodeId === undefined) return undefined
   // Its own subscriptions and affiliations: none, as with anybody it has nothing to do with. Nobody else creates.
-  if (request.kind === 'subscriptions' || request.kind === 'affiliations' || request.kind === 'create') return
-  const node = parts.replica.get({ service, nodeId: request.nodeId })
-  if (node) {
-    const standing = parts.replica.standing(node, actor)
-    const hasStanding = standing.affiliation !== 'none' || standing.isSubscribed
-    const { config } = node.record
-    if (hasStanding || maySee(config, standing) || mayPublish(config, standing) === undefined) return
-  }
-  throw pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+  if (request.kind === 'subscriptions' || request.kind === 'affiliations' || request.kind === 'create') return undefined
+  // Lists of public subscriptions have rules of their own: public-lists.ts.
+  return isPublicList(request.nodeId) ? undefined : request.nodeId
 }
 
 function isApproval(x: Element): boolean {

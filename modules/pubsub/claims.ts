@@ -3,6 +3,7 @@
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClaimedNodes } from './api.ts'
 import { pubsubError } from './errors.ts'
+import { isPublicList } from './public-names.ts'
 import { type NodeRef, SHARED_SERVICE, type Visible } from './store.ts'
 
 export class Claims {
@@ -18,8 +19,12 @@ export class Claims {
     return this.#claims.find((claim) => claim.owns(nodeId))
   }
 
-  /** @throws StanzaError not-allowed, for everyone: a claimed node has no owner. SACM-XMPP §2 */
+  /**
+   * @throws StanzaError not-allowed, for everyone: a claimed node has no owner (SACM-XMPP §2); forbidden: a list of
+   * public subscriptions is the service's (XEP-0465 §5)
+   */
   refuseOwner(node: NodeRef): void {
+    if (isPublicList(node.nodeId)) throw pubsubError('managedNode', `${node.nodeId} is made by the service`)
     if (this.of(node)) throw pubsubError('claimedNode', `${node.nodeId} belongs to the server`)
   }
 

@@ -9,6 +9,8 @@ import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
+import { readable } from './public-lists.ts'
+import { isPublicList, NS_PPS, subjectOf } from './public-names.ts'
 import { NS_RELATIONSHIPS, relationshipResult } from './relationship-fields.ts'
 import { relationshipsOf } from './relationships.ts'
 import type { NodeView } from './replica.ts'
@@ -75,8 +77,8 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   ),
 ].sort()
 
-/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1, XEP-0496 §7. */
-export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER, NS_RELATIONSHIPS]
+/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1, XEP-0465 §6, XEP-0496 §7. */
+export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER, NS_PPS, NS_RELATIONSHIPS]
 
 /** The headers that notifications may carry. XEP-0131 §5. */
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#Collection`, `${NS_SHIM}#SubID`] }
@@ -87,6 +89,7 @@ export function nodeInfo(
   query: DiscoQuery,
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): DiscoInfo | undefined {
+  if (isPublicList(query.node)) return isListThere(parts, asker, query.node) ? LIST_INFO : undefined
   const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (!node) return undefined
   return {
@@ -94,6 +97,15 @@ export function nodeInfo(
     features: [NS_PUBSUB],
     forms: isListed(parts, asker, node) ? [metaData(node, parts.claims.of(node.record) === undefined)] : [],
   }
+}
+
+const LIST_INFO: DiscoInfo = { identities: [{ category: 'pubsub', type: 'leaf' }], features: [NS_PUBSUB, NS_PPS] }
+
+/** Is there a list of public subscriptions so called, of what the asker may see? XEP-0465. */
+function isListThere(parts: PubsubParts, asker: Asker, nodeId: string): boolean {
+  const subject = subjectOf({ service: asker.service, nodeId })
+  const target = subject && 'nodeId' in subject ? parts.replica.get(subject) : undefined
+  return (subject && 'account' in subject) || (target !== undefined && isListed(parts, asker, target))
 }
 
 function identityOf({ record }: NodeView): { category: string; type: string; name?: string } {
@@ -149,6 +161,7 @@ export async function listItems(
 ): Promise<Page<DiscoItem> | undefined> {
   if (query.node === undefined || query.node === ROOT_ID)
     return listNodes(parts, asker, firstLevel(parts, asker), query)
+  if (isPublicList(query.node)) return listIds(parts, asker, query.node, query)
   const node = parts.replica.get({ service: asker.service, nodeId: query.node })
   if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
   const children = isListed(parts, asker, node)
@@ -182,6 +195,19 @@ async function listItemIds(
   return { ...pageOf(parts, page), items }
 }
 
+/** Of a list of public subscriptions. XEP-0465. */
+function listIds(
+  parts: PubsubParts,
+  asker: Asker,
+  nodeId: string,
+  { page, payload }: DiscoItemsQuery,
+): Page<DiscoItem> {
+  if (childOf(payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'what is public comes by its ids')
+  const { pageMaxItems } = parts.config()
+  const found = pageOfSorted(readable(parts, asker, nodeId), ({ id }) => id, page ?? { max: undefined }, pageMaxItems)
+  return { ...found, items: found.items.map(({ id }): DiscoItem => ({ jid: asker.address, name: id })) }
+}
+
 /** Nodes that stand at the root, and those whose collections the asker may not see. XEP-0248 §5.2. */
 function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
   const { service } = asker
@@ -192,6 +218,8 @@ function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
     .filter(
       (node) =>
         node.record.nodeId !== ROOT_ID &&
+        // Derived from another each, and found by its name.
+        !isPublicList(node.record.nodeId) &&
         isListed(parts, asker, node) &&
         ![...node.parents].some((each) => isListed(parts, asker, each)),
     )

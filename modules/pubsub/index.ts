@@ -27,6 +27,9 @@ import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } fro
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
+import { mayReadList } from './public-access.ts'
+import { publicChanged } from './public-changes.ts'
+import { isPublicList } from './public-names.ts'
 import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
@@ -100,6 +103,12 @@ export const pubsub = defineModule<PubsubConfig>({
       omits: 'always-notify and allowed-for-suggestions as options of their own (§8, §10); no node is for suggestions',
     },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
+    {
+      doc: 'XEP-0465',
+      version: '0.1.1',
+      status: 'partial',
+      omits: 'archives of the lists (XEP-0442); subscribing by an account (XEP-0376): it is done by XEP-0060',
+    },
     { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
   ],
   requires: ['commands', 'offline', 'roster', 'caps'],
@@ -110,6 +119,7 @@ export const pubsub = defineModule<PubsubConfig>({
       if (!cursors) throw new Error('no cursors before the server has started')
       return cursors
     })
+    parts.replica.watch((change) => publicChanged(parts, change))
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
@@ -199,10 +209,12 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
   const service = ctx.endpoint('service:pubsub')
   const notifier = new Notifier({
     send: (_address, stanza) => service.send(stanza),
-    maySee: (bareJid, node, scope) =>
-      node.record.service === SHARED_SERVICE
-        ? claims.maySee(bareJid, node.record, scope)
-        : audience.mayRead(node, bareJid),
+    maySee: (bareJid, node, scope) => {
+      const { record } = node
+      if (isPublicList(record.nodeId)) return mayReadList({ replica, claims, audience, accounts }, record, bareJid)
+      if (record.service !== SHARED_SERVICE) return audience.mayRead(node, bareJid)
+      return claims.maySee(bareJid, record, scope)
+    },
     audience,
     presenceOf: (jid) => showsOf(sessions, jid),
     now: () => ctx.clock.now(),

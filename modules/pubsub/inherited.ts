@@ -6,6 +6,7 @@
 import type { AccountView } from '../../server/module/api.ts'
 import type { Audience } from './audience.ts'
 import type { Claims } from './claims.ts'
+import { isPublicList } from './public-names.ts'
 import type { Ancestor, NodeView, Replica, Subscriber } from './replica.ts'
 import { isLetThrough, mayGetThrough, maySee, type Standing } from './rules.ts'
 import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
@@ -43,7 +44,10 @@ export class Inheritance {
   of(node: NodeView, subject: Subject): readonly Inherited[] {
     // Most nodes are in no collection that anybody follows, and then there is nothing to find out.
     const isInNone = node.parents.size === 0 && !this.#replica.rootOf(node.record.service)?.subscribers.size
-    return isInNone ? NONE : this.#from(node, subject, this.#replica.ancestors(node))
+    // Lists of public subscriptions stand in no collection, the root neither.
+    return isInNone || isPublicList(node.record.nodeId)
+      ? NONE
+      : this.#from(node, subject, this.#replica.ancestors(node))
   }
 
   /** That a node came into a collection, or left it. */

@@ -1,12 +1,13 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { and, count, eq, getTableName, max, ne, sql } from 'drizzle-orm'
+import { and, count, eq, getTableName, max, ne, notLike, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll } from './items.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { normalized } from './node-config.ts'
 import { branchOf } from './parents.sqlite.ts'
+import { SUBSCRIBERS_PREFIX, SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
 import {
   configColumns,
   configOf,
@@ -67,8 +68,15 @@ const queries = (db: Db) => ({
   count: db
     .select({ nodes: count() })
     .from(nodes)
-    // The root is none that anybody made.
-    .where(and(eq(nodes.service, ph('service')), ne(nodes.nodeId, ROOT_ID)))
+    // The root is none that anybody made, nor are lists of public subscriptions: one per node and one per account.
+    .where(
+      and(
+        eq(nodes.service, ph('service')),
+        ne(nodes.nodeId, ROOT_ID),
+        ne(nodes.nodeId, SUBSCRIPTIONS_LIST),
+        notLike(nodes.nodeId, `${SUBSCRIBERS_PREFIX}%`),
+      ),
+    )
     .prepare(),
   insert: db
     .insert(nodes)
@@ -180,6 +188,8 @@ export const deleteNode: PubsubStore['deleteNode'] = {
     // XEP-0496 §4.3, §4.4: whoever owns them
     const branch = [node, ...branchOf(tx, node.id)]
     for (const each of branch) {
+      const list = findNode(tx, subscribersListOf(each))
+      if (list) tx.use(queries).delete.run({ id: list.id })
       forget(tx, each)
       // Items, subscriptions and affiliations go with their node.
       tx.use(queries).delete.run({ id: each.id })

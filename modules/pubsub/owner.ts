@@ -29,6 +29,7 @@ import { pubsubError, withPayload } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
+import { listEnded } from './public-changes.ts'
 import { relationshipsOf } from './relationships.ts'
 import { type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
@@ -169,6 +170,7 @@ function applyDeleted(parts: PubsubParts, gone: NodeRef, redirect: string | unde
     for (const request of node.pending.values()) parts.notifier.toOne(node, request, event)
   }
   if (node) applyOrphaned(parts, node)
+  listEnded(parts, gone)
 }
 
 /** §8.5: one notification, not one per item. */

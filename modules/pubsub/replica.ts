@@ -82,6 +82,12 @@ interface Node {
 /** Which of an account's nodes: those of a service, one of them, or all there are. */
 export type Where = { readonly service: string; readonly nodeId: string | undefined } | 'everywhere'
 
+/** How a subscription changed: made without `before`, ended without `after`. */
+export interface SubscriptionChanged {
+  readonly before: SubscriptionRecord | undefined
+  readonly after: SubscriptionRecord | undefined
+}
+
 /** The nodes of one service, by NodeID. */
 interface Service {
   readonly nodes: Map<string, Node>
@@ -99,6 +105,7 @@ export class Replica {
 
   /** Found when they are asked for, and anew when the graph has changed. */
   #ancestors = new WeakMap<NodeView, readonly Ancestor[]>()
+  #watch: (change: SubscriptionChanged) => void = () => {}
 
   /** Of the newest item that subscribers were told of. */
   get lastSeq(): number {
@@ -112,6 +119,11 @@ export class Replica {
     for (const relation of snapshot.relations) this.related({ ...relation, relation })
     for (const affiliation of snapshot.affiliations) this.#affiliate(affiliation)
     for (const subscription of snapshot.subscriptions) this.#subscribe(subscription)
+  }
+
+  /** Calls `fn` after each change of a subscription, whatever the reason; one watcher. */
+  watch(fn: (change: SubscriptionChanged) => void): void {
+    this.#watch = fn
   }
 
   get(ref: NodeRef): NodeView | undefined {
@@ -192,6 +204,15 @@ export class Replica {
       ...subscriptionsAt(node).filter((subscription) => subscription.bareJid === bareJid),
       ...[...node.pending.values()].filter((subscription) => subscription.bareJid === bareJid),
     ])
+  }
+
+  /** Those of the bare JID itself, wherever they are; pending ones too. */
+  *ownSubscriptions(bareJid: string): Iterable<SubscriptionRecord> {
+    for (const { subscribers, pending } of this.#accounts.get(bareJid) ?? []) {
+      yield* subscribers.get(bareJid)?.subscriptions ?? []
+      const request = pending.get(bareJid)
+      if (request) yield request
+    }
   }
 
   ownsAny(bareJid: string, service: string): boolean {
@@ -275,7 +296,7 @@ export class Replica {
   configured({ node: record, ended, approved }: NodeConfigured): void {
     const node = this.#get(record)
     if (node) node.record = record
-    for (const subscription of approved) this.#subscribe(subscription)
+    for (const subscription of approved) this.subscribed(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
@@ -321,6 +342,7 @@ export class Replica {
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
+    for (const before of [...subscriptionsAt(node), ...node.pending.values()]) this.#watch({ before, after: undefined })
     return node
   }
 
@@ -342,37 +364,50 @@ export class Replica {
 
   /** Made, approved, moved or given other options. */
   subscribed(subscription: SubscriptionRecord): void {
+    const before = this.#known(subscription)
     this.#subscribe(subscription)
+    this.#watch({ before, after: subscription })
+  }
+
+  #known({ jid, subid, ...ref }: SubscriptionRecord): SubscriptionRecord | undefined {
+    const node = this.#get(ref)
+    const request = node?.pending.get(jid)
+    if (request?.subid === subid) return request
+    return node?.subscribers.get(jid)?.subscriptions.find((each) => each.subid === subid)
   }
 
   unsubscribed(subscription: SubscriptionRecord): void {
     const { jid, bareJid, subid } = subscription
     const node = this.#get(subscription)
-    if (!node) return
+    const before = this.#known(subscription)
+    if (!node || !before) return
     if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
     const left = (node.subscribers.get(jid)?.subscriptions ?? []).filter((each) => each.subid !== subid)
     setSubscriber(node, jid, left)
     this.#relink(node, bareJid)
+    this.#watch({ before, after: undefined })
   }
 
   affiliationsModified({ changed, ended, approved }: AffiliationsModified): void {
     for (const affiliation of changed) this.#affiliate(affiliation)
-    for (const subscription of approved) this.#subscribe(subscription)
+    for (const subscription of approved) this.subscribed(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
   subscriptionsModified({ made, ended }: SubscriptionsModified): void {
-    for (const subscription of made) this.#subscribe(subscription)
+    for (const subscription of made) this.subscribed(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
 
   accountForgotten(bareJid: string): void {
+    const ended = this.subscriptionsOf(bareJid, 'everywhere')
     for (const node of this.#nodesOf(bareJid, 'everywhere')) {
       node.affiliations.delete(bareJid)
       for (const [jid, subscriber] of node.subscribers) if (subscriber.bareJid === bareJid) node.subscribers.delete(jid)
       for (const [jid, request] of node.pending) if (request.bareJid === bareJid) node.pending.delete(jid)
     }
     this.#accounts.delete(bareJid)
+    for (const before of ended) this.#watch({ before, after: undefined })
   }
 
   #put(record: NodeRecord): void {

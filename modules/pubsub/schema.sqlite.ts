@@ -124,6 +124,7 @@ export const subscriptions = sqliteTable(
     state: text({ enum: ['subscribed', 'pending'] })
       .notNull()
       .default('subscribed'),
+    isPublic: integer({ mode: 'boolean' }).notNull().default(false),
     /** Null: those that a subscription has by default. */
     options: text({ mode: 'json' }).$type<SubscriptionOptions>(),
     /** UTC milliseconds; null: the subscription does not end by itself. */

@@ -16,6 +16,8 @@ import {
   setAffiliations,
   setSubscriptions,
 } from './owner.ts'
+import { performAtList } from './public-lists.ts'
+import { isPublicList } from './public-names.ts'
 import { publish, retract } from './publisher.ts'
 import { items } from './retrieval.ts'
 import { getDefaultOptions, getOptions, setOptions, subscribe, unsubscribe } from './subscriber.ts'
@@ -31,6 +33,8 @@ export function perform(
   asker: Asker,
   request: PubsubRequest,
 ): Element | undefined | Promise<Element | undefined> {
+  if ('nodeId' in request && request.nodeId !== undefined && isPublicList(request.nodeId))
+    return performAtList(parts, asker, { ...request, nodeId: request.nodeId })
   switch (request.kind) {
     case 'subscriptions':
       return subscriptions(parts, asker, request)

@@ -44,6 +44,8 @@ export interface SubscriptionRecord extends NodeRef {
   readonly subid: string
   /** XEP-0060 §4.2; `none` has no record. */
   readonly state: 'subscribed' | 'pending'
+  /** Its subscriber wants it known; of a bare JID only. XEP-0465 §4.1 */
+  readonly isPublic: boolean
   readonly options: SubscriptionOptions
 }
 
@@ -236,6 +238,7 @@ export interface Subscribe extends NodeRef {
   readonly subid: string
   /** Undefined: none were asked for, and any subscription that is there will do. */
   readonly options: OptionChanges | undefined
+  readonly isPublic: boolean
   readonly leaseMaxMs: number
   /** The claimer has authorised it. */
   readonly isAuthorized: boolean
@@ -410,7 +413,7 @@ export interface PubsubStore {
   readonly dissociate: Operation<Dissociate, Relinked>
   /** @throws Refusal notOwner, mayNotRelate, relationshipCycle, parentFixed, relationshipsTooDeep */
   readonly relate: Operation<Relate, Related>
-  /** With all that belong to it. @throws Refusal notOwner */
+  /** With all that belong to it, and the lists of their public subscribers. @throws Refusal notOwner */
   readonly deleteNode: Operation<OwnerRequest, NodesDeleted>
   /** @throws Refusal notOwner, notPersistent */
   readonly purgeNode: Operation<OwnerRequest, OwnerRequest>

@@ -34,6 +34,8 @@ export async function subscribe(parts: PubsubParts, asker: Asker, request: Reque
   const { subscriptionsPerNodeMax: perNodeMax, subscriptionsPerAccountMax: perAccountMax } = parts.config()
   const bounds = { perNodeMax, perAccountMax, leaseMaxMs: leaseMaxMs(parts) }
   const isAuthorized = claim !== undefined
+  // XEP-0465 is about accounts; at which resource somebody is, is nobody's business.
+  const isPublic = request.isPublic && jid.resource === ''
   const subscribed: Subscribe = {
     service,
     nodeId,
@@ -42,6 +44,7 @@ export async function subscribe(parts: PubsubParts, asker: Asker, request: Reque
     address,
     subid: newSubid(),
     options,
+    isPublic,
     isAuthorized,
     ...bounds,
   }

@@ -95,13 +95,14 @@ const queries = (db: Db) => ({
       address: ph('address'),
       subid: ph('subid'),
       state: ph('state'),
+      isPublic: ph('isPublic'),
       options: ph('options'),
       expiresAt: ph('expiresAt'),
     })
     .prepare(),
   move: db
     .update(subscriptions)
-    .set({ address: sql`${ph('address')}` })
+    .set({ address: sql`${ph('address')}`, isPublic: sql`${ph('isPublic')}` })
     .where(one)
     .prepare(),
   approve: db.update(subscriptions).set({ state: 'subscribed' }).where(one).prepare(),
@@ -115,8 +116,8 @@ const queries = (db: Db) => ({
 })
 
 function recordOf({ service, nodeId }: NodeRef, row: SubscriptionRow): SubscriptionRecord {
-  const { jid, bareJid, address, subid, state } = row
-  return { service, nodeId, jid, bareJid, address, subid, state, options: optionsOf(row) }
+  const { jid, bareJid, address, subid, state, isPublic } = row
+  return { service, nodeId, jid, bareJid, address, subid, state, isPublic, options: optionsOf(row) }
 }
 
 /** An option that is newer than its subscription has its default. */
@@ -171,7 +172,7 @@ export const subscribe: PubsubStore['subscribe'] = {
   name: 'pubsub.subscribe',
   kind: 'write',
   run(tx, request) {
-    const { service, nodeId, actor, jid, address, isAuthorized, perNodeMax, perAccountMax } = request
+    const { service, nodeId, actor, jid, address, isPublic, isAuthorized, perNodeMax, perAccountMax } = request
     const { bareJid } = actor
     const node = nodeOf(tx, request)
     const config = configOf(node)
@@ -189,24 +190,26 @@ export const subscribe: PubsubStore['subscribe'] = {
     if (existing) {
       const { subid } = existing
       const kept = changes ? columnsOf(options) : existing
-      if (existing.address !== address) q.move.run({ node: node.id, jid, subid, address })
+      // XEP-0465 §4.3: public or not, as it was asked for last.
+      if (existing.address !== address || existing.isPublic !== isPublic)
+        q.move.run({ node: node.id, jid, subid, address, isPublic: Number(isPublic) })
       if (changes) q.setOptions.run({ node: node.id, jid, subid, options: kept.options, expiresAt: kept.expiresAt })
-      return { subscription: recordOf(node, { ...existing, ...kept, address }), isNew: false }
+      return { subscription: recordOf(node, { ...existing, ...kept, address, isPublic }), isNew: false }
     }
     checkTypes(node, rows, options)
     const ofAccount = q.countOf.get({ bareJid })?.subscriptions ?? 0
     if (node.subscriptionCount >= perNodeMax || ofAccount >= perAccountMax) refuse('tooManySubscriptions')
     const state = !isAuthorized && needsApproval(config, standing) ? 'pending' : 'subscribed'
     const { subid } = request
-    const subscription: SubscriptionRecord = { service, nodeId, jid, bareJid, address, subid, state, options }
+    const subscription = { service, nodeId, jid, bareJid, address, subid, state, isPublic, options } as const
     addSubscription(tx, node, subscription)
     return { subscription, isNew: true }
   },
 }
 
 function addSubscription(tx: Tx, node: NodeRow, subscription: SubscriptionRecord): void {
-  const { jid, bareJid, address, subid, state, options } = subscription
-  tx.use(queries).insert.run({ node: node.id, jid, bareJid, address, subid, state, ...columnsOf(options) })
+  const { jid, bareJid, address, subid, state, isPublic, options } = subscription
+  tx.use(queries).insert.run({ node: node.id, jid, bareJid, address, subid, state, isPublic, ...columnsOf(options) })
   countSubscriptions(tx, node.id, 1)
 }
 
@@ -300,7 +303,8 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
 
 function newSubscription({ service, nodeId }: NodeRow, change: SubscriptionChange): SubscriptionRecord {
   const { jid, bareJid, address, newSubid } = change
-  return { service, nodeId, jid, bareJid, address, subid: newSubid, state: 'subscribed', options: DEFAULT_OPTIONS }
+  const whose = { service, nodeId, jid, bareJid, address, subid: newSubid }
+  return { ...whose, state: 'subscribed', isPublic: false, options: DEFAULT_OPTIONS }
 }
 
 function mayAdd(

@@ -1,6 +1,6 @@
 /** Requests of XEP-0060 as typed values; nothing is decided here. The answers: answer-xml.ts. XEP-0060 §18. */
 
-import { parseForm } from '../../server/stanza/forms.ts'
+import { parseForm, readBoolean } from '../../server/stanza/forms.ts'
 import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
 import { parseRsm, type RsmRequest } from '../../server/stanza/rsm.ts'
 import { attr, childElements, childOf, childrenOf, type Element, textOf } from '../../server/xml/element.ts'
@@ -18,6 +18,7 @@ import {
   parsePreconditions,
 } from './node-config.ts'
 import { type Order, parseOrder } from './order.ts'
+import { NS_PPS } from './public-names.ts'
 import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
 import { type Affiliation, isAffiliation } from './rules.ts'
 import { ROOT_ID } from './store.ts'
@@ -66,6 +67,7 @@ export type EntityRequest =
       readonly nodeId: string
       readonly jid: Jid
       readonly options: OptionChanges | undefined
+      readonly isPublic: boolean
     }
   | ({ readonly kind: 'unsubscribe' } & OneSubscription)
   | ({ readonly kind: 'getOptions' } & OneSubscription)
@@ -248,8 +250,12 @@ function parseSubscribe(pubsub: Element, action: Element): EntityRequest {
   // §6.3.7: <options/> follows <subscribe/>, the action, and names neither node nor JID of its own.
   if (options && (attr(options, 'node') !== undefined || attr(options, 'jid') !== undefined))
     throw pubsubError('malformed', '<options/> names no node and no jid here')
-  const changes = options && childOf(options, 'x', NS_FORMS) && submittedOptions(options)
-  return { kind: 'subscribe', nodeId: followedOf(action), jid: subscriberOf(action), options: changes }
+  const x = options && childOf(options, 'x', NS_FORMS)
+  const changes = x && submittedOptions(options)
+  // XEP-0465 §4.1. COMPAT(Libervia 0.9): a field of the options' form says so.
+  const isPublic =
+    childOf(action, 'public', NS_PPS) !== undefined || (x && readBoolean(parseForm(x), `{${NS_PPS}}public`)) === true
+  return { kind: 'subscribe', nodeId: followedOf(action), jid: subscriberOf(action), options: changes, isPublic }
 }
 
 /** The options that an `<options/>` submits; undefined when it cancels. §6.3.5. */

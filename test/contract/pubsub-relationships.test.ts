@@ -154,6 +154,7 @@ test('let nobody subscribe, publish or retract whom a parent does not, as it is 
       address: 'pubsub.test',
       subid: '1',
       options: undefined,
+      isPublic: false,
       leaseMaxMs: 1,
       isAuthorized: false,
       perNodeMax: 9,

@@ -162,6 +162,7 @@ const subscribe = (actor: Actor, jid = actor.bareJid, options = {}) =>
     address: 'pubsub.test',
     subid: `s${++subids}`,
     options: undefined,
+    isPublic: false,
     leaseMaxMs: 60_000,
     isAuthorized: false,
     perNodeMax: 3,
@@ -790,10 +791,24 @@ describe('subscriptions', () => {
     const { subscription, isNew } = await subscribe(bob)
     expect(isNew).toBe(true)
     expect(subscription).toMatchObject({ jid: 'bob@test', address: 'pubsub.test', state: 'subscribed' })
-    expect(await subscribe(bob, 'bob@test', { address: 'test' })).toMatchObject({ isNew: false })
+    expect(await subscribe(bob, 'bob@test', { address: 'test', isPublic: true })).toMatchObject({ isNew: false })
     await opened.reopen()
     const { subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
-    expect(subscriptions).toEqual([{ ...subscription, address: 'test' }])
+    expect(subscriptions).toEqual([{ ...subscription, address: 'test', isPublic: true }])
+    const again = await subscribe(bob, 'bob@test', { address: 'test' })
+    expect(again).toEqual({ subscription: { ...subscription, address: 'test' }, isNew: false })
+  })
+
+  test('to the list of the subscribers of a node end with the node; such lists are not counted as nodes', async () => {
+    await create()
+    const list = { service: SHARED_SERVICE, nodeId: 'urn:xmpp:pps:subscribers:0/n' }
+    await opened.storage.run(store.ensureNode, { ...list, creator: 'test', config: defaultConfig(BOUNDS) })
+    await subscribe(bob, 'bob@test', list)
+    const second = { ...at('m'), creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 2 }
+    await opened.storage.run(store.createNode, second)
+    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    const { nodes, subscriptions } = await opened.storage.run(store.readSnapshot, undefined)
+    expect([nodes.map(({ nodeId }) => nodeId), subscriptions]).toEqual([['m'], []])
   })
 
   test('are bounded per account and per node', async () => {

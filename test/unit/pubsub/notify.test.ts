@@ -42,7 +42,7 @@ beforeEach(() => {
 
 function subscription(jid: string, subid: string, address: string): SubscriptionRecord {
   const bareJid = jid.split('/')[0] ?? ''
-  return { ...N, jid, bareJid, address, subid, state: 'subscribed', options: DEFAULT_OPTIONS }
+  return { ...N, jid, bareJid, address, subid, state: 'subscribed', isPublic: false, options: DEFAULT_OPTIONS }
 }
 
 function nodeWith(config: Partial<NodeConfig>, jids = ['bob@test', "carol@test/o'<&"]): NodeView {

@@ -130,7 +130,7 @@ const subscribe = async (jid: string) => {
   const { subscription } = await storage.run(sqliteStore.subscribe, {
     ...{ service: 'alice@test', nodeId: 'n', jid, address: 'alice@test', subid: jid, options: undefined },
     actor: { bareJid, isAdmin: false, relation: roster.get(bareJid) },
-    ...{ leaseMaxMs: 1, isAuthorized: false, perNodeMax: 9, perAccountMax: 9 },
+    ...{ leaseMaxMs: 1, isPublic: false, isAuthorized: false, perNodeMax: 9, perAccountMax: 9 },
   })
   parts.replica.subscribed(subscription)
 }
@@ -252,7 +252,7 @@ describe('events', () => {
     const [jid, actor] = [parseJid('bob@test'), { bareJid: 'bob@test', isAdmin: false }]
     const relation = { seesPresence: true, groups: [] }
     const asker = { jid, service: 'alice@test', address: 'alice@test', actor: { ...actor, relation } }
-    const request = { kind: 'subscribe', nodeId: 'n', jid, options: undefined } as const
+    const request = { kind: 'subscribe', nodeId: 'n', jid, options: undefined, isPublic: false } as const
     // The roster says something else by now than it did when he asked.
     const answer = serialize(await askToSubscribe(parts, asker, request))
     expect(answer).toContain('subscription="subscribed"')

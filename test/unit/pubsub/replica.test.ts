@@ -22,6 +22,7 @@ const subscription = (nodeId: string, jid: string, subid = '1'): SubscriptionRec
   address: 'pubsub.test',
   subid,
   state: 'subscribed',
+  isPublic: false,
   options: DEFAULT_OPTIONS,
 })
 const bob = { bareJid: 'bob@test', isAdmin: false }
@@ -130,6 +131,32 @@ test('collections above a node, nearest first and once each, as the graph change
   expect(above('a')).toEqual(['b1'])
   expect([...view('b').children].map(({ record }) => record.nodeId)).toEqual(['a'])
   expect(view('b').parents.size).toBe(0)
+})
+
+test('its watcher hears of each change of a subscription, by whatever road, and of nothing that is not one', () => {
+  const heard: string[] = []
+  const show = (each: SubscriptionRecord | undefined) => (each ? `${each.jid} ${each.state} ${each.isPublic}` : 'none')
+  replica.watch(({ before, after }) => heard.push(`${show(before)} -> ${show(after)}`))
+  const [own] = [...replica.ownSubscriptions('bob@test')]
+  if (!own) throw new Error('not loaded')
+  replica.subscribed({ ...own, isPublic: true })
+  replica.subscribed({ ...subscription('b', 'carol@test'), state: 'pending' })
+  replica.configured({
+    ...{ node: node('b'), pruned: [], isPurged: false },
+    approved: [subscription('b', 'carol@test')],
+    ended: [subscription('b', 'bob@test/1'), subscription('b', 'bob@test/9')],
+  })
+  replica.deleted(at('b'))
+  replica.accountForgotten('bob@test')
+  expect(heard).toEqual([
+    'bob@test subscribed false -> bob@test subscribed true',
+    'none -> carol@test pending false',
+    'carol@test pending false -> carol@test subscribed false',
+    'bob@test/1 subscribed false -> none',
+    'bob@test/2 subscribed false -> none',
+    'carol@test subscribed false -> none',
+    'bob@test subscribed true -> none',
+  ])
 })
 
 test('the address of a subscription is ready to send to', () => {

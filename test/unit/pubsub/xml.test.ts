@@ -206,6 +206,7 @@ describe('outcomes', () => {
     address: 'test',
     subid: 's',
     state: 'subscribed',
+    isPublic: false,
     options: DEFAULT_OPTIONS,
   }
   const affiliation = { ...node, bareJid: 'a@test', affiliation: 'member' as const }

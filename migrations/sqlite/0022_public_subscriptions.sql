@@ -1,0 +1,1 @@
+ALTER TABLE `pubsub_subscriptions` ADD `is_public` integer DEFAULT false NOT NULL;

@@ -1,0 +1,54 @@
+/** Tells who follows a list of public subscriptions what came into it and what left it. XEP-0465 §4.2, §4.4. */
+
+import { boundsOf, type PubsubParts } from './context.ts'
+import { listView } from './public-access.ts'
+import { isShown, type PublicEntry, subscriberEntry, subscriptionEntry } from './public-lists.ts'
+import { SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
+import type { SubscriptionChanged } from './replica.ts'
+import type { NodeRef, SubscriptionRecord } from './store.ts'
+
+/** A subscription changed, for whatever reason; most are not public, and nothing is to be done. */
+export function publicChanged(parts: PubsubParts, { before, after }: SubscriptionChanged): void {
+  if (!isShown(before) && !isShown(after)) return
+  const one = after ?? before
+  if (!one) return
+  const { bareJid, subid } = one
+  const there = parts.replica.get(one)?.subscribers.get(bareJid)?.subscriptions ?? []
+  const others = there.filter((each) => isShown(each) && each.subid !== subid)
+  const told = (subscription: SubscriptionRecord | undefined) =>
+    subscription && isShown(subscription) ? [subscription] : []
+  const [was, is] = [
+    [...others, ...told(before)],
+    [...others, ...told(after)],
+  ]
+  tell(
+    parts,
+    subscribersListOf(one),
+    was.map(({ bareJid: jid }) => subscriberEntry(jid)),
+    is.map(({ bareJid: jid }) => subscriberEntry(jid)),
+  )
+  tell(parts, { service: bareJid, nodeId: SUBSCRIPTIONS_LIST }, was.map(subscriptionEntry), is.map(subscriptionEntry))
+}
+
+/** What is in a list of which only these entries may have come or gone. */
+function tell(parts: PubsubParts, list: NodeRef, before: readonly PublicEntry[], after: readonly PublicEntry[]): void {
+  const view = listView(parts, list, boundsOf(parts.config(), list.service))
+  if (!view) return
+  const [was, is] = [new Map(before.map((each) => [each.id, each])), new Map(after.map((each) => [each.id, each]))]
+  const gone = [...was.keys()].filter((id) => !is.has(id))
+  if (gone.length > 0)
+    parts.notifier.retracted(
+      view,
+      gone.map((itemId) => ({ itemId, scope: undefined })),
+    )
+  for (const { id, payload } of is.values())
+    if (!was.has(id)) parts.notifier.published(view, { itemId: id, payload, publisher: '', publishedAt: 0 }, undefined)
+}
+
+/** A node is no more, and with it the list of its subscribers. */
+export function listEnded(parts: PubsubParts, node: NodeRef): void {
+  const ended = parts.replica.deleted(subscribersListOf(node))
+  if (!ended) return
+  const event = { kind: 'delete', nodeId: ended.record.nodeId, redirect: undefined } as const
+  for (const { subscriptions } of ended.subscribers.values()) parts.notifier.toOne(ended, subscriptions[0], event)
+}

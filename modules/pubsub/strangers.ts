@@ -1,0 +1,26 @@
+/**
+ * What an account tells an entity that it has nothing to do with: of a node that is closed to it, one that is not
+ * there, and an account that does not exist, the same. XEP-0060 §6.1.3.2, XEP-0163.
+ */
+
+import type { Asker, PubsubParts } from './context.ts'
+import { pubsubError } from './errors.ts'
+import { mayPublish, maySee } from './rules.ts'
+
+/** Does it see the presence of the account, or is it that? Then it knows that there is one. */
+export function knowsAccount({ actor: { bareJid, relation }, service }: Asker): boolean {
+  return bareJid === service || relation?.seesPresence === true
+}
+
+/** @throws StanzaError presence-subscription-required: what the node is, and what it is not, is not for this entity. */
+export function refuseStranger(parts: PubsubParts, asker: Asker, nodeId: string): void {
+  if (knowsAccount(asker)) return
+  const node = parts.replica.get({ service: asker.service, nodeId })
+  if (node) {
+    const standing = parts.replica.standing(node, asker.actor)
+    const hasStanding = standing.affiliation !== 'none' || standing.isSubscribed
+    const { config } = node.record
+    if (hasStanding || maySee(config, standing) || mayPublish(config, standing) === undefined) return
+  }
+  throw pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+}
