@@ -1,7 +1,6 @@
-/** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decisions 7 and 18. */
+/** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decision 7. */
 
 import { createServer, type Server } from 'node:https'
-import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from '../log.ts'
 import { SniContexts } from '../net/sni.ts'
 import { type TlsMaterial, tlsContextOptions } from '../net/tls.ts'
@@ -14,12 +13,6 @@ const HEADERS_TIMEOUT_MS = 10_000
 /** For a request with its whole body: a large file over a slow line. */
 const REQUEST_TIMEOUT_MS = 300_000
 const HTTPS_DEFAULT_PORT = 443
-const MAX_PARAMETER = 1024
-const noSchema = (): never => {
-  throw new Error('no route has a schema')
-}
-/** Fastify's own compilers would be loaded at each start all the same. */
-const NO_SCHEMAS = { buildValidator: noSchema, buildSerializer: noSchema }
 
 export interface HttpsOptions {
   readonly tls: TlsMaterial
@@ -53,37 +46,25 @@ export function createHttps({
 }: HttpsOptions): HttpsServer {
   const contexts = new SniContexts()
   contexts.reload(tls.others ?? [], tlsContextOptions)
-  const app: FastifyInstance<Server> = fastify({
-    logger: false,
-    routerOptions: { maxParamLength: MAX_PARAMETER },
-    schemaController: { compilersFactory: NO_SCHEMAS },
-    // A path that cannot be decoded; what was asked for is not echoed.
-    frameworkErrors: (_error, _request, reply) => {
-      reply.hijack()
-      reply.raw.writeHead(400, { connection: 'close' }).end()
+  const table = new RouteTable(log)
+  const server = createServer(
+    {
+      ...tlsContextOptions(tls),
+      SNICallback: contexts.choose,
+      ALPNProtocols: ['http/1.1'],
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
     },
-    serverFactory: (handler) =>
-      createServer(
-        {
-          ...tlsContextOptions(tls),
-          SNICallback: contexts.choose,
-          ALPNProtocols: ['http/1.1'],
-          headersTimeout: HEADERS_TIMEOUT_MS,
-          requestTimeout: REQUEST_TIMEOUT_MS,
-        },
-        (request, response) => {
-          if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
-          handler(request, response)
-        },
-      ),
-  })
-  const { server } = app
+    (request, response) => {
+      if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
+      table.serve(request, response)
+    },
+  )
   if (maxConnections !== undefined) server.maxConnections = maxConnections
   // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   server.on('clientError', (_error, socket) => socket.destroy())
 
-  const table = new RouteTable(app, log)
   let port = HTTPS_DEFAULT_PORT
   const routes: HttpRoutes = {
     route: (method, path, options, handler) => table.add(method, path, options, handler),
@@ -98,7 +79,6 @@ export function createHttps({
     server,
     routes,
     listen: async (host, wanted) => {
-      await app.ready()
       port = await listen(server, host, wanted)
       return port
     },
@@ -111,7 +91,6 @@ export function createHttps({
       server.close(() => closed.resolve())
       server.closeAllConnections()
       await closed.promise
-      await app.close()
     },
   }
 }

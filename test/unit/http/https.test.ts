@@ -42,9 +42,20 @@ beforeAll(async () => {
   routes.route('GET', '/broken', OPEN, () => {
     throw new Error('the secret of the cellar')
   })
+  routes.route('GET', '/broken/:when', OPEN, ({ params }) => ({
+    status: 200,
+    headers: { 'content-length': '9' },
+    body: Readable.from(breaking(params['when'] === 'late')),
+  }))
+  routes.route('GET', '/header', OPEN, () => ({ status: 200, headers: { 'x-name': 'two\nlines' } }))
   port = await https.listen('127.0.0.1', 0)
 })
 afterAll(() => https.close())
+
+async function* breaking(isLate: boolean) {
+  if (isLate) yield 'half'
+  throw new Error('the secret of the cellar')
+}
 
 interface Answer {
   readonly status: number | undefined
@@ -99,6 +110,17 @@ describe('a route', () => {
     expect(await ask('GET', '/empty')).toMatchObject({ status: 204, body: '' })
     const head = await ask('HEAD', '/store/1/a')
     expect(head).toMatchObject({ status: 200, body: '', headers: { 'content-type': 'text/plain' } })
+    const sized = await ask('HEAD', '/files/four')
+    expect(sized).toMatchObject({ status: 200, body: '', headers: { 'content-length': '4' } })
+  })
+
+  test('is found by its decoded parts, none of them empty or beyond all measure', async () => {
+    expect(await ask('GET', '/%65mpty')).toMatchObject({ status: 204 })
+    expect(await ask('GET', '/store/1/a%2Fb')).toMatchObject({ status: 200, body: 'a/b whole' })
+    // RFC 9112 §3.2.2
+    expect(await ask('GET', `https://test:${port}/files/x`)).toMatchObject({ status: 200, body: 'x' })
+    expect(await ask('GET', '/store/1/')).toMatchObject({ status: 404 })
+    expect(await ask('GET', `/store/1/${'a'.repeat(1025)}`)).toMatchObject({ status: 404 })
   })
 
   test('lets pages of other origins in where it says so', async () => {
@@ -115,9 +137,12 @@ describe('a route', () => {
   })
 
   test('that fails tells nothing of why', async () => {
-    const answer = await ask('GET', '/broken')
-    expect(answer.status).toBe(500)
-    expect(answer.body).not.toContain('cellar')
+    for (const path of ['/broken', '/broken/early', '/header']) {
+      const answer = await ask('GET', path)
+      expect(answer).toMatchObject({ status: 500, headers: { connection: 'close' } })
+      expect(answer.body).toMatch(/^The server's log has it under \w+\.\n$/)
+    }
+    await expect(ask('GET', '/broken/late')).rejects.toThrow('aborted')
   })
 })
 
