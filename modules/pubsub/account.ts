@@ -13,6 +13,8 @@ import { attr, type Element } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import type { Capabilities } from '../caps/index.ts'
 import { AUTHORIZATION_FORM } from './approval.ts'
+import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
+import { archivedNode, NS_MAM } from './archive-xml.ts'
 import { NOTIFY_SUFFIX } from './audience.ts'
 import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
@@ -49,7 +51,46 @@ export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubPar
   for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER])
     for (const type of ['get', 'set'] as const)
       account.onIq(type, `{${ns}}pubsub`, (iq) => answer(parts, iq), { from: 'whether-or-not' })
+  serveArchives(ctx, parts)
   tellWhoComes(ctx, parts)
+}
+
+/**
+ * Archives of the account's nodes. Its disco does not tell of them, since there the feature means the archive of the
+ * owner's own messages (XEP-0313 §7); each node's does.
+ */
+function serveArchives(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
+  const account = ctx.endpoint('account')
+  const at = <T>({ from, to, payload }: IqRequest, act: (asker: Asker) => T | Promise<T>) => {
+    // Without a node it is those messages that are asked for.
+    if (attr(payload, 'node') === undefined) throw new StanzaError('cancel', 'service-unavailable')
+    const nodeId = archivedNode(payload)
+    return whenReady(parts, to.bare, () => {
+      const asker = askerAt(parts, from, to)
+      refuseStranger(parts, asker, nodeId)
+      return act(asker)
+    })
+  }
+  const forAll = { from: 'whether-or-not' } as const
+  account.onIq('get', `{${NS_MAM}}query`, (iq) => at(iq, () => archiveForm(iq.payload)), forAll)
+  account.onIq(
+    'get',
+    `{${NS_MAM}}metadata`,
+    (iq) => at(iq, (asker) => archiveMetadata(parts, asker, iq.payload)),
+    forAll,
+  )
+  account.onIq(
+    'set',
+    `{${NS_MAM}}query`,
+    (iq) =>
+      at(iq, (asker) =>
+        queryArchive(parts, asker, iq.payload, (message) => {
+          if (iq.session) ctx.sessions.deliver(iq.session, message)
+          else account.send(message)
+        }),
+      ),
+    forAll,
+  )
 }
 
 function answer(parts: PubsubParts, { type, from, to, payload }: IqRequest) {

@@ -9,7 +9,7 @@ import { NS_CLIENT, NS_DELAY, NS_FORMS } from '../../server/xml/namespaces.ts'
 import { escapeAttribute } from '../../server/xml/serialize.ts'
 import { type PubsubEvent, renderEvent } from './answer-xml.ts'
 import { pubsubError } from './errors.ts'
-import { NS_ORDER_BY } from './order.ts'
+import { NS_ORDER_BY, type Order, parseOrder } from './order.ts'
 
 export const NS_MAM = 'urn:xmpp:mam:2'
 /** XEP-0359 0.7.0 */
@@ -17,14 +17,17 @@ const NS_STANZA_ID = 'urn:xmpp:sid:0'
 const NS_FORWARD = 'urn:xmpp:forward:0'
 const NS_VALIDATE = 'http://jabber.org/protocol/xdata-validate'
 
-/** `urn:xmpp:mam:2#extended`: ids, flipped pages, metadata. XEP-0313 §7 */
-export const ARCHIVE_FEATURES: readonly string[] = [NS_MAM, `${NS_MAM}#extended`, NS_STANZA_ID]
+/** `urn:xmpp:mam:2#extended`: ids, flipped pages, metadata. XEP-0313 §7; XEP-0413 §5 */
+export const ARCHIVE_FEATURES: readonly string[] = [NS_MAM, `${NS_MAM}#extended`, `${NS_ORDER_BY}@${NS_MAM}`]
+/** Where events tell their items' ids in the archive. */
+export const STANZA_ID_FEATURE = NS_STANZA_ID
 
 /** What is asked for; times in UTC milliseconds, ids as they came. */
 export interface ArchiveQuery {
   readonly nodeId: string
   readonly queryId: string | undefined
   readonly page: RsmRequest | undefined
+  readonly order: Order
   /** The newest of the page is sent first. */
   readonly isFlipped: boolean
   readonly with: Jid | undefined
@@ -45,7 +48,6 @@ export function archivedNode(payload: Element): string {
 
 /** @throws StanzaError bad-request when it is not what XEP-0313 §4 says, feature-not-implemented for an unknown field */
 export function parseArchiveQuery(query: Element): ArchiveQuery {
-  if (childOf(query, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'an archive is in order of time')
   const fields = fieldsOf(query)
   const one = (name: string): string | undefined => {
     const values = fields.get(name) ?? []
@@ -55,10 +57,15 @@ export function parseArchiveQuery(query: Element): ArchiveQuery {
   const ids = fields.get('ids') ?? []
   if (ids.length > 0 && (fields.size > 2 || (fields.size === 2 && !fields.has('with'))))
     throw pubsubError('malformed', 'ids are asked for by themselves')
+  const order = parseOrder(query)
+  // When an item was first published is known by its place, not by its time.
+  if (order.by === 'creation' && (fields.has('start') || fields.has('end')))
+    throw pubsubError('orderUnsupported', 'by creation there is no start and no end')
   return {
     nodeId: archivedNode(query),
     queryId: attr(query, 'queryid'),
     page: parseRsm(query),
+    order,
     isFlipped: childOf(query, 'flip-page', NS_MAM) !== undefined,
     with: jidOf(one('with')),
     startMs: timeOf(one('start')),

@@ -3,6 +3,7 @@
 import { and, asc, eq, gte, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { isVisible, itemOf, itemRow, type Window } from './item-rows.sqlite.ts'
+import type { Order } from './order.ts'
 import { readingOf, refuse } from './queries.sqlite.ts'
 import { items } from './schema.sqlite.ts'
 import type { PagedItem, Position, PubsubStore, Visible, Within } from './store.ts'
@@ -30,22 +31,34 @@ const queries = (db: Db) => ({
 })
 
 /** @throws Refusal pageNotFound when nothing is kept there, or nothing for this asker. XEP-0313 §4.1.3, §4.3.2 */
-export function keptSeq(tx: Tx, node: { readonly id: number }, { seq }: Position, visible: Visible): number {
+export function keptKey(
+  tx: Tx,
+  node: { readonly id: number },
+  { seq, creation }: Position,
+  by: Order['by'],
+  visible: Visible,
+): number {
   const row = tx.use(queries).scopeAt.get({ node: node.id, seq })
-  return row && isVisible(row.scope, visible) ? seq : refuse('pageNotFound')
+  if (!row || !isVisible(row.scope, visible)) return refuse('pageNotFound')
+  return by === 'creation' ? creation : seq
 }
 
-/** What of the node's items is meant, in the order of publication. */
+/** What of the node's items is meant, by the keys of the order; times are of publication. */
 export function rangeOf(
   tx: Tx,
   node: { readonly id: number },
   { after, before, fromMs, toMs }: Within,
+  by: Order['by'],
   visible: Visible,
   lastSeq: number,
 ): Window {
+  if (by === 'creation') {
+    const keyOf = (place: Position) => keptKey(tx, node, place, by, visible)
+    return { low: after ? keyOf(after) : 0, high: before ? keyOf(before) : Number.MAX_SAFE_INTEGER }
+  }
   const end = lastSeq + 1
-  const low = after ? keptSeq(tx, node, after, visible) : 0
-  const high = before ? keptSeq(tx, node, before, visible) : end
+  const low = after ? keptKey(tx, node, after, by, visible) : 0
+  const high = before ? keptKey(tx, node, before, by, visible) : end
   const from = fromMs === undefined ? 0 : firstSince(tx, node, fromMs, end) - 1
   const to = toMs === undefined ? end : firstSince(tx, node, toMs + 1, end)
   return { low: Math.max(low, from), high: Math.min(high, to) }

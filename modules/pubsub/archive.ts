@@ -1,5 +1,5 @@
 /**
- * A node's archive: the items that it keeps, in the order of publication. What was retracted, replaced or dropped for
+ * A node's archive: the items that it keeps, in the order of publication or of first publication. What was retracted, replaced or dropped for
  * room or age is in it no more, and its id is answered with item-not-found. XEP-0442; XEP-0313 §4, §5.
  */
 
@@ -58,14 +58,14 @@ async function archiveOf(
 
 async function find(parts: PubsubParts, node: NodeView, visible: Visible, query: ArchiveQuery): Promise<ItemPage> {
   if (query.ids.length > 0) return findByIds(parts, node, visible, query)
-  const { page, startMs: fromMs, endMs: toMs, afterId, beforeId } = query
+  const { page, order, startMs: fromMs, endMs: toMs, afterId, beforeId } = query
   const [after, before] = [afterId, beforeId].map((id) => (id === undefined ? undefined : placeOf(parts, id)))
   const within: Within = { after, before, fromMs, toMs }
   // An item's own id is none of the archive's.
   for (const id of [page?.after, page?.before]) if (id) placeOf(parts, id)
   return readPage(parts, node.record, visible, {
     page,
-    order: PUBLICATION_ORDER,
+    order,
     within,
     maxItems: undefined,
     withPayloads: true,
@@ -77,18 +77,20 @@ async function findByIds(
   parts: PubsubParts,
   { record }: NodeView,
   visible: Visible,
-  { ids, page }: ArchiveQuery,
+  { ids, page, order }: ArchiveQuery,
 ): Promise<ItemPage> {
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   if (ids.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one query`)
   const seqs = ids.map((id) => placeOf(parts, id).seq)
   const { service, nodeId } = record
   const found = await run(parts, parts.store.readArchived, { service, nodeId, visible, seqs, maxChars })
+  const key = ({ position }: PagedItem) => (order.by === 'creation' ? position.creation : position.seq)
+  const ordered = found.toSorted((a, b) => (order.isDescending ? key(b) - key(a) : key(a) - key(b)))
   const {
     items,
     count,
     index = 0,
-  } = pageOfList(found, ({ position }) => parts.cursors().encode(position), page, pageMaxItems)
+  } = pageOfList(ordered, ({ position }) => parts.cursors().encode(position), page, pageMaxItems)
   const isBackward = page?.before !== undefined
   return { items, count, index, hasMore: isBackward ? index > 0 : index + items.length < found.length }
 }

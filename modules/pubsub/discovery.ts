@@ -5,6 +5,7 @@ import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf } from '../../server/xml/element.ts'
+import { ARCHIVE_FEATURES } from './archive-xml.ts'
 import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
@@ -16,7 +17,7 @@ import { relationshipsOf } from './relationships.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
-import { ROOT_ID } from './store.ts'
+import { ROOT_ID, SHARED_SERVICE } from './store.ts'
 import { NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
@@ -94,7 +95,7 @@ export function nodeInfo(
   if (!node) return undefined
   return {
     identities: [identityOf(node)],
-    features: [NS_PUBSUB],
+    features: [NS_PUBSUB, ...archiveFeatures(node)],
     forms: isListed(parts, asker, node) ? [metaData(node, parts.claims.of(node.record) === undefined)] : [],
   }
 }
@@ -106,6 +107,11 @@ function isListThere(parts: PubsubParts, asker: Asker, nodeId: string): boolean 
   const subject = subjectOf({ service: asker.service, nodeId })
   const target = subject && 'nodeId' in subject ? parts.replica.get(subject) : undefined
   return (subject && 'account' in subject) || (target !== undefined && isListed(parts, asker, target))
+}
+
+/** Of an account's node; those of the shared service are told by the service. */
+function archiveFeatures({ record: { service, config } }: NodeView): readonly string[] {
+  return service !== SHARED_SERVICE && config.persistItems ? ARCHIVE_FEATURES : []
 }
 
 function identityOf({ record }: NodeView): { category: string; type: string; name?: string } {

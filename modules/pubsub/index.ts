@@ -10,7 +10,7 @@ import { reviewAll, rosterChanged } from './access.ts'
 import { forgetAccount, forgetGone, serveAccounts } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
-import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId } from './archive-xml.ts'
+import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId, STANZA_ID_FEATURE } from './archive-xml.ts'
 import { Audience } from './audience.ts'
 import { bounced } from './bounces.ts'
 import { Claims } from './claims.ts'
@@ -80,7 +80,8 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0413',
       version: '0.2.1',
       status: 'partial',
-      omits: 'lists of nodes and archives; by creation at nodes of other modules that show each only what is its own',
+      omits:
+        'lists of nodes; by creation at nodes of other modules that show each only what is its own, and together with times',
     },
     {
       doc: 'XEP-0313',
@@ -164,7 +165,7 @@ export const pubsub = defineModule<PubsubConfig>({
 function serveOwnAddress(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const endpoint = ctx.endpoint('service:pubsub')
   const asker = (jid: Jid) => askerOf(parts.accounts, jid, endpoint.address)
-  endpoint.feature(...ARCHIVE_FEATURES)
+  endpoint.feature(...ARCHIVE_FEATURES, STANZA_ID_FEATURE)
   // XEP-0346 §3: templates and filled-in forms are items like others, at nodes of a certain name.
   endpoint.identity('pubsub', 'urn:xmpp:fdp:0')
   endpoint.onIq('get', `{${NS_MAM}}query`, ({ payload }) => archiveForm(payload))

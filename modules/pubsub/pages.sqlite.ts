@@ -2,7 +2,7 @@
 
 import { and, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { keptSeq, rangeOf } from './archive.sqlite.ts'
+import { keptKey, rangeOf } from './archive.sqlite.ts'
 import {
   inOrder,
   inWindow,
@@ -15,6 +15,7 @@ import {
   type Window,
   itemRow as whole,
 } from './item-rows.sqlite.ts'
+import type { Order } from './order.ts'
 import { type ReadNode, readingOf, refuse } from './queries.sqlite.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import type { ItemPage, ItemRecord, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
@@ -108,7 +109,7 @@ export const readPage: PubsubStore['readPage'] = {
     const { start, visible, order } = request
     // No index has creation and scope, and to pass by a million items of others is no page.
     if (order.by === 'creation' && visible !== 'all') refuse('orderUnsupported', 'not by creation here')
-    const range = request.within && rangeOf(tx, node, request.within, visible, request.lastSeq)
+    const range = request.within && rangeOf(tx, node, request.within, order.by, visible, request.lastSeq)
     const count = isPart(request) ? undefined : countVisible(tx, node, visible)
     const isForward = start.at !== 'end' && start.at !== 'before'
     const isUp = isForward !== order.isDescending
@@ -116,7 +117,8 @@ export const readPage: PubsubStore['readPage'] = {
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
     const rows = takeRows(steps(tx, node, request, window, isUp), request)
     const rest = { ...request, max: 1, withPayloads: false }
-    const hasMore = range !== undefined && !steps(tx, node, rest, leftOf(window, rows.at(-1), isUp), isUp).next().done
+    const hasMore =
+      range !== undefined && !steps(tx, node, rest, leftOf(window, rows.at(-1), order.by, isUp), isUp).next().done
     if (!isForward) rows.reverse()
     const index = count === undefined ? undefined : indexOf(start, count, rows.length)
     return { items: rows.map(itemOf), count, index, hasMore }
@@ -131,10 +133,14 @@ function overlap(one: Window, other: Window | undefined): Window {
   return other ? { low: Math.max(one.low, other.low), high: Math.min(one.high, other.high) } : one
 }
 
-/** What is left of a window of the order of publication behind the last row that was taken. */
-function leftOf(window: Window, last: Row | undefined, isUp: boolean): Window {
+/** What is left of a window behind the last row that was taken. */
+function leftOf(window: Window, last: Row | undefined, by: Order['by'], isUp: boolean): Window {
   if (!last) return window
-  return isUp ? { ...window, low: last.seq } : { ...window, high: last.seq }
+  return isUp ? { ...window, low: keyIn(last, by) } : { ...window, high: keyIn(last, by) }
+}
+
+function keyIn({ seq, created }: Pick<Row, 'seq' | 'created'>, by: Order['by']): number {
+  return by === 'creation' ? (created ?? seq) : seq
 }
 
 /** Where the page stands in the whole, as far as that is known without counting. */
@@ -183,7 +189,7 @@ function keyAt(
   const query = visible === 'all' ? q.atIndex : q.someAtIndex
   const row = query.get({ node: node.id, offset, scopes: visible === 'all' ? '[]' : JSON.stringify(visible) })
   if (!row) return undefined
-  const key = order.by === 'creation' ? (row.created ?? row.seq) : row.seq
+  const key = keyIn(row, order.by)
   return isUp ? key - 1 : key + 1
 }
 
@@ -208,7 +214,7 @@ function keyOf(tx: Tx, node: ReadNode, { order, visible, within }: ReadPage, pla
       refuse('pageNotFound', 'that item was published anew; page by the ids in <first/>, <last/>')
     return row.seq
   }
-  if (within) return keptSeq(tx, node, place, visible)
+  if (within) return keptKey(tx, node, place, order.by, visible)
   if (order.by === 'creation') return place.creation
   // What followed this place may be gone, and nobody would be told.
   if (isUp && place.seq < node.droppedSeq) refuse('pageNotFound')
@@ -231,7 +237,7 @@ function* scannedSteps(tx: Tx, node: ReadNode, request: ReadPage, window: Window
     yield* rows
     const last = rows.at(-1)
     if (!last || rows.length < step) return
-    const key = order.by === 'creation' ? (last.created ?? last.seq) : last.seq
+    const key = keyIn(last, order.by)
     left = isUp ? { ...left, low: key } : { ...left, high: key }
   }
 }

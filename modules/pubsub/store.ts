@@ -328,7 +328,7 @@ export interface Snapshot {
 /** What a page begins at: an item by its id, or a position, which outlives its item. */
 export type Place = { readonly itemId: string } | Position
 
-/** A part of the order of publication; what is undefined is no bound. XEP-0313 §4.1 */
+/** A part of the order; what is undefined is no bound. XEP-0313 §4.1 */
 export interface Within {
   /** Between these, which are kept themselves. */
   readonly after: Position | undefined
@@ -350,7 +350,7 @@ export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
   readonly order: Order
-  /** As an archive: a part only, and a page begins at what is kept. Not by creation. */
+  /** As an archive: a part only, and a page begins at what is kept. No times by creation. */
   readonly within?: Within
   /** Items published later are left out of the order of publication: nobody has been told of them yet. */
   readonly lastSeq: number
