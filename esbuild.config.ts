@@ -46,7 +46,7 @@ const oneLanguage: Plugin = {
 }
 
 /** Packages that a start has no use for: each is evaluated when something of it is first used. */
-const LATE = ['tr46', 're2js', 'sax', 'smol-toml', 'node-forge/lib/asn1.js']
+const LATE = ['tr46', 're2js', 'sax', 'smol-toml', 'node-forge/lib/asn1.js', 'ws', 'node:child_process']
 
 const late: Plugin = {
   name: 'late',

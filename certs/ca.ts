@@ -51,9 +51,16 @@ export function exportCa(dir: string): string | undefined {
 function load(dir: string, keyText: string, certText: string | undefined, isNew: boolean): Ca {
   const privateKey = loadKey(dir, keyText)
   const publicKey = createPublicKey(privateKey)
-  const commonName = nameOf(publicKey)
-  const certPem = certText ?? writeCertificate(dir, { commonName, privateKey, publicKey })
-  return { commonName, privateKey, publicKey, certPem, certificate: loadCertificate(dir, certPem, privateKey), isNew }
+  const issuer: Issuer = {
+    privateKey,
+    publicKey,
+    // For who signs with it: a start as a rule does not.
+    get commonName() {
+      return nameOf(publicKey)
+    },
+  }
+  const certPem = certText ?? writeCertificate(dir, issuer)
+  return Object.assign(issuer, { certPem, certificate: loadCertificate(dir, certPem, privateKey), isNew })
 }
 
 function writeCertificate(dir: string, self: Issuer): string {

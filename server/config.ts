@@ -380,7 +380,17 @@ export function loadConfig(sources: ConfigSources): Config {
       continue
     }
     const value = Object.freeze(parsed.data)
-    settings.push({ name, value, source, unit: unit ?? unitOf(name), accepts: describe(schema), description })
+    settings.push({
+      name,
+      value,
+      source,
+      unit: unit ?? unitOf(name),
+      // Words for `sacm config` alone: to find them for all options took a start longer than to check them.
+      get accepts() {
+        return describe(schema)
+      },
+      description,
+    })
     const [module, field] = splitModule(name, modules)
     if (module !== undefined && !(name in OPTIONS)) module[field] = value
     else values[name] = value

@@ -29,28 +29,21 @@ export interface WebSocketListenerOptions {
 /** Answers upgrade requests at one path; other paths are left to other listeners, or refused when there are none. */
 export class WebSocketListener {
   readonly #options: WebSocketListenerOptions
-  readonly #websockets: WebSocketServer
+  #websockets: WebSocketServer | undefined
 
   constructor(options: WebSocketListenerOptions) {
     this.#options = options
-    this.#websockets = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: options.maxPayload,
-      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-    })
     options.server.on('upgrade', this.#onUpgrade)
   }
 
   /** Takes no more upgrades; open connections are for their owner to close. */
   close(): void {
     this.#options.server.off('upgrade', this.#onUpgrade)
-    this.#websockets.close()
+    this.#websockets?.close()
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const { server, path, turn, accept, log } = this.#options
+    const { server, path, maxPayload, turn, accept, log } = this.#options
     if (pathOf(request) !== path) {
       if (server.listenerCount('upgrade') === 1) refuse(socket, '404 Not Found')
       return
@@ -60,6 +53,13 @@ export class WebSocketListener {
       refuse(socket, '400 Bad Request')
       return
     }
+    this.#websockets ??= new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload,
+      handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    })
     this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
       if (websocket.protocol !== SUBPROTOCOL) {
         log.warn({ what: 'websocket_refused', reason: 'subprotocol' })
