@@ -60,7 +60,7 @@ export const disco: Module = {
         return el(
           'query',
           { xmlns: NS_DISCO_ITEMS, node },
-          ...(listed?.items ?? []).map((item) => el('item', { jid: item.jid, node: item.node, name: item.name })),
+          ...(listed?.items ?? []).map(renderItem),
           listed && (page || isCut(listed)) ? renderRsm(listed) : undefined,
         )
       })
@@ -98,5 +98,9 @@ function servicesOf(services: readonly EndpointView[], endpoints: Endpoints): re
 
 /** An answer that holds less than there is says so, whether or not a page was asked for. XEP-0059 §2.1. */
 function isCut(listed: Page<DiscoItem>): boolean {
-  return listed.items.length < (listed.count ?? 0)
+  return listed.hasMore ?? listed.items.length < (listed.count ?? 0)
+}
+
+function renderItem({ jid, node, name, form }: DiscoItem): Element {
+  return el('item', { jid, node, name }, form && renderForm(form))
 }

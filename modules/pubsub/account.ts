@@ -19,7 +19,8 @@ import { NOTIFY_SUFFIX } from './audience.ts'
 import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
-import { ACCOUNT_FEATURES, EXTENSIONS, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { ACCOUNT_FEATURES, EXTENSIONS, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { getPending } from './pending.ts'
 import { isPublicList } from './public-names.ts'
@@ -32,14 +33,14 @@ import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubReques
 export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const account = ctx.endpoint('account')
   account.identity('pubsub', 'pep')
-  account.feature(...ACCOUNT_FEATURES, NS_SHIM, ...EXTENSIONS)
+  account.feature(...ACCOUNT_FEATURES, NS_SHIM, ...EXTENSIONS, NS_EXTENDED_DISCOVERY)
   account.info((query) =>
     whenReady(parts, query.to.bare, () =>
       query.node === NS_SHIM ? SHIM_HEADERS : nodeInfo(parts, query, askerAt(parts, query.asker, query.to)),
     ),
   )
   account.items((query) =>
-    whenReady(parts, query.to.bare, () => listItems(parts, query, askerAt(parts, query.asker, query.to))),
+    whenReady(parts, query.to.bare, () => listItemsAsWanted(parts, query, askerAt(parts, query.asker, query.to))),
   )
   account.command(getPending(parts, (asker) => askerAt(parts, asker, asker)))
   account.onMessage(`{${NS_FORMS}}x`, ({ from, to, payload }) =>

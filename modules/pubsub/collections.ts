@@ -2,8 +2,9 @@
 
 import { type Call, call, type Operation } from '../../server/module/api.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
-import { asPubsubError } from './errors.ts'
+import { asPubsubError, pubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
+import { isPublicList } from './public-names.ts'
 import type { RelationshipChanges } from './relationship-fields.ts'
 import type { NodeView } from './replica.ts'
 import {
@@ -73,7 +74,10 @@ export function linkCall(parts: PubsubParts, node: NodeRef, link: string): Call<
 export function refuseClaimed(parts: PubsubParts, service: string, { links, relationships }: PlaceChanges): void {
   const { parents = [], children = [] } = links
   const named = [...parents, ...children, ...Object.values(relationships)].filter((nodeId) => nodeId !== '')
-  for (const nodeId of named) parts.claims.refuseOwner({ service, nodeId })
+  for (const nodeId of named) {
+    parts.claims.refuseOwner({ service, nodeId })
+    if (isPublicList(nodeId)) throw pubsubError('managedNode', `${nodeId} is made by the service`)
+  }
 }
 
 /** XEP-0248 §7.5. */

@@ -81,6 +81,12 @@ export const pubsubConfig = z.object({
     16_777_216,
     'characters gathered for one subscription; the digest is sent before there are more',
   ),
+  discoveryReadsMax: whole(
+    1_000,
+    1,
+    100_000,
+    'nodes whose items are looked for in one answer of extended discovery; none of them has one: policy-violation',
+  ),
   pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
   pageIndexMax: whole(
     10_000,

@@ -9,6 +9,7 @@ import { ARCHIVE_FEATURES } from './archive-xml.ts'
 import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
+import { discoverMore, parseExtension } from './extended-discovery.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import { readable } from './public-lists.ts'
 import { isPublicList, NS_PPS, subjectOf } from './public-names.ts'
@@ -96,7 +97,7 @@ export function nodeInfo(
   return {
     identities: [identityOf(node)],
     features: [NS_PUBSUB, ...archiveFeatures(node)],
-    forms: isListed(parts, asker, node) ? [metaData(node, parts.claims.of(node.record) === undefined)] : [],
+    forms: isListed(parts, asker, node) ? [metaData(parts, node)] : [],
   }
 }
 
@@ -119,10 +120,11 @@ function identityOf({ record }: NodeView): { category: string; type: string; nam
   return { category: 'pubsub', type: record.config.nodeType, ...(title && { name: title }) }
 }
 
-/** @param isWhole  everybody who may read the node sees the same items there */
-function metaData(node: NodeView, isWhole: boolean): DataForm {
+function metaData(parts: PubsubParts, node: NodeView): DataForm {
   const { record, affiliations, subscribers } = node
   const { config, creator, createdAt } = record
+  // Everybody who may read the node sees the same items there.
+  const isWhole = parts.claims.of(record) === undefined
   const having = (wanted: string) => [...affiliations].filter(([, kind]) => kind === wanted).map(([bareJid]) => bareJid)
   const fields: FormField[] = [
     { name: 'pubsub#type', type: 'text-single', values: textValue(typeOf(record)) },
@@ -157,6 +159,35 @@ function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
   const { record } = node
   if (parts.claims.of(record)) return parts.claims.mayUse(asker.jid, record)
   return maySee(record.config, parts.replica.standing(node, asker.actor))
+}
+
+/** The same where XEP-0499 is offered: as the query's form wants it. */
+export async function listItemsAsWanted(
+  parts: PubsubParts,
+  query: DiscoItemsQuery,
+  asker = askerOf(parts.accounts, query.asker, query.to.bare),
+): Promise<Page<DiscoItem> | undefined> {
+  const wanted = parseExtension(query.payload)
+  if (!wanted) return listItems(parts, query, asker)
+  if (childOf(query.payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+  const isAsked = typeFilter(query.payload)
+  if (query.node && isPublicList(query.node)) {
+    const page = listIds(parts, asker, query.node, query)
+    const items = page.items.map((item) => ({ ...item, node: query.node ?? ROOT_ID }))
+    return { ...page, items: wanted.hasItems ? items : [] }
+  }
+  const base = query.node ? parts.replica.get({ service: asker.service, nodeId: query.node }) : undefined
+  if (query.node && !base) return undefined
+  return discoverMore(parts, asker, base, query, wanted, {
+    isListed: (node) => isListed(parts, asker, node),
+    isAsked,
+    metaData: (node, isFull) => (isFull ? metaData(parts, node) : relationshipData(node)),
+  })
+}
+
+/** XEP-0499 §3.1: that it is a node, and where it stands. */
+function relationshipData(node: NodeView): DataForm {
+  return { type: 'result', formType: META_DATA_FORM, fields: relationshipResult(relationshipsOf(node)) }
 }
 
 /** §5.2 without a node; §5.5 with one, which may be a collection (XEP-0248 §5.2). */

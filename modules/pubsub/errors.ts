@@ -35,6 +35,7 @@ const ROWS = {
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
   orderUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0413 §5: an order that was not agreed on
   filterUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0313 §4.1.5: a field that is not in the form
+  tooWide: ['modify', 'policy-violation'], // XEP-0499 §3.1: so many nodes without an item are not looked through
   pageByIndex: ['cancel', 'feature-not-implemented'], // XEP-0059 §2.6: farther in than is counted
 
   noPublishingHere: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §7.1.3.2; XEP-0248 §4.1

@@ -19,7 +19,8 @@ import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
 import { Cursors, newCursorKey } from './cursors.ts'
-import { EXTENSIONS, FEATURES, listItems, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { EXTENSIONS, FEATURES, listItems, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
 import { Inheritance } from './inherited.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
@@ -111,6 +112,7 @@ export const pubsub = defineModule<PubsubConfig>({
       omits: 'archives of the lists (XEP-0442); subscribing by an account (XEP-0376): it is done by XEP-0060',
     },
     { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
+    { doc: 'XEP-0499', version: '0.1.0', status: 'complete' },
   ],
   requires: ['commands', 'offline', 'roster', 'caps'],
   config: pubsubConfig,
@@ -147,7 +149,9 @@ export const pubsub = defineModule<PubsubConfig>({
       endpoint.onMessage(`{${NS_FORMS}}x`, ({ from, payload }) =>
         answerRequest(parts, askerOf(parts.accounts, from, endpoint.address), payload),
       )
-      endpoint.items((query) => listItems(parts, query))
+      // At the domain itself other things are listed too, and a form that is about nodes means nothing.
+      const list = at === 'server' ? listItems : listItemsAsWanted
+      endpoint.items((query) => list(parts, query))
       endpoint.onMessage(`{${NS_PUBSUB_EVENT}}event`, (message) => bounced(parts, message, message.payload))
       for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER]) {
         for (const type of ['get', 'set'] as const) {
@@ -165,7 +169,7 @@ export const pubsub = defineModule<PubsubConfig>({
 function serveOwnAddress(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const endpoint = ctx.endpoint('service:pubsub')
   const asker = (jid: Jid) => askerOf(parts.accounts, jid, endpoint.address)
-  endpoint.feature(...ARCHIVE_FEATURES, STANZA_ID_FEATURE)
+  endpoint.feature(...ARCHIVE_FEATURES, STANZA_ID_FEATURE, NS_EXTENDED_DISCOVERY)
   // XEP-0346 §3: templates and filled-in forms are items like others, at nodes of a certain name.
   endpoint.identity('pubsub', 'urn:xmpp:fdp:0')
   endpoint.onIq('get', `{${NS_MAM}}query`, ({ payload }) => archiveForm(payload))

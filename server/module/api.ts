@@ -185,6 +185,8 @@ export interface DiscoItem {
   readonly jid: string
   readonly node?: string
   readonly name?: string
+  /** What is told of it right here. */
+  readonly form?: DataForm
 }
 export interface DiscoQuery {
   readonly to: Jid

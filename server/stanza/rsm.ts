@@ -23,6 +23,8 @@ export interface Page<T> {
   /** The opaque ids of the first and last item; undefined on an empty page. */
   readonly first: string | undefined
   readonly last: string | undefined
+  /** There are more than these; undefined: as the count says. */
+  readonly hasMore?: boolean
 }
 
 /** What an answer's `<set/>` says, read by the requesting side. XEP-0059 §2.2. */
@@ -110,7 +112,7 @@ export function pageOfSorted<T>(
 }
 
 /** The index of the first item for which it does not hold; it holds for those at the front and for no others. */
-function firstNot<T>(items: readonly T[], holds: (item: T) => boolean): number {
+export function firstNot<T>(items: readonly T[], holds: (item: T) => boolean): number {
   let [low, high] = [0, items.length]
   while (low < high) {
     const middle = (low + high) >>> 1
