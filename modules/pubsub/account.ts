@@ -135,12 +135,12 @@ function isApproval(x: Element): boolean {
 }
 
 /**
- * A client shows what it wants to hear of: the last items of those nodes, once for each while it is available. Those of
+ * A client shows what it wants to hear of: the last items of those nodes, once for each as long as it wants them. Those of
  * the account itself, and of everyone whose presence it sees. XEP-0060 §9.2, XEP-0163 §4.3.4.
  */
 function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const { audience, replica } = parts
-  const told = new WeakMap<SessionHandle, Set<string>>()
+  const told = new WeakMap<SessionHandle, ReadonlySet<string>>()
   ctx.on('observe', 'presence.updated', ({ session, presence }) => {
     if (presence) return
     told.delete(session)
@@ -158,10 +158,11 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     }
   })
   ctx.on('observe', 'caps.known', async ({ session, capabilities }) => {
-    const known = told.get(session) ?? new Set()
-    told.set(session, known)
-    const news = interests(capabilities).filter((nodeId) => !known.has(nodeId))
-    for (const nodeId of news) known.add(nodeId)
+    const before = told.get(session)
+    const now = new Set(interests(capabilities))
+    // What it did not want for a while has perhaps changed since.
+    told.set(session, now)
+    const news = [...now].filter((nodeId) => !before?.has(nodeId))
     if (news.length === 0) return
     const nodes = [...audience.sources(session.bareJid)].flatMap((service) =>
       replica.hasService(service) ? news.flatMap((nodeId) => replica.get({ service, nodeId }) ?? []) : [],
