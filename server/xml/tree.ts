@@ -82,6 +82,17 @@ export class ParsedElement extends Element {
   }
 }
 
+/** A prefix, in force until the element that declares it ends. A chain: most streams have one, and an idle one little memory. */
+interface Declaration {
+  readonly prefix: string
+  readonly uri: string
+  /** Of its element. */
+  readonly depth: number
+  /** It and those before it. */
+  readonly count: number
+  readonly before: Declaration | undefined
+}
+
 /** The elements that are open, and the one whose start tag is being read. */
 export class TreeBuilder {
   limits: ParserLimits
@@ -96,10 +107,8 @@ export class TreeBuilder {
   /** 1 when the outermost element is the stream, which is no part of a stanza's depth, else 0. */
   readonly #outside: number
   #current: Element | null = null
-  /** Prefixes in force, and what to put back when an element ends. */
-  #prefixes = new Map<string, string>()
-  readonly #declarations: { readonly depth: number; readonly prefix: string; readonly before: string | undefined }[] =
-    []
+  /** The prefix declared last of those in force. */
+  #declared: Declaration | undefined
   /** The start tag being read. */
   #name = ''
   #attributes = new AttributeMap()
@@ -163,11 +172,7 @@ export class TreeBuilder {
   close(name: string): void {
     const element = this.#current
     if (element === null || element.name !== name) throw malformed('an end tag that does not match')
-    for (let last = this.#declarations.at(-1); last?.depth === this.depth; last = this.#declarations.at(-1)) {
-      this.#declarations.pop()
-      if (last.before === undefined) this.#prefixes.delete(last.prefix)
-      else this.#prefixes.set(last.prefix, last.before)
-    }
+    while (this.#declared?.depth === this.depth) this.#declared = this.#declared.before
     this.depth--
     this.closed = element
     this.#current = element.parent
@@ -188,25 +193,24 @@ export class TreeBuilder {
     this.root = undefined
     this.closed = undefined
     this.#current = null
-    this.#prefixes = new Map()
-    this.#declarations.length = 0
+    this.#declared = undefined
   }
 
   #declare(prefix: string, uri: string): void {
     checkDeclaration(prefix, uri)
     if (prefix === 'xml') return
     const max = this.limits.maxNamespaces ?? DEFAULT_MAX_NAMESPACES
-    if (this.#declarations.length >= max) throw beyond('maxNamespaces', max)
-    this.#declarations.push({ depth: this.depth + 1, prefix, before: this.#prefixes.get(prefix) })
-    this.#prefixes.set(prefix, uri)
+    const before = this.#declared
+    const count = (before?.count ?? 0) + 1
+    if (count > max) throw beyond('maxNamespaces', max)
+    this.#declared = { prefix, uri, depth: this.depth + 1, count, before }
   }
 
   #namespaceOf(prefix: string): string {
     if (prefix === 'xml') return NS_XML
-    const uri = this.#prefixes.get(prefix)
+    for (let each = this.#declared; each; each = each.before) if (each.prefix === prefix) return each.uri
     // RFC 6120 §4.9.3.13 shows this very fault; §11.3 rule 4. `xmlns` is never declared, so it ends here too.
-    if (uri === undefined) throw malformed('a namespace prefix that is not declared')
-    return uri
+    throw malformed('a namespace prefix that is not declared')
   }
 
   /** No two attributes of the same expanded name. Namespaces in XML 1.0 §6.3. */
