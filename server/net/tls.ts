@@ -51,11 +51,18 @@ const ALPN = 'xmpp-client'
 
 type Secured = (socket: TLSSocket) => void
 
+interface Waiting {
+  readonly socket: Socket
+  readonly secured: Secured
+  /** Listens for the socket's end, until the handshake's. */
+  readonly forget: () => void
+}
+
 export class TlsAcceptor {
   readonly #server: Server
   readonly #contexts = new SniContexts()
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
-  readonly #waiting = new Map<string, Secured>()
+  readonly #waiting = new Map<string, Waiting>()
 
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
     this.#readOthers(material)
@@ -69,9 +76,10 @@ export class TlsAcceptor {
     })
     this.#server.on('secureConnection', (socket) => {
       const key = connectionKey(socket)
-      const secured = this.#waiting.get(key)
+      const waiting = this.#waiting.get(key)
       this.#waiting.delete(key)
-      if (secured) secured(socket)
+      waiting?.socket.off('close', waiting.forget)
+      if (waiting) waiting.secured(socket)
       else socket.destroy() // the peer left while the handshake ended
     })
     // RFC 6120 §5.4.3.2: a failed handshake ends the connection without a closing tag.
@@ -90,10 +98,12 @@ export class TlsAcceptor {
    */
   take(socket: Socket, secured: Secured): void {
     const key = connectionKey(socket)
-    this.#waiting.set(key, secured)
-    socket.once('close', () => {
-      if (this.#waiting.get(key) === secured) this.#waiting.delete(key)
-    })
+    const forget = (): void => {
+      if (this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+    }
+    const waiting = { socket, secured, forget }
+    this.#waiting.set(key, waiting)
+    socket.on('close', forget)
     socket.once('readable', () => {
       if (socket.readableLength > 0) this.#server.emit('connection', socket)
       else socket.destroy() // the peer closed its side

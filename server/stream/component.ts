@@ -163,7 +163,7 @@ export class ComponentStream
 
   // --- reader ---
 
-  onHeader(root: Element): void {
+  onOpen(root: Element): void {
     this.#guard(() => {
       if (this.#state !== 'wait-open') return
       checkStreamName(root, NS_COMPONENT)

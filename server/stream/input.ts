@@ -67,7 +67,7 @@ export class Input {
 
   /** Expects a new header next. RFC 6120 §4.3.3. */
   restart(): void {
-    this.#reader.restart()
+    this.#reader.reset()
   }
 
   setLimits(limits: ParserLimits): void {

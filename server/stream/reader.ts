@@ -9,7 +9,7 @@ import { type ParserLimits, parseFragment, StreamParser } from '../xml/parser.ts
 /** What a reader found, in the order it lay on the wire. The callbacks do not throw. */
 export interface ReaderEvents {
   /** A stream header, its names not checked yet. */
-  onHeader(root: Element): void
+  onOpen(root: Element): void
   onElement(element: Element): void
   onClose(): void
 }
@@ -22,51 +22,15 @@ export interface Reader {
   /** Goes on with what was kept. @throws StreamError as `write` does */
   resume(): void
   /** Expects a new header next. RFC 6120 §4.3.3. */
-  restart(): void
+  reset(): void
   setLimits(limits: ParserLimits): void
   /** True while input other than white space waits behind the element being handled. */
   hasRest(): boolean
 }
 
 export function createReader(kind: 'tcp' | 'websocket', events: ReaderEvents, limits: ParserLimits): Reader {
-  return kind === 'tcp' ? new DocumentReader(events, limits) : new MessageReader(events, limits)
-}
-
-/** One endless document. RFC 6120 §4.2. */
-class DocumentReader implements Reader {
-  readonly #parser: StreamParser
-
-  constructor(events: ReaderEvents, limits: ParserLimits) {
-    this.#parser = new StreamParser(limits, {
-      onOpen: (root) => events.onHeader(root),
-      onElement: (element) => events.onElement(element),
-      onClose: () => events.onClose(),
-    })
-  }
-
-  write(chunk: Buffer): void {
-    this.#parser.write(chunk)
-  }
-
-  pause(): void {
-    this.#parser.pause()
-  }
-
-  resume(): void {
-    this.#parser.resume()
-  }
-
-  restart(): void {
-    this.#parser.reset()
-  }
-
-  setLimits(limits: ParserLimits): void {
-    this.#parser.setLimits(limits)
-  }
-
-  hasRest(): boolean {
-    return this.#parser.hasRest()
-  }
+  // On TCP a stream is one endless document. RFC 6120 §4.2
+  return kind === 'tcp' ? new StreamParser(limits, events) : new MessageReader(events, limits)
 }
 
 /** A document per message. RFC 7395 §3.3.3. */
@@ -99,7 +63,7 @@ class MessageReader implements Reader {
     this.#read()
   }
 
-  restart(): void {
+  reset(): void {
     this.#isOpen = false
   }
 
@@ -148,7 +112,7 @@ class MessageReader implements Reader {
       this.#events.onElement(element)
     } else {
       this.#isOpen = true
-      this.#events.onHeader(element)
+      this.#events.onOpen(element)
     }
   }
 }

@@ -200,6 +200,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
     this.#user = user
     this.#state = 'bound'
     clearTimeout(this.#timer)
+    this.#timer = undefined
     const { rate } = this.#context.limits
     if (rate) this.#rate = new Rate(rate)
     user.start()
@@ -247,7 +248,7 @@ export class Stream implements NegotiatedStream, TransportHandler, ReaderEvents 
 
   // --- reader ---
 
-  onHeader(root: Element): void {
+  onOpen(root: Element): void {
     this.#guard(() => {
       if (this.#state !== 'wait-open') return
       if (this.kind === 'tcp') checkStreamName(root)
