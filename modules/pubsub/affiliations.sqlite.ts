@@ -54,8 +54,10 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
     for (const { bareJid, affiliation } of changes) {
       const before = affiliationOf(tx, node.id, bareJid)
       const isMore = before === 'none' && affiliation !== 'none'
-      const isPossible = mayBe(service, bareJid, affiliation)
-      const mayChange = isPossible && mayChangeAffiliation(before, affiliation, isLastOwner(tx, node.id, before))
+      const mayChange =
+        affiliation !== undefined &&
+        mayBe(service, bareJid, affiliation) &&
+        mayChangeAffiliation(before, affiliation, isLastOwner(tx, node.id, before))
       if (!mayChange || (isMore && entities >= perNodeMax)) {
         refused.push({ service, nodeId, bareJid, affiliation: before })
         continue

@@ -2,6 +2,7 @@
 
 import type { AccountView, Logger, ModuleContext, Operation, Storage } from '../../server/module/api.ts'
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import { opaqueString } from '../../server/stanza/precis.ts'
 import type { Offline } from '../offline/index.ts'
 import { renderEvent } from './answer-xml.ts'
 import type { Audience } from './audience.ts'
@@ -89,6 +90,14 @@ export function boundsOf(
 export function mayCreate(parts: PubsubParts, { actor, service }: Asker): boolean {
   if (service !== SHARED_SERVICE) return actor.bareJid === service // XEP-0163 §3.2
   return parts.config().create === 'anyone' || parts.accounts.roles(actor.bareJid).size > 0
+}
+
+/**
+ * @throws StanzaError bad-request for a NodeID that two clients might not write alike: one that Resourceprep, by now the
+ *         profile OpaqueString, forbids or changes. XEP-0060 §4.6.2; RFC 7622 §3.4
+ */
+export function checkNewId(nodeId: string): void {
+  if (opaqueString(nodeId) !== nodeId) throw pubsubError('malformed', 'a NodeID is as the resource of a JID is')
 }
 
 /** The node, from memory. @throws StanzaError item-not-found */

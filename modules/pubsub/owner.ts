@@ -16,6 +16,7 @@ import { applyOrphaned, applyRelinked, placed, refuseClaimed, tellCreated } from
 import {
   type Asker,
   boundsOf,
+  checkNewId,
   mayCreate,
   nodeView,
   notifyEnded,
@@ -58,6 +59,7 @@ export async function create(
   const { changes, ...place } = request.submitted
   const { actor } = asker
   if (!mayCreate(parts, asker)) throw pubsubError('mayNotCreate', 'you may not create nodes here')
+  checkNewId(nodeId)
   const config = { ...defaultConfig(bounds), ...changes }
   const node = { service, nodeId, creator: actor.bareJid, config, nodesMax }
   refuseClaimed(parts, service, place)

@@ -11,6 +11,7 @@ import { tellCreated } from './collections.ts'
 import {
   type Asker,
   boundsOf,
+  checkNewId,
   mayCreate,
   notifyExpired,
   notifyPruned,
@@ -70,6 +71,7 @@ export async function createAndPublish(
 ): Promise<void> {
   const { nodesMax, ...bounds } = boundsOf(parts.config(), item.service)
   const { service, nodeId, actor } = item
+  checkNewId(nodeId)
   const node = { service, nodeId, creator: actor.bareJid, config: configFor(fields, bounds), nodesMax }
   const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
   try {

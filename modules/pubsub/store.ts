@@ -271,8 +271,13 @@ export interface SubscriptionsEnded {
 }
 
 export interface ModifyAffiliations extends OwnerRequest {
-  readonly changes: readonly { readonly bareJid: string; readonly affiliation: Affiliation }[]
+  readonly changes: readonly AffiliationChange[]
   readonly perNodeMax: number
+}
+export interface AffiliationChange {
+  readonly bareJid: string
+  /** Undefined: one that there is not. */
+  readonly affiliation: Affiliation | undefined
 }
 export interface AffiliationsModified extends NodeRef {
   readonly changed: readonly AffiliationRecord[]

@@ -20,8 +20,8 @@ import {
 import { type Order, parseOrder } from './order.ts'
 import { NS_PPS } from './public-names.ts'
 import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
-import { type Affiliation, isAffiliation } from './rules.ts'
-import { ROOT_ID } from './store.ts'
+import { isAffiliation } from './rules.ts'
+import { type AffiliationChange, ROOT_ID } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
 export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'
@@ -119,7 +119,7 @@ export type OwnerRequest =
   | {
       readonly kind: 'setAffiliations'
       readonly nodeId: string
-      readonly changes: readonly { readonly bareJid: string; readonly affiliation: Affiliation }[]
+      readonly changes: readonly AffiliationChange[]
     }
 export type PubsubRequest = EntityRequest | OwnerRequest
 
@@ -133,12 +133,23 @@ const MAX_ID_BYTES = 1023
  */
 export function parsePubsub(type: 'get' | 'set', pubsub: Element, bounds: ConfigBounds): PubsubRequest {
   const ns = pubsub.getNS() === NS_PUBSUB_OWNER ? NS_PUBSUB_OWNER : NS_PUBSUB
-  const [action] = childElements(pubsub).filter((child) => child.getNS() === ns)
+  const [action, ...others] = childElements(pubsub).filter((child) => child.getNS() === ns)
   if (!action) throw pubsubError('malformed', 'an empty request')
+  // §18.1: a choice of one, so that nothing that was asked for is passed over in silence.
+  const companion = ns === NS_PUBSUB ? COMPANIONS[action.getName()] : undefined
+  const surplus = others.length > 1 ? others[1] : others.find((other) => other.getName() !== companion)
+  if (surplus) throw pubsubError('malformed', `<${surplus.getName()}/> has no place beside <${action.getName()}/>`)
   const request =
     ns === NS_PUBSUB_OWNER ? parseOwner(type, pubsub, action, bounds) : parseEntity(type, pubsub, action, bounds)
   if (!request) throw pubsubError('malformed', `no ${type} request <${action.getName()}/> here`)
   return request
+}
+
+/** What may come with a request. §6.3.7, §7.1.5, §8.1.3 */
+const COMPANIONS: Readonly<Record<string, string>> = {
+  subscribe: 'options',
+  publish: 'publish-options',
+  create: 'configure',
 }
 
 function parseEntity(
@@ -378,7 +389,7 @@ function subscriptionChanges(action: Element): { jid: Jid; subid: string | undef
   })
 }
 
-function affiliationChanges(action: Element): { bareJid: string; affiliation: Affiliation }[] {
+function affiliationChanges(action: Element): AffiliationChange[] {
   const seen = new Set<string>()
   return childrenOf(action, 'affiliation', NS_PUBSUB_OWNER).flatMap((entry) => {
     const { bare } = subscriberOf(entry)
@@ -386,7 +397,6 @@ function affiliationChanges(action: Element): { bareJid: string; affiliation: Af
     seen.add(bare)
     const affiliation = attr(entry, 'affiliation')
     if (affiliation === undefined) return [] // §8.9.2.1
-    if (!isAffiliation(affiliation)) throw pubsubError('malformed', `no affiliation ${affiliation}`)
-    return [{ bareJid: bare, affiliation }]
+    return [{ bareJid: bare, affiliation: isAffiliation(affiliation) ? affiliation : undefined }]
   })
 }
