@@ -66,6 +66,30 @@ export const pubsubConfig = z.object({
     100_000,
     'subscriptions of one account; more: policy-violation with too-many-subscriptions',
   ),
+  managedRequestsMax: whole(
+    20,
+    1,
+    1_000,
+    'requests of one account to services (XEP-0376) that wait for an answer; more: resource-constraint',
+  ),
+  managedTimeoutSeconds: whole(
+    30,
+    1,
+    600,
+    "how long a service may take to answer an account's request (XEP-0376); longer: remote-server-timeout",
+  ),
+  managedChangesMax: whole(
+    100,
+    1,
+    10_000,
+    'changes of one list of subscriptions that a client may catch up by (XEP-0376); after more it gets the list',
+  ),
+  managedListsMax: whole(
+    1_000,
+    1,
+    100_000,
+    'lists of subscriptions whose changes are kept (XEP-0376); clients of those used longest ago get the list',
+  ),
   leaseMaxSeconds: whole(
     31_536_000,
     60,

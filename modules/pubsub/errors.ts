@@ -64,6 +64,7 @@ const ROWS = {
   parentFixed: ['cancel', 'not-allowed', 'invalid-option'], // XEP-0496 §4.2
   relationshipsTooDeep: ['cancel', 'not-allowed', 'max-nodes-exceeded'], // as XEP-0248 §7.2.3.3
 
+  tooManyRequests: ['wait', 'resource-constraint'], // XEP-0376 §3.2: by one account, of services that have not answered
   managedNode: ['auth', 'forbidden'], // XEP-0465 §5: the service alone makes such a list and fills it
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
   nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1

@@ -25,6 +25,8 @@ import { Inheritance } from './inherited.ts'
 import { reviewKept } from './kept.ts'
 import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
+import { Managed } from './managed.ts'
+import { NS_PAM } from './managed-xml.ts'
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
@@ -78,6 +80,13 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
+      doc: 'XEP-0376',
+      version: '0.1.1',
+      status: 'partial',
+      omits:
+        'the parts that it only thinks about: automatic subscriptions, filters, archives (§3.5 to §3.7); subscriptions at components are not listed',
+    },
+    {
       doc: 'XEP-0413',
       version: '0.2.1',
       status: 'partial',
@@ -109,7 +118,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0465',
       version: '0.1.1',
       status: 'partial',
-      omits: 'archives of the lists (XEP-0442); subscribing by an account (XEP-0376): it is done by XEP-0060',
+      omits: 'archives of the lists (XEP-0442)',
     },
     { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0499', version: '0.1.0', status: 'complete' },
@@ -122,7 +131,11 @@ export const pubsub = defineModule<PubsubConfig>({
       if (!cursors) throw new Error('no cursors before the server has started')
       return cursors
     })
-    parts.replica.watch((change) => publicChanged(parts, change))
+    const managed = serveManaged(ctx, parts)
+    parts.replica.watch((change) => {
+      publicChanged(parts, change)
+      managed.changed(change)
+    })
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
     ctx.starting(async () => {
@@ -164,6 +177,22 @@ export const pubsub = defineModule<PubsubConfig>({
     serveOwnAddress(ctx, parts)
   },
 })
+
+/**
+ * An account's own subscriptions, at whatever service. XEP-0376.
+ * COMPAT(Libervia 0.9): it looks for the feature at the server's own address, and asks there.
+ */
+function serveManaged(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): Managed {
+  const account = ctx.endpoint('account')
+  const managed = new Managed({ parts, account, sessions: ctx.sessions, clients: ctx.use(CLIENT_CAPABILITIES) })
+  for (const endpoint of [account, ctx.endpoint('server')]) {
+    endpoint.feature(NS_PAM)
+    endpoint.onIq('set', `{${NS_PAM}}pam`, (iq) => managed.ask(iq))
+    endpoint.onIq('get', `{${NS_PAM}}subscriptions`, (iq) => managed.list(iq))
+  }
+  ctx.on('observe', 'account.removed', ({ bareJid }) => managed.forget(bareJid))
+  return managed
+}
 
 /** What is at the service's own address alone: archives of nodes, since the domain's would be another thing (XEP-0442). */
 function serveOwnAddress(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {

@@ -257,8 +257,19 @@ export interface Endpoint {
   command(command: AdHocCommand): void
   /** Routes a stanza from this address; `from` is set here. */
   send(stanza: Element | RawStanza): void
-  /** Sends an IQ from this address to a client and resolves with its result's payload (undefined when empty). */
-  request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined>
+  /**
+   * Sends an IQ from this address to a client or a service and resolves with its result's payload (undefined when
+   * empty). What this server answers itself is asked at once, so that its writes are submitted before this returns.
+   * @param account  at an account endpoint: who asks, by its bare JID
+   * @throws StanzaError the answer's, or remote-server-timeout (as a rejection)
+   */
+  request(
+    to: Jid,
+    type: 'get' | 'set',
+    payload: Element,
+    timeoutMs: number,
+    account?: string,
+  ): Promise<Element | undefined>
 }
 
 /** An IQ of a client that has not logged in. */

@@ -130,7 +130,13 @@ export class ServerEndpoint implements EndpointView {
     this.#routes.send(this.address, stanza)
   }
 
-  request(to: Jid, type: 'get' | 'set', payload: Element, timeoutMs: number): Promise<Element | undefined> {
-    return this.#routes.request(this.address, to, type, payload, timeoutMs)
+  request(
+    to: Jid,
+    type: 'get' | 'set',
+    payload: Element,
+    timeoutMs: number,
+    account = this.address,
+  ): Promise<Element | undefined> {
+    return this.#routes.request(account, to, type, payload, timeoutMs)
   }
 }

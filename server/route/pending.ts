@@ -29,7 +29,8 @@ export class PendingIqs {
     const answer = new Promise<Element | undefined>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(key)
-        reject(new StanzaError('wait', 'remote-server-timeout', `no answer from ${to.full} within ${timeoutMs} ms`))
+        const text = `no answer from ${to.full} within ${timeoutMs} ms`
+        reject(new StanzaError('wait', 'remote-server-timeout', text, { by: from }))
       }, timeoutMs)
       this.#waiting.set(key, { resolve, reject, timer })
     })
@@ -38,16 +39,26 @@ export class PendingIqs {
 
   /** Takes an answer; one that nobody waits for is dropped. RFC 6120 §8.2.3. */
   settle(from: Jid, to: Jid, stanza: Element): void {
-    const key = keyOf(to.full, from.full, attr(stanza, 'id') ?? '')
-    const waiting = this.#waiting.get(key)
+    const waiting = this.#take(from, to, attr(stanza, 'id') ?? '')
     if (!waiting) return
-    this.#waiting.delete(key)
-    clearTimeout(waiting.timer)
     if (attr(stanza, 'type') === 'error') {
       waiting.reject(StanzaError.fromElement(childElements(stanza).find((child) => child.is('error'))))
     } else {
       waiting.resolve(childElements(stanza)[0])
     }
+  }
+
+  /** The same for a result that is no stanza yet, since this server has it itself. */
+  answered(from: Jid, to: Jid, id: string, payload: Element | undefined): void {
+    this.#take(from, to, id)?.resolve(payload)
+  }
+
+  #take(from: Jid, to: Jid, id: string): Waiting | undefined {
+    const key = keyOf(to.full, from.full, id)
+    const waiting = this.#waiting.get(key)
+    this.#waiting.delete(key)
+    if (waiting) clearTimeout(waiting.timer)
+    return waiting
   }
 
   close(): void {

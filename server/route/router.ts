@@ -215,13 +215,13 @@ export class Router {
 
   #toForeign(routed: Routed): void {
     const { stanza, to, session } = routed
-    const { foreign, presence } = this.#parts
-    // RFC 6120 §10.4: there is no server-to-server side here
+    const { foreign, presence, domain } = this.#parts
+    // RFC 6120 §10.4: there is no server-to-server side here; §8.3.2: and it is this server that says so
     if (!foreign.serves(to.domain))
-      throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`)
+      throw new StanzaError('cancel', 'remote-server-not-found', `${to.domain} is not served here`, { by: domain })
     if (stanza.getName() === 'presence') {
       // RFC 6121 §3.1.2: what cannot be routed is refused, and the roster does not wait for an answer to it
-      if (attr(stanza, 'type') === 'subscribe' && !foreign.isConnected(to.domain)) throw notConnected(to.domain)
+      if (attr(stanza, 'type') === 'subscribe' && !foreign.isConnected(to.domain)) throw notConnected(to.domain, domain)
       const outcome = presence.toService(routed)
       if (outcome instanceof Promise) {
         // What goes on comes back here by the road, when both rosters say so.
@@ -229,7 +229,7 @@ export class Router {
         return
       }
     }
-    if (!foreign.deliver(to.domain, stanza)) throw notConnected(to.domain)
+    if (!foreign.deliver(to.domain, stanza)) throw notConnected(to.domain, domain)
   }
 
   #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
@@ -345,12 +345,17 @@ export class Router {
   }
 
   /** To who asked, and to nobody else who may have its address by now. */
-  #result({ stanza, from, session }: Routed, payload: Element | undefined): void {
+  #result({ stanza, from, to, session }: Routed, payload: Element | undefined): void {
     const { sessions, foreign, domain } = this.#parts
-    const answer: RawStanza = { name: 'iq', to: from, type: 'result', xml: writeResult(stanza, payload) }
     const asker = session ?? sessions.get(from.full)
+    if (!asker && from.domain === domain) {
+      // What the server asked for an account is asked from its bare address.
+      if (from.resource === '') this.#pending.answered(to, from, attr(stanza, 'id') ?? '', payload)
+      return
+    }
+    const answer: RawStanza = { name: 'iq', to: from, type: 'result', xml: writeResult(stanza, payload) }
     if (asker) sessions.deliver(asker, answer)
-    else if (from.domain !== domain) foreign.deliver(from.domain, answer)
+    else foreign.deliver(from.domain, answer)
   }
 
   #later(pending: void | Promise<void>, stanza: Element | undefined, session?: SessionHandle): void {
@@ -394,6 +399,10 @@ export class Router {
     const session = to && this.#parts.sessions.get(to.full)
     if (session) this.#parts.sessions.deliver(session, reply)
     else if (to && to.domain !== this.#parts.domain) this.#parts.foreign.deliver(to.domain, reply)
+    else if (to?.resource === '') {
+      const from = tryParseJid(attr(reply, 'from') ?? '')
+      if (from) this.#pending.settle(from, to, reply)
+    }
   }
 
   #make(at: EndpointView['at'], address: string): ServerEndpoint {
@@ -479,8 +488,8 @@ export class Router {
 }
 
 /** RFC 6120 §8.3.3.17: known, but communication cannot be established. */
-function notConnected(domain: string): StanzaError {
-  return new StanzaError('wait', 'remote-server-timeout', `${domain} is not connected`)
+function notConnected(domain: string, by: string): StanzaError {
+  return new StanzaError('wait', 'remote-server-timeout', `${domain} is not connected`, { by })
 }
 
 /** RFC 6120 §8.2.3: an id, one of four types, and exactly one child in a get or set. */

@@ -1,6 +1,6 @@
 /** The three typed errors that may reach a peer: StreamError, StanzaError, SaslError. RFC 6120 §4.9, §6.5, §8.3. */
 
-import { childElements, type Element, el } from '../xml/element.ts'
+import { attr, childElements, type Element, el } from '../xml/element.ts'
 import { NS_SASL, NS_STANZAS, NS_STREAMS } from '../xml/namespaces.ts'
 
 /** RFC 6120 §4.9.3. */
@@ -102,6 +102,14 @@ export class StreamError extends Error {
   }
 }
 
+interface StanzaErrorOptions {
+  readonly cause?: unknown
+  readonly application?: readonly Element[]
+  readonly content?: string | undefined
+  readonly payload?: Element | undefined
+  readonly by?: string | undefined
+}
+
 /** Answers one stanza with an error; the stream goes on. */
 export class StanzaError extends Error {
   override readonly name = 'StanzaError'
@@ -113,23 +121,21 @@ export class StanzaError extends Error {
   readonly content: string | undefined
   /** Stands before `<error/>` in the stanza, where a protocol answers with what it refused. XEP-0060 §8.9.2.4. */
   readonly payload: Element | undefined
+  /** Who raised it, where that is told or is not who was asked. RFC 6120 §8.3.2. */
+  readonly by: string | undefined
 
-  constructor(
-    type: ErrorType,
-    condition: StanzaCondition,
-    text = '',
-    options?: { cause?: unknown; application?: readonly Element[]; content?: string; payload?: Element },
-  ) {
+  constructor(type: ErrorType, condition: StanzaCondition, text = '', options?: StanzaErrorOptions) {
     super(text, options?.cause === undefined ? undefined : { cause: options.cause })
     this.type = type
     this.condition = condition
     this.application = options?.application ?? []
     this.content = options?.content
     this.payload = options?.payload
+    this.by = options?.by
   }
 
   /** `<error/>` as it stands in an error stanza; `by` is the entity that raised it. RFC 6120 §8.3.2. */
-  toElement(by?: string): Element {
+  toElement(by = this.by): Element {
     return el(
       'error',
       { type: this.type, by },
@@ -149,6 +155,7 @@ export class StanzaError extends Error {
     const type = (error?.attrs['type'] ?? 'cancel') as ErrorType
     return new StanzaError(type, condition, text?.getText() ?? '', {
       application: parts.filter((part) => part.getNS() !== NS_STANZAS),
+      by: error && attr(error, 'by'),
     })
   }
 }

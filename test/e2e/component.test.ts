@@ -188,7 +188,7 @@ describe('the component’s domain', () => {
   test('RFC 6120 §8.3.3.17  is answered for while it is not connected, and RFC 6121 §4.6.3 hears of ends', async () => {
     const alice = await login('alice')
     alice.send(`<iq type='get' id='1' to='${NAME}'><query xmlns='urn:x'/></iq>`)
-    expect(await got(alice)).toMatch(/type="error".*<error type="wait">.*<remote-server-timeout /)
+    expect(await got(alice)).toMatch(/type="error".*<error type="wait" by="test">.*<remote-server-timeout /)
     const weather = await component()
     alice.send(`<presence to='room@${NAME}/alice'/>`)
     await weather.expect(`<presence to="room@${NAME}/alice" from="alice@test/desk"/>`)

@@ -2,4 +2,6 @@
 
 import { runScenarios } from '../support/scenario.ts'
 
-runScenarios('component', { set: { 'component.port': '0' } })
+runScenarios('component', {
+  set: { 'component.port': '0', 'pubsub.managedRequestsMax': '1', 'pubsub.managedTimeoutSeconds': '1' },
+})

@@ -128,3 +128,29 @@ test('nodes stay in their collections, and those who follow them are told', asyn
   )
   for (const connection of [erin, again]) connection.destroy()
 })
+
+test('an account has its list of subscriptions, and the version that its clients know', async () => {
+  await server.addUser('frank@test', 'pw', ['publisher'])
+  const frank = await login('frank')
+  await ask(frank, 'set', "<create node='f'/>", '{any}')
+  const subscribe = `<subscribe xmlns='${NS}' node='f' jid='frank@test'><public xmlns='urn:xmpp:pps:0'/></subscribe>`
+  frank.send(`<iq type='set' id='f1'><pam xmlns='urn:xmpp:pam:0' jid='pubsub.test'>${subscribe}</pam></iq>`)
+  const captures = new Map<string, string>()
+  const notice = parsePattern(`<message><notify xmlns='urn:xmpp:pam:0' ver='{version}'>{any}</notify></message>`)
+  await frank.find((tree) => mismatch(notice, tree, captures) === undefined)
+  await received(frank, "<iq id='f1' type='result'/>")
+
+  expect(await server.stop()).toBe(0)
+  server = await startServer({ dataDir, domain: 'test' })
+
+  const again = await login('frank')
+  again.send(`<iq type='get' id='f2'><subscriptions xmlns='urn:xmpp:pam:0' ver='${captures.get('version')}'/></iq>`)
+  await received(again, "<iq id='f2' type='result'/>")
+  again.send(`<iq type='get' id='f3'><subscriptions xmlns='urn:xmpp:pam:0'/></iq>`)
+  const entry = `<subscription service='pubsub.test' node='f' jid='frank@test' subscription='subscribed'><public xmlns='urn:xmpp:pps:0'/></subscription>`
+  await received(
+    again,
+    `<iq id='f3' type='result'><subscriptions ver='${captures.get('version')}'>${entry}</subscriptions></iq>`,
+  )
+  for (const connection of [frank, again]) connection.destroy()
+})

@@ -9,7 +9,9 @@ import { runScenarios } from '../support/scenario.ts'
 runScenarios('pubsub')
 
 test('every row of the error table is reached by a scenario that says so', () => {
-  const folders = ['pubsub', 'pubsub-limits', 'pubsub-nodes', 'pep'].map((name) => join(import.meta.dirname, name))
+  const folders = ['pubsub', 'pubsub-limits', 'pubsub-nodes', 'pep', 'component'].map((name) =>
+    join(import.meta.dirname, name),
+  )
   const texts = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')))
   const reached = texts.flatMap((text) => [...text.matchAll(/^# error (\w+)$/gm)].map(([, key]) => key))
   expect(new Set(reached)).toEqual(new Set(PUBSUB_ERROR_KEYS))
