@@ -153,12 +153,7 @@ describe('requests', () => {
       'bad-request',
       undefined,
     ],
-    [
-      'set',
-      '<affiliations node="n"><affiliation jid="a@test" affiliation="king"/></affiliations>',
-      'bad-request',
-      undefined,
-    ],
+    ['set', '<purge node="n"/><delete node="n"/>', 'bad-request', undefined],
     ['get', '<delete node="n"/>', 'bad-request', undefined],
   ] as const)('owner: %s %s', (type, content, condition, application) => {
     expect(refusal(() => owner(type, content))).toEqual([condition, application])
