@@ -1,6 +1,7 @@
 /** Pubsub as other modules use it: api.ts on top of the use cases. */
 
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Pubsub, ServerNode } from './api.ts'
 import { type PubsubParts, run } from './context.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
@@ -18,6 +19,7 @@ export function pubsubSeam(parts: PubsubParts): Pubsub {
     claim: (nodes) => parts.claims.add(nodes),
     async ensureNode(nodeId, node) {
       const args = { ...shared(nodeId), creator: parts.domain, config: serverConfig(parts, node) }
+      if (isKnownSo(parts, args)) return
       await run(parts, parts.store.ensureNode, args, (record) => parts.replica.ensured(record))
     },
     hasNode: (nodeId) => parts.replica.get(shared(nodeId)) !== undefined,
@@ -34,6 +36,11 @@ export function pubsubSeam(parts: PubsubParts): Pubsub {
       return node !== undefined && parts.replica.isSubscribed(bareJid, node)
     },
   }
+}
+
+/** A restart finds nearly all as they are to be; the replica tells when no write is under way. */
+function isKnownSo({ replica, storage }: PubsubParts, { config, ...ref }: NodeRef & { config: NodeConfig }): boolean {
+  return storage.settled(storage.submitted) === undefined && isDeepStrictEqual(replica.get(ref)?.record.config, config)
 }
 
 /** A node of the server's own: whoever the claimer lets read may, and nobody publishes but through it. */

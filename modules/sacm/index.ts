@@ -34,10 +34,13 @@ import {
   parseBroadcastTopic,
 } from './rules.ts'
 import { dropOldJobs, setState } from './store.sqlite.ts'
+import type { Component } from './store.ts'
 import { handle, request, type TopicParts, unhandle, usableTopics } from './topics.ts'
 import { refuseOther } from './unsupported.ts'
 
 const DROP_JOBS_MS = 3_600_000
+/** Writes submitted together at a start, well within the queue of storage. */
+const MAX_AT_ONCE = 1_000
 const MAX_DISCO_ITEMS = 500
 const SACM = { doc: 'SACM-XMPP', version: '0', status: 'partial' } as const
 
@@ -133,18 +136,29 @@ export const sacm = defineModule<z.output<typeof config>>({
 })
 
 /** Makes the topics that exist from the start, and an inventory in which nobody is online yet. */
-async function start(ctx: Pick<ModuleContext, 'storage'>, { pubsub, roster }: TopicParts): Promise<void> {
+async function start(
+  { storage, log }: Pick<ModuleContext, 'storage' | 'log'>,
+  { pubsub, roster }: TopicParts,
+): Promise<void> {
   for (const type of CAPABILITY_TYPES) {
     await pubsub.ensureNode(`/collection/${type}`, { type: NS_COLLECTION, persistItems: false, maxItems: 1 })
     await pubsub.ensureNode(`/evaluation/${type}`, { type: NS_EVALUATION, persistItems: false, maxItems: 1 })
   }
   await pubsub.ensureNode(NODE_INVENTORY, { type: NS_INVENTORY, persistItems: true, maxItems: 'max' })
-  await ctx.storage.run(dropOldJobs, undefined)
   await roster.load()
-  for (const component of [...roster.all()]) {
+  const stale: Component[] = []
+  for (const component of roster.all()) {
     if (component.state === 'gone') roster.announce(component)
-    else await roster.change(setState, { id: component.component, state: 'gone' })
+    else stale.push(component)
   }
+  for (let from = 0; from < stale.length; from += MAX_AT_ONCE) {
+    const together = stale.slice(from, from + MAX_AT_ONCE)
+    await Promise.all(together.map(({ component: id }) => roster.change(setState, { id, state: 'gone' })))
+  }
+  // Nothing waits for this.
+  storage
+    .run(dropOldJobs, undefined)
+    .catch((error: unknown) => log.error({ what: 'old_jobs_not_dropped', error: String(error) }))
 }
 
 /** Every NodeID that begins with `/` and is not the repository's. */

@@ -14,6 +14,7 @@ import {
   addGrant,
   bindSelfGrants,
   keepSecret,
+  keptSecret,
   keyCosts,
   loadAccounts,
   putAccount,
@@ -106,19 +107,24 @@ const DEFAULT_CACHE_ENTRIES = 10_000
 /** The hash that PLAIN is checked with. */
 const PLAIN_HASH: ScramHash = 'sha256'
 const SECRET_BYTES = 32
+/** Of which keys for unknown users are made. */
+const SECRET_NAME = 'scram.unknown-users'
 const NO_ROLES: ReadonlySet<Role> = new Set()
 const NO_GRANTS: readonly Grant[] = []
 
 /** Loads the accounts of a database. */
 export async function openAccounts(storage: Storage, options: AccountsOptions): Promise<Accounts> {
-  const proposed = randomBytes(SECRET_BYTES).toString('base64')
-  const secret = await storage.run(keepSecret, { name: 'scram.unknown-users', proposed })
+  const secret = (await storage.run(keptSecret, { name: SECRET_NAME })) ?? (await makeSecret(storage))
   const records = await storage.run(loadAccounts, undefined)
   const costs = await storage.run(keyCosts, undefined)
   const unknown = new UnknownUsers(Buffer.from(secret, 'base64'), options.scramIterations, costs)
   const book = new AccountBook(storage, options, unknown, records)
   await book.upgrades.load()
   return book
+}
+
+function makeSecret(storage: Storage): Promise<string> {
+  return storage.run(keepSecret, { name: SECRET_NAME, proposed: randomBytes(SECRET_BYTES).toString('base64') })
 }
 
 interface Entry {

@@ -374,6 +374,13 @@ export const upgradeKeys: Operation<UpgradeKeys, void> = {
   },
 }
 
+/** The secret of this name, when there is one. Base64. */
+export const keptSecret: Operation<{ readonly name: string }, string | undefined> = {
+  name: 'accounts.keptSecret',
+  kind: 'read',
+  run: (tx, { name }) => tx.use(queries).secret.get({ name })?.value,
+}
+
 /** The secret of this name; the proposed value becomes it when there is none. Base64. */
 export const keepSecret: Operation<{ readonly name: string; readonly proposed: string }, string> = {
   name: 'accounts.keepSecret',

@@ -1,11 +1,12 @@
 /** What a scraper gets on the HTTPS port of a real server, and what those get who have no token. */
 
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { Connection } from '../support/scenario/connection.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
@@ -54,13 +55,24 @@ test('counts what happens, pruned items too, for who holds the token', async () 
   for (const id of [1, 2, 3, 4, 5]) {
     alice.send(toPubsub(`p${id}`, `<publish node='n'><item id='${id}'><e xmlns='urn:e'/></item></publish>`))
   }
-  await alice.sync()
+  await alice.find((tree) => tree.local === 'iq' && tree.attributes.get('id') === 'p5')
   expect(await value('sacm_sessions')).toBe(1)
   expect(await value('sacm_pubsub_nodes')).toBe(nodes + 1)
   expect(await value('sacm_pubsub_items_published_total')).toBe(5)
   expect(await value('sacm_pubsub_items_pruned_total')).toBe(3)
   expect(await value('sacm_stanzas_received_total')).toBeGreaterThan(stanzas + 5)
   alice.destroy()
+})
+
+test('a start on a folder that has all it needs writes next to nothing', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'sacm-test-'))
+  onTestFinished(() => rmSync(dataDir, { recursive: true, force: true }))
+  server = await startServer({ dataDir })
+  expect(await value('sacm_storage_writes_total')).toBeGreaterThan(10)
+  await server.stop()
+  server = await startServer({ dataDir })
+  // Old jobs are looked for.
+  expect(await value('sacm_storage_writes_total')).toBeLessThanOrEqual(1)
 })
 
 test('tells nobody else anything; another token holds at once', async () => {
