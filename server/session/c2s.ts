@@ -13,7 +13,7 @@ import type { Transport } from '../net/transport.ts'
 import { WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
 import type { Nonza, StreamContext, StreamHandle } from '../stream/context.ts'
-import type { FeatureOptions } from '../stream/features.ts'
+import type { ExtraFeatures } from '../stream/features.ts'
 import { type LoginIqParts, LoginIqs } from '../stream/login-iq.ts'
 import {
   type Authenticator,
@@ -22,6 +22,7 @@ import {
   type Throttle,
   UNTHROTTLED,
 } from '../stream/mechanisms.ts'
+import { Offers } from '../stream/offers.ts'
 import { Stream } from '../stream/stream.ts'
 import { NS_CLIENT, NS_CSI, NS_SM } from '../xml/namespaces.ts'
 import { DEFAULT_LIMITS, type ParserLimits } from '../xml/parser.ts'
@@ -140,7 +141,7 @@ export interface C2sOptions extends SessionEvents {
   }
   readonly limits?: Partial<C2sLimits>
   readonly timeouts?: Partial<C2sTimeouts>
-  readonly extraFeatures?: FeatureOptions['extraFeatures']
+  readonly extraFeatures?: ExtraFeatures
   /** Who answers an IQ of a client that has not logged in; left out: nobody. */
   readonly loginIq?: LoginIqParts['handlerOf']
   readonly log: Logger
@@ -284,18 +285,24 @@ export class C2s {
     { mechanisms = DEFAULT_MECHANISMS, seeOther }: Pick<C2sListenerOptions, 'mechanisms' | 'seeOther'>,
   ): (transport: Transport) => void {
     const { domain, isLocalDomain, accounts, extraFeatures, log } = this.#options
+    const inline = inlineFeatures(this.#management, this.#clientStates)
     const context: StreamContext = {
       domain,
       isLocalDomain,
       security,
-      mechanisms,
+      offers: new Offers({
+        mechanisms,
+        inline,
+        hasTokens: this.#options.tokens !== undefined,
+        upgrades: accounts.upgrades,
+      }),
       authenticator: accounts,
       throttle: this.#options.throttle ?? UNTHROTTLED,
       extraFeatures: (stage) =>
         [this.#management.feature(stage), this.#clientStates.feature(stage), ...(extraFeatures?.(stage) ?? [])].filter(
           (each) => each !== undefined,
         ),
-      inline: inlineFeatures(this.#management, this.#clientStates),
+      inline,
       tokens: this.#options.tokens,
       certificates: this.#options.certificates,
       bindings: this.#bindings,

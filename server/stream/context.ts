@@ -10,8 +10,9 @@ import type { Jid } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
 import type { ParserLimits } from '../xml/parser.ts'
 import type { Inline } from './bind2.ts'
-import type { FeatureOptions, Stage } from './features.ts'
-import type { Authenticator, Mechanism, Throttle } from './mechanisms.ts'
+import type { ExtraFeatures, Stage } from './features.ts'
+import type { Authenticator, Throttle } from './mechanisms.ts'
+import type { Offers } from './offers.ts'
 import type { RateLimits } from './rate.ts'
 
 /** What all streams of one listener share. */
@@ -20,10 +21,10 @@ export interface StreamContext {
   readonly isLocalDomain: (domain: string) => boolean
   /** `starttls` demands it first; `direct` has TLS before the stream; `none` has what the transport brings. */
   readonly security: 'starttls' | 'direct' | 'none'
-  readonly mechanisms: readonly Mechanism[]
+  readonly offers: Offers
   readonly authenticator: Authenticator
   readonly throttle: Throttle
-  readonly extraFeatures: FeatureOptions['extraFeatures']
+  readonly extraFeatures: ExtraFeatures
   /** Where new clients are sent instead: a host and port, or a WebSocket's URI. RFC 6120 §4.9.3.19, RFC 7395 §3.6.1. */
   readonly seeOther?: string | undefined
   readonly bindings: ChannelBindings

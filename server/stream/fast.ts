@@ -42,10 +42,10 @@ interface FastSuccess {
 
 /** Tokens on one stream. */
 export class FastLogin {
-  readonly #options: Pick<LoginOptions, 'offer' | 'throttle' | 'address' | 'domain'>
+  readonly #options: Pick<LoginOptions, 'offer' | 'bindings' | 'throttle' | 'address' | 'domain'>
   readonly #book: TokenBook
 
-  constructor(book: TokenBook, options: Pick<LoginOptions, 'offer' | 'throttle' | 'address' | 'domain'>) {
+  constructor(book: TokenBook, options: Pick<LoginOptions, 'offer' | 'bindings' | 'throttle' | 'address' | 'domain'>) {
     this.#options = options
     this.#book = book
   }
@@ -102,7 +102,7 @@ export class FastLogin {
 
   #bindingData(mechanism: TokenMechanism): Buffer {
     const type = BINDING_OF[mechanism]
-    return this.#options.offer.bindings.find((binding) => binding.type === type)?.data ?? NO_DATA
+    return this.#options.bindings.find((binding) => binding.type === type)?.data ?? NO_DATA
   }
 }
 

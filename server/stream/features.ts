@@ -8,50 +8,44 @@ import type { Offer } from './mechanisms.ts'
 /** What the stream waits for: TLS, a login, or a resource. */
 export type Stage = 'tls' | 'login' | 'bind'
 
-export interface FeatureOptions {
-  /** What to log in with. RFC 6120 §6.3.3. */
-  readonly offer: Offer
-  /** SASL2's feature, where it is offered. */
-  readonly authentication: Element | undefined
-  /** Features that others add; each element declares its own namespace. */
-  readonly extraFeatures: (stage: Stage) => readonly Element[]
+/** Features that others add; each element declares its own namespace. */
+export type ExtraFeatures = (stage: Stage) => readonly Element[]
+
+const TLS_FEATURES = textOf([el('starttls', { xmlns: NS_TLS }, el('required'))])
+const BIND_FEATURES = textOf([
+  el('bind', { xmlns: NS_BIND }),
+  // COMPAT(clients of RFC 3921): they ask for a session and wait for its answer; RFC 6121 dropped it.
+  el('session', { xmlns: NS_SESSION }, el('optional')),
+])
+
+/**
+ * The children of `<stream:features/>`, as text.
+ * @param login  those that `loginFeatures` gives; for other stages of no interest
+ */
+export function features(stage: Stage, extraFeatures: ExtraFeatures, login = ''): string {
+  const own = { tls: TLS_FEATURES, login, bind: BIND_FEATURES }[stage]
+  return own + textOf(extraFeatures(stage))
 }
 
-/** The children of `<stream:features/>`, as text. */
-export function features(stage: Stage, options: FeatureOptions): string {
-  return [...ownFeatures(stage, options), ...options.extraFeatures(stage)]
-    .map((feature) => serialize(feature, ''))
-    .join('')
+/**
+ * What to log in with. RFC 6120 §6.3.3.
+ * @param authentication  SASL2's feature, where it is offered
+ */
+export function loginFeatures(offer: Offer, authentication: Element | undefined): string {
+  return textOf([
+    el('mechanisms', { xmlns: NS_SASL }, ...offer.mechanisms.map((name) => el('mechanism', {}, name))),
+    ...(authentication ? [authentication] : []),
+    ...channelBindings(offer),
+  ])
 }
 
 /** What may still be negotiated once a resource is bound, after a SASL2 login. XEP-0388 §2.6.1. */
-export function boundFeatures(
-  extraFeatures: FeatureOptions['extraFeatures'],
-  negotiated: ReadonlySet<string | undefined>,
-): string {
-  return extraFeatures('bind')
-    .filter((feature) => !negotiated.has(feature.getNS()))
-    .map((feature) => serialize(feature, ''))
-    .join('')
+export function boundFeatures(extraFeatures: ExtraFeatures, negotiated: ReadonlySet<string | undefined>): string {
+  return textOf(extraFeatures('bind').filter((feature) => !negotiated.has(feature.getNS())))
 }
 
-function ownFeatures(stage: Stage, { offer, authentication }: FeatureOptions): Element[] {
-  switch (stage) {
-    case 'tls':
-      return [el('starttls', { xmlns: NS_TLS }, el('required'))]
-    case 'login':
-      return [
-        el('mechanisms', { xmlns: NS_SASL }, ...offer.mechanisms.map((name) => el('mechanism', {}, name))),
-        ...(authentication ? [authentication] : []),
-        ...channelBindings(offer),
-      ]
-    case 'bind':
-      return [
-        el('bind', { xmlns: NS_BIND }),
-        // COMPAT(clients of RFC 3921): they ask for a session and wait for its answer; RFC 6121 dropped it.
-        el('session', { xmlns: NS_SESSION }, el('optional')),
-      ]
-  }
+function textOf(features: readonly Element[]): string {
+  return features.map((feature) => serialize(feature, '')).join('')
 }
 
 /** The types that this connection can bind to. XEP-0440 §2. */

@@ -1,7 +1,7 @@
 /** SASL's mechanisms as a server runs them, whatever element carries their messages. RFC 4422, RFC 4616, RFC 5802. */
 
 import { isUtf8 } from 'node:buffer'
-import { advertisedTypes, type ChannelBinding } from '../auth/channel-binding.ts'
+import type { ChannelBinding } from '../auth/channel-binding.ts'
 import { SaslError } from '../stanza/errors.ts'
 import { type Jid, JidError, makeJid, tryParseJid } from '../stanza/jid.ts'
 import type { Upgrades } from './upgrade.ts'
@@ -77,35 +77,35 @@ export const DEFAULT_MECHANISMS: readonly Mechanism[] = [
 /** What a stream offers to log in with, fixed when it is advertised. */
 export interface Offer {
   readonly mechanisms: readonly Mechanism[]
-  /** What this stream can be bound to. */
-  readonly bindings: readonly ChannelBinding[]
   /** Advertised when a -PLUS mechanism is, and never without: XEP-0440 §3 rules 4 and 5. */
   readonly bindingTypes: readonly string[]
   /** TLS is in force. */
   readonly isSecure: boolean
+  /** The string that both sides hash. XEP-0474 §5.1. */
+  readonly text: string
 }
 
 /**
  * What may be offered out of what the listener allows: PLAIN under TLS alone (RFC 6120 §13.8.3), -PLUS where the
  * connection has something to bind to, EXTERNAL once a certificate has been found good (RFC 6120 §6.3.4).
+ * @param types  of channel binding that the connection has and that are told of
  */
 export function makeOffer(
   allowed: readonly Mechanism[],
   isSecure: boolean,
-  bindings: readonly ChannelBinding[],
-  hasIdentity = false,
+  types: readonly string[],
+  hasIdentity: boolean,
 ): Offer {
-  const types = advertisedTypes(bindings)
   const mechanisms = allowed.filter((name) => {
     if (name === 'PLAIN') return isSecure
     if (name === 'EXTERNAL') return hasIdentity
     return !isPlus(name) || types.length > 0
   })
-  return { mechanisms, bindings, bindingTypes: mechanisms.some(isPlus) ? types : [], isSecure }
+  const bindingTypes = mechanisms.some(isPlus) ? types : []
+  return { mechanisms, bindingTypes, isSecure, text: advertisedText(mechanisms, bindingTypes) }
 }
 
-/** The string that both sides hash. XEP-0474 §5.1. */
-function advertisedText({ mechanisms, bindingTypes }: Offer): string {
+function advertisedText(mechanisms: readonly string[], bindingTypes: readonly string[]): string {
   const lists = bindingTypes.length === 0 ? [mechanisms] : [mechanisms, bindingTypes]
   return lists.map((list) => [...list].sort().join('\x1e')).join('\x1f')
 }
@@ -122,6 +122,8 @@ export interface LoginOptions {
   readonly authenticator: Authenticator
   readonly throttle: Throttle
   readonly offer: Offer
+  /** What this stream can be bound to. */
+  readonly bindings: readonly ChannelBinding[]
   readonly domain: string
   /** Where the client connects from. */
   readonly address: string
@@ -200,12 +202,12 @@ export class Login {
   }
 
   #scram(name: ScramName): Step {
-    const { authenticator, offer } = this.#options
+    const { authenticator, offer, bindings } = this.#options
     const { hash, isPlus: needsBinding } = SCRAM[name]
     const exchange = authenticator.scram(hash, {
-      ...(needsBinding ? { bindings: offer.bindings } : {}),
+      ...(needsBinding ? { bindings } : {}),
       isPlusOffered: offer.bindingTypes.length > 0,
-      advertised: advertisedText(offer),
+      advertised: offer.text,
     })
     return async (clientFirst) => {
       const serverFirst = await this.#nameCounted(() => exchange.first(clientFirst))

@@ -18,10 +18,10 @@ import { HOLD_LOGIN, type NonzaStream, type StreamContext, type StreamUser } fro
 import { FastLogin } from './fast.ts'
 import { boundFeatures, features, type Stage } from './features.ts'
 import type { Header } from './header.ts'
-import { Login, makeOffer, type Offer } from './mechanisms.ts'
+import { Login } from './mechanisms.ts'
 import { describe, isPlainStanza, streamError } from './refusal.ts'
 import { renderStep, takeSasl } from './sasl.ts'
-import { authenticationFeature, renderFailure, renderStep2, renderSuccess, Sasl2, type Sasl2Step } from './sasl2.ts'
+import { renderFailure, renderStep2, renderSuccess, Sasl2, type Sasl2Step } from './sasl2.ts'
 
 /** The stream as its negotiation sees it. */
 export interface NegotiatedStream extends NonzaStream {
@@ -76,11 +76,8 @@ export class Negotiation {
 
   /** Advertises what the stage has. */
   offer(): void {
-    const { authenticator, extraFeatures, inline, tokens } = this.#context
-    const offer = this.#loginOffer()
-    if (this.#stage === 'login') this.#prepareLogin(offer)
-    const authentication = authenticationFeature(offer, inline, tokens !== undefined, authenticator.upgrades)
-    this.#stream.sendFeatures(features(this.#stage, { offer, authentication, extraFeatures }))
+    const login = this.#stage === 'login' ? this.#prepareLogin() : undefined
+    this.#stream.sendFeatures(features(this.#stage, this.#context.extraFeatures, login))
   }
 
   /** @throws StreamError */
@@ -113,23 +110,22 @@ export class Negotiation {
 
   // --- login ---
 
-  #loginOffer(): Offer {
-    const { tls } = this.#stream
-    const { mechanisms, bindings } = this.#context
-    return makeOffer(mechanisms, tls !== undefined, bindings.of(tls), this.#identities().length > 0)
-  }
-
   #identities(): readonly Jid[] {
     return this.#context.certificates?.identities(this.#stream.tls) ?? []
   }
 
-  #prepareLogin(offer: Offer): void {
-    const { authenticator, throttle, domain, tokens, anonymous } = this.#context
+  /** @returns the features that tell of it */
+  #prepareLogin(): string {
+    const { authenticator, throttle, domain, tokens, anonymous, offers } = this.#context
+    const { tls } = this.#stream
+    const bindings = this.#context.bindings.of(tls)
+    const offer = offers.of(tls !== undefined, bindings, this.#identities().length > 0)
     const options = {
       anonymous: anonymous && (() => anonymous.begin(this.#stream)),
       authenticator,
       throttle,
       offer,
+      bindings,
       domain,
       address: this.#stream.remoteAddress,
       identities: () => this.#identities(),
@@ -138,6 +134,7 @@ export class Negotiation {
     // XEP-0388 §4: under TLS alone.
     const fast = tokens && new FastLogin(tokens, options)
     this.#sasl2 = offer.isSecure ? new Sasl2(this.#login, fast, authenticator.upgrades) : undefined
+    return offer.features
   }
 
   #onLogin(element: Element): void {
@@ -198,7 +195,7 @@ export class Negotiation {
     this.#stage = 'bind'
     stream.reply(renderSuccess(step, user ? user.fullJid.full : account.bare, results))
     if (!user) {
-      stream.sendFeatures(features('bind', { offer: this.#loginOffer(), authentication: undefined, extraFeatures }))
+      stream.sendFeatures(features('bind', extraFeatures))
       return
     }
     stream.sendFeatures(boundFeatures(extraFeatures, negotiated))

@@ -22,7 +22,7 @@ export function authenticationFeature(
   offer: Offer,
   inline: InlineFeatures,
   hasTokens: boolean,
-  upgrades: Upgrades | undefined,
+  upgrades: readonly string[],
 ): Element | undefined {
   if (!offer.isSecure || offer.mechanisms.length === 0) return undefined
   const bind = inline.bind.map((name) => el('feature', { var: name }))

@@ -30,10 +30,14 @@ const TASKS: Readonly<Record<string, ScramHash>> = {
   'UPGR-SCRAM-SHA-1': 'sha1',
 }
 
-/** What is advertised: what some account here lacks. It does not follow the stream's `from`, which anyone may state. §2.1 */
-export function upgradeFeatures(upgrades: Upgrades | undefined): Element[] {
-  const wanted = Object.entries(TASKS).filter(([, hash]) => upgrades?.isWanted(hash))
-  return wanted.map(([name]) => el('upgrade', { xmlns: NS_UPGRADE }, name))
+/** Tasks that some account here could do with. It does not follow the stream's `from`, which anyone may state. §2.1 */
+export function wantedUpgrades(upgrades: Upgrades | undefined): readonly string[] {
+  return Object.keys(TASKS).filter((name) => TASKS[name] && upgrades?.isWanted(TASKS[name]))
+}
+
+/** What is advertised of them. */
+export function upgradeFeatures(tasks: readonly string[]): Element[] {
+  return tasks.map((name) => el('upgrade', { xmlns: NS_UPGRADE }, name))
 }
 
 /** The tasks of one login, one after the other. */

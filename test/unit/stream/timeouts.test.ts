@@ -4,6 +4,7 @@ import { StreamError } from '../../../server/stanza/errors.ts'
 import type { Jid } from '../../../server/stanza/jid.ts'
 import type { StreamContext, StreamUser } from '../../../server/stream/context.ts'
 import { UNTHROTTLED } from '../../../server/stream/mechanisms.ts'
+import { Offers } from '../../../server/stream/offers.ts'
 import { Stream } from '../../../server/stream/stream.ts'
 import type { Element } from '../../../server/xml/element.ts'
 import { DEFAULT_LIMITS } from '../../../server/xml/parser.ts'
@@ -50,16 +51,17 @@ interface Setup {
 function setup(kind: 'tcp' | 'websocket' = 'tcp', security: StreamContext['security'] = 'none'): Setup {
   const transport = new MemoryTransport(kind)
   const users: User[] = []
+  const inline = { login: [], bind: [], resume: () => undefined, enable: () => undefined }
   let gone = 0
   const stream = new Stream(transport, {
     domain: 'test',
     isLocalDomain: (domain) => domain === 'test',
     security,
-    mechanisms: ['SCRAM-SHA-1', 'PLAIN'],
+    offers: new Offers({ mechanisms: ['SCRAM-SHA-1', 'PLAIN'], inline, hasTokens: false, upgrades: undefined }),
     authenticator,
     throttle: UNTHROTTLED,
     bindings: new ChannelBindings([]),
-    inline: { login: [], bind: [], resume: () => undefined, enable: () => undefined },
+    inline,
     extraFeatures: () => [],
     nonzas: new Map(),
     limits: { anonymous: DEFAULT_LIMITS, authenticated: DEFAULT_LIMITS, loginAttempts: 4 },
