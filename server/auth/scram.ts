@@ -1,9 +1,10 @@
 /** The server's side of SCRAM. RFC 5802 §5 to §7, RFC 7677, RFC 9266, XEP-0474. */
 
-import { hash as digest, randomBytes } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 import { SaslError } from '../stanza/errors.ts'
 import type { ChannelBinding } from './channel-binding.ts'
 import { hmac, isEqual, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
+import { randomText } from './random.ts'
 
 export interface ScramOptions {
   readonly hash: ScramHash
@@ -61,7 +62,7 @@ export class ScramServer {
     this.username = username
     const binding = this.#bindingOf(gs2Header)
     const keys = await this.#options.keysOf(username)
-    const nonce = clientNonce + (this.#options.nonce ?? randomBytes(NONCE_BYTES).toString('base64'))
+    const nonce = clientNonce + (this.#options.nonce ?? randomText(NONCE_BYTES, 'base64'))
     const { hash, advertised } = this.#options
     // XEP-0474 §5.1.
     const seen = advertised === undefined ? '' : `,h=${digest(hash, advertised, 'base64')}`

@@ -1,6 +1,6 @@
 /** Stream management on the wire: enabling, acknowledgements, resumption over a new connection. XEP-0198 §3 to §6. */
 
-import { randomBytes } from 'node:crypto'
+import { randomText } from '../auth/random.ts'
 import type { Logger } from '../log.ts'
 import { StanzaError, StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
@@ -77,7 +77,7 @@ export class StreamManagement implements Nonza {
       session.manage(undefined)
       return el('enabled', { xmlns: NS_SM })
     }
-    const id = randomBytes(ID_BYTES).toString('base64url')
+    const id = randomText(ID_BYTES, 'base64url')
     session.manage({ id, maxMs })
     this.#sessions.set(id, session)
     return el('enabled', { xmlns: NS_SM, id, resume: 'true', max: maxMs / 1000 })

@@ -1,6 +1,6 @@
 /** All bound sessions, by account and by full JID; decides which resource a client gets. RFC 6120 §7. */
 
-import { randomBytes } from 'node:crypto'
+import { randomText } from '../auth/random.ts'
 import { StanzaError, StreamError } from '../stanza/errors.ts'
 import { type Jid, JidError, withResource } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
@@ -91,7 +91,7 @@ export class SessionRegistry {
   }
 
   #freshResource(account: Jid): Jid {
-    return withResource(account, randomBytes(RESOURCE_BYTES).toString('base64url'))
+    return withResource(account, randomText(RESOURCE_BYTES, 'base64url'))
   }
 }
 

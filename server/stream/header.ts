@@ -1,6 +1,6 @@
 /** What a stream header says, checked: RFC 6120 §4.7 and §4.8, the same for `<stream:stream>` and `<open/>`. */
 
-import { randomBytes } from 'node:crypto'
+import { randomText } from '../auth/random.ts'
 import { StreamError } from '../stanza/errors.ts'
 import { type Jid, tryParseJid } from '../stanza/jid.ts'
 import { attr, type Element } from '../xml/element.ts'
@@ -106,5 +106,5 @@ const STREAM_ID_BYTES = 18
 /** Unpredictable and unique. RFC 6120 §4.7.3. */
 export function streamId(): string {
   // A UUID of Node's making is a string of forty pieces, which a stream would keep for its lifetime: over a kilobyte.
-  return randomBytes(STREAM_ID_BYTES).toString('base64url')
+  return randomText(STREAM_ID_BYTES, 'base64url')
 }
