@@ -15,17 +15,19 @@ import type { Capabilities } from '../caps/index.ts'
 import { AUTHORIZATION_FORM } from './approval.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
 import { archivedNode, NS_MAM } from './archive-xml.ts'
+import { isAttachmentNode } from './attachment-names.ts'
 import { NOTIFY_SUFFIX } from './audience.ts'
 import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { ACCOUNT_FEATURES, EXTENSIONS, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { pubsubError } from './errors.ts'
 import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { getPending } from './pending.ts'
 import { isPublicList } from './public-names.ts'
 import { perform } from './service.ts'
-import { refuseStranger } from './strangers.ts'
+import { isStranger, refuseStranger } from './strangers.ts'
 import { answerRequest } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
 
@@ -99,7 +101,7 @@ function answer(parts: PubsubParts, { type, from, to, payload }: IqRequest) {
   return whenReady(parts, to.bare, () => {
     const asker = askerAt(parts, from, to)
     const nodeId = nodeAsked(request)
-    if (nodeId !== undefined) refuseStranger(parts, asker, nodeId)
+    if (nodeId !== undefined && isStranger(parts, asker, nodeId)) return answerStranger(parts, asker, request)
     return perform(parts, asker, request)
   })
 }
@@ -123,6 +125,22 @@ function nodeAsked(request: PubsubRequest): string | undefined {
   if (request.kind === 'subscriptions' || request.kind === 'affiliations' || request.kind === 'create') return undefined
   // Lists of public subscriptions have rules of their own: public-lists.ts.
   return isPublicList(request.nodeId) ? undefined : request.nodeId
+}
+
+/**
+ * A stranger is told nothing; only what it attached itself it may take back, and where there is nothing of its own it
+ * learns no more than of any other account.
+ * @throws StanzaError presence-subscription-required (as a rejection)
+ */
+async function answerStranger(parts: PubsubParts, asker: Asker, request: PubsubRequest): Promise<undefined> {
+  const refusal = pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+  const isOwn = request.kind === 'retract' && request.itemId === asker.actor.bareJid
+  if (!isOwn || !isAttachmentNode(request.nodeId)) throw refusal
+  try {
+    await perform(parts, asker, request)
+  } catch (error) {
+    throw error instanceof StanzaError ? refusal : error
+  }
 }
 
 function isApproval(x: Element): boolean {

@@ -7,7 +7,7 @@ import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queri
 import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
 import { affiliations, nodes } from './schema.sqlite.ts'
 import type { AffiliationRecord, PubsubStore, SubscriptionRecord } from './store.ts'
-import { endAllOf, reviewSubscriptions } from './subscriptions.sqlite.ts'
+import { endAllOf, reviewBeside, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
 
@@ -50,6 +50,7 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
     const refused: AffiliationRecord[] = []
     const ended: SubscriptionRecord[] = []
     const approved: SubscriptionRecord[] = []
+    const endedBeside: SubscriptionRecord[] = []
     let entities = q.affiliatedCount.get({ node: node.id })?.entities ?? 0
     for (const { bareJid, affiliation } of changes) {
       const before = affiliationOf(tx, node.id, bareJid)
@@ -70,8 +71,9 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
       const reviewed = reviewSubscriptions(tx, node, bareJid)
       ended.push(...reviewed.ended)
       approved.push(...reviewed.approved)
+      endedBeside.push(...reviewBeside(tx, node, bareJid))
     }
-    return { service, nodeId, changed, refused, ended, approved }
+    return { service, nodeId, changed, refused, ended, endedBeside, approved }
   },
 }
 

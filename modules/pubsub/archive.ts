@@ -15,7 +15,9 @@ import {
   renderFin,
   renderMetadata,
 } from './archive-xml.ts'
-import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
+import { canonicalName } from './attachment-names.ts'
+import { refuseReader } from './attachment-targets.ts'
+import { type Asker, addressesOf, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { itemEvent } from './notify.ts'
 import { PUBLICATION_ORDER } from './order.ts'
@@ -48,8 +50,10 @@ export async function queryArchive(
 async function archiveOf(
   parts: PubsubParts,
   asker: Asker,
-  nodeId: string,
+  asked: string,
 ): Promise<{ readonly node: NodeView; readonly visible: Visible }> {
+  const nodeId = canonicalName(asked, addressesOf(parts, asker.service))
+  refuseReader(parts, asker, nodeId)
   const node = nodeView(parts, { service: asker.service, nodeId })
   const visible = authorizeRetrieve(parts, asker, node)
   await freshen(parts, node)

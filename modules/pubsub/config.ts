@@ -111,6 +111,28 @@ export const pubsubConfig = z.object({
     100_000,
     'nodes whose items are looked for in one answer of extended discovery; none of them has one: policy-violation',
   ),
+  attachedItemsMax: whole(
+    10_000,
+    1,
+    1_000_000,
+    "items with attachments at nodes that are no account's; more: resource-constraint with max-nodes-exceeded",
+  ),
+  accountAttachedItemsMax: whole(
+    200,
+    1,
+    100_000,
+    'items with attachments at the nodes of one account; more: resource-constraint with max-nodes-exceeded',
+  ),
+  attachmentsPerItemMax: whole(10_000, 1, 1_000_000, 'accounts that attach to one item; more: conflict with node-full'),
+  attachmentMaxBytes: whole(
+    8_192,
+    256,
+    262_144,
+    'bytes of what one account attaches to an item; more: not-acceptable with payload-too-big',
+  ),
+  reactionsPerAttachmentMax: whole(20, 1, 1_000, 'reactions of one account to one item; more: not-acceptable'),
+  reactionsPerItemMax: whole(500, 1, 10_000, 'different reactions to one item; another: not-acceptable'),
+  reactionMaxChars: whole(32, 1, 1_000, 'characters (UTF-16) of one reaction; more: not-acceptable'),
   pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
   pageIndexMax: whole(
     10_000,

@@ -27,6 +27,8 @@ import {
 
 export interface PubsubParts {
   readonly domain: string
+  /** The service's own, which names of attachment nodes are made with. */
+  readonly serviceAddress: string
   readonly store: PubsubStore
   readonly storage: Storage
   readonly accounts: AccountView
@@ -136,9 +138,47 @@ export function tellOwners(
     if (affiliation === 'owner') parts.notifier.toAccount(address, parseJid(bareJid), event)
 }
 
+/** What a service is called in addresses; the first is the one that names are made with. */
+export function addressesOf({ serviceAddress, domain }: PubsubParts, service: string): readonly [string, ...string[]] {
+  return service === SHARED_SERVICE ? [serviceAddress, domain] : [service]
+}
+
+/** At commit: a node is no more, and its subscribers are told. */
+export function dropNode({ replica, notifier }: PubsubParts, node: NodeView): void {
+  const { nodeId, config } = node.record
+  replica.deleted(node.record)
+  if (config.notifyDelete) notifier.toAll(node, { kind: 'delete', nodeId, redirect: undefined })
+}
+
+/** At commit: items are gone, and with them what was attached to them and what the summary told of it. XEP-0470 */
+export function dropAttachments(parts: PubsubParts, { beside }: NodeView, gone: readonly ItemKey[]): void {
+  if (!beside) return
+  const attached = gone.filter(({ itemId }) => beside.attachments.has(itemId))
+  for (const { itemId } of attached) {
+    const node = beside.attachments.get(itemId)
+    if (node) dropNode(parts, node)
+  }
+  if (beside.summary && attached.length > 0) parts.notifier.retracted(beside.summary, attached)
+}
+
+/** The same, of all items at once. */
+export function dropAllAttachments(parts: PubsubParts, { beside }: NodeView): void {
+  if (!beside) return
+  for (const node of [...beside.attachments.values()]) dropNode(parts, node)
+  if (beside.summary) parts.notifier.toAll(beside.summary, { kind: 'purge', nodeId: beside.summary.record.nodeId })
+}
+
+/** At commit: nothing is attached to an item any more, whose attachment node this is or was. */
+export function dropSummary({ notifier }: PubsubParts, { target, record }: NodeView): void {
+  const itemId = record.target?.itemId
+  if (target?.beside?.summary && itemId !== undefined)
+    notifier.retracted(target.beside.summary, [{ itemId, scope: undefined }])
+}
+
 /** Items whose time is over: logged, and told when the node tells of retractions. */
 export function notifyExpired(parts: PubsubParts, node: NodeView, expired: readonly ItemKey[]): void {
   if (expired.length === 0) return
+  dropAttachments(parts, node, expired)
   parts.counts.expired += expired.length
   parts.log.debug({ what: 'items_expired', node: node.record.nodeId, items: expired.length })
   if (node.record.config.notifyRetract) parts.notifier.retracted(node, expired)
@@ -161,6 +201,7 @@ export async function freshen(parts: PubsubParts, { record }: NodeView): Promise
 /** Items that went because the node is full: logged, and told when the node tells of retractions. §7.1.2.5. */
 export function notifyPruned(parts: PubsubParts, node: NodeView, pruned: readonly ItemKey[]): void {
   if (pruned.length === 0) return
+  dropAttachments(parts, node, pruned)
   parts.counts.pruned += pruned.length
   parts.log.debug({ what: 'items_pruned', node: node.record.nodeId, items: pruned.length })
   const { notifyRetract, publishNodeFull } = node.record.config

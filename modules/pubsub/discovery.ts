@@ -6,8 +6,9 @@ import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf } from '../../server/xml/element.ts'
 import { ARCHIVE_FEATURES } from './archive-xml.ts'
+import { canonicalName, NS_ATTACHMENTS } from './attachment-names.ts'
 import { cachingHints, NS_CACHING } from './caching-hints.ts'
-import { type Asker, askerOf, freshen, type PubsubParts } from './context.ts'
+import { type Asker, addressesOf, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { discoverMore, parseExtension } from './extended-discovery.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
@@ -79,8 +80,18 @@ export const ACCOUNT_FEATURES: readonly string[] = [
   ),
 ].sort()
 
-/** What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1, XEP-0465 §6, XEP-0496 §7. */
-export const EXTENSIONS: readonly string[] = [...ORDER_FEATURES, NS_CACHING, NS_TYPE_FILTER, NS_PPS, NS_RELATIONSHIPS]
+/**
+ * What extends XEP-0060 at services and accounts alike. XEP-0413 §5, XEP-0460 §14, XEP-0462 §3.1, XEP-0465 §6, XEP-0470 §6,
+ * XEP-0496 §7.
+ */
+export const EXTENSIONS: readonly string[] = [
+  ...ORDER_FEATURES,
+  NS_ATTACHMENTS,
+  NS_CACHING,
+  NS_PPS,
+  NS_RELATIONSHIPS,
+  NS_TYPE_FILTER,
+]
 
 /** The headers that notifications may carry. XEP-0131 §5. */
 export const SHIM_HEADERS: DiscoInfo = { identities: [], features: [`${NS_SHIM}#Collection`, `${NS_SHIM}#SubID`] }
@@ -92,8 +103,8 @@ export function nodeInfo(
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): DiscoInfo | undefined {
   if (isPublicList(query.node)) return isListThere(parts, asker, query.node) ? LIST_INFO : undefined
-  const node = parts.replica.get({ service: asker.service, nodeId: query.node })
-  if (!node) return undefined
+  const node = parts.replica.get({ service: asker.service, nodeId: nameOf(parts, asker, query.node) })
+  if (!node || isHidden(parts, asker, node)) return undefined
   return {
     identities: [identityOf(node)],
     features: [NS_PUBSUB, ...archiveFeatures(node)],
@@ -176,8 +187,9 @@ export async function listItemsAsWanted(
     const items = page.items.map((item) => ({ ...item, node: query.node ?? ROOT_ID }))
     return { ...page, items: wanted.hasItems ? items : [] }
   }
-  const base = query.node ? parts.replica.get({ service: asker.service, nodeId: query.node }) : undefined
-  if (query.node && !base) return undefined
+  const nodeId = nameOf(parts, asker, query.node ?? ROOT_ID)
+  const base = query.node ? parts.replica.get({ service: asker.service, nodeId }) : undefined
+  if (query.node && (!base || isHidden(parts, asker, base))) return undefined
   return discoverMore(parts, asker, base, query, wanted, {
     isListed: (node) => isListed(parts, asker, node),
     isAsked,
@@ -190,6 +202,15 @@ function relationshipData(node: NodeView): DataForm {
   return { type: 'result', formType: META_DATA_FORM, fields: relationshipResult(relationshipsOf(node)) }
 }
 
+function nameOf(parts: PubsubParts, { service }: Asker, nodeId: string): string {
+  return canonicalName(nodeId, addressesOf(parts, service))
+}
+
+/** That something is attached to an item tells that there is the item. XEP-0470 */
+function isHidden(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
+  return node.target !== undefined && !isListed(parts, asker, node)
+}
+
 /** §5.2 without a node; §5.5 with one, which may be a collection (XEP-0248 §5.2). */
 export async function listItems(
   parts: PubsubParts,
@@ -199,7 +220,8 @@ export async function listItems(
   if (query.node === undefined || query.node === ROOT_ID)
     return listNodes(parts, asker, firstLevel(parts, asker), query)
   if (isPublicList(query.node)) return listIds(parts, asker, query.node, query)
-  const node = parts.replica.get({ service: asker.service, nodeId: query.node })
+  const node = parts.replica.get({ service: asker.service, nodeId: nameOf(parts, asker, query.node) })
+  if (node && isHidden(parts, asker, node)) return undefined
   if (node?.record.config.nodeType !== 'collection') return node && listItemIds(parts, asker, node, query)
   const children = isListed(parts, asker, node)
     ? [...node.children].filter((child) => isListed(parts, asker, child))
@@ -255,8 +277,9 @@ function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
     .filter(
       (node) =>
         node.record.nodeId !== ROOT_ID &&
-        // Derived from another each, and found by its name.
+        // Found by the names of what they are about.
         !isPublicList(node.record.nodeId) &&
+        node.target === undefined &&
         isListed(parts, asker, node) &&
         ![...node.parents].some((each) => isListed(parts, asker, each)),
     )

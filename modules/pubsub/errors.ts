@@ -66,6 +66,11 @@ const ROWS = {
 
   tooManyRequests: ['wait', 'resource-constraint'], // XEP-0376 §3.2: by one account, of services that have not answered
   managedNode: ['auth', 'forbidden'], // XEP-0465 §5: the service alone makes such a list and fills it
+  keptNode: ['cancel', 'not-allowed'], // XEP-0470 §4.4: the service makes it, and gives it its configuration
+  invalidAttachment: ['modify', 'bad-request'], // XEP-0470 §4.5
+  tooManyReactions: ['modify', 'not-acceptable'], // XEP-0470 §4.5: a check of the service's own
+  reactionTooLong: ['modify', 'not-acceptable'], // XEP-0470 §4.5: a check of the service's own
+
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
   nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1
   tooManyNodes: ['wait', 'resource-constraint', 'max-nodes-exceeded'], // XEP-0060 §18.2

@@ -71,6 +71,7 @@ function link(tx: Tx, actor: Actor, parent: NodeRow, child: NodeRow, bounds: Lin
   const q = tx.use(queries)
   const isListed = parent.childrenWhitelist.split('\n').includes(actor.bareJid)
   enforce(mayAssociate(parent, standingOf(tx, parent, actor), isListed))
+  if (child.target !== null) refuse('mayNotAssociate', `${child.nodeId} stands beside what it is about`) // XEP-0470
   if (mayManage(standingOf(tx, child, actor))) refuse('mayNotAssociate', `${child.nodeId} is not yours`)
   if (isAbove(tx, child, parent)) refuse('cycle', `${parent.nodeId} is in ${child.nodeId}`)
   const childrenMax = Math.min(parent.childrenMax ?? bounds.childrenMax, bounds.childrenMax)

@@ -120,6 +120,7 @@ export const pubsub = defineModule<PubsubConfig>({
       status: 'partial',
       omits: 'archives of the lists (XEP-0442)',
     },
+    { doc: 'XEP-0470', version: '0.2.0', status: 'complete' },
     { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0499', version: '0.1.0', status: 'complete' },
   ],
@@ -241,11 +242,14 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
   const audience = new Audience({ rosters: ctx.use(ROSTERS), clients: ctx.use(CLIENT_CAPABILITIES), sessions })
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
   const service = ctx.endpoint('service:pubsub')
+  const inheritance = new Inheritance(replica, accounts, claims, audience)
   const notifier = new Notifier({
     send: (_address, stanza) => service.send(stanza),
     maySee: (bareJid, node, scope) => {
       const { record } = node
       if (isPublicList(record.nodeId)) return mayReadList({ replica, claims, audience, accounts }, record, bareJid)
+      // XEP-0470: who subscribed to what is about a node, and may ask for the node itself no more, gets nothing.
+      if (node.target) return inheritance.mayGet(bareJid, node)
       if (record.service !== SHARED_SERVICE) return audience.mayRead(node, bareJid)
       return claims.maySee(bareJid, record, scope)
     },
@@ -255,11 +259,12 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     stanzaId: (node, position) =>
       node.service === SHARED_SERVICE ? renderStanzaId(service.address, cursors().encode(position)) : '',
     bounds: () => ctx.config(),
-    inheritance: new Inheritance(replica, accounts, claims, audience),
+    inheritance,
   })
   ctx.closing.addEventListener('abort', () => notifier.close())
   return {
     domain,
+    serviceAddress: service.address,
     storage,
     accounts,
     log,

@@ -42,6 +42,7 @@ const queries = (db: Db) => ({
       deliverPayloads: nodes.deliverPayloads,
       itemExpireSeconds: nodes.itemExpireSeconds,
       publishNodeFull: nodes.publishNodeFull,
+      hasAttachments: nodes.hasAttachments,
     })
     .from(nodes)
     .where(and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId'))))
@@ -101,6 +102,10 @@ export class KnownNode {
 
   get itemCount(): number {
     return this.#items
+  }
+
+  get hasAttachments(): boolean {
+    return this.row.hasAttachments
   }
 
   /** Remembers the namespace of the first payload. @returns it when this was the first */

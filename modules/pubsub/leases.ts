@@ -1,6 +1,6 @@
 /** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire, purge_offline). */
 
-import { freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
+import { dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
 import { isTemporary } from './replica.ts'
 import {
   type AbsentPurged,
@@ -75,6 +75,7 @@ async function purgeAbsent(parts: PubsubParts, { service, nodeId }: NodeRef, pub
 function applyPurged(parts: PubsubParts, { service, nodeId, gone, isEmpty }: AbsentPurged): void {
   const node = parts.replica.get({ service, nodeId })
   if (!node || gone.length === 0) return
+  dropAttachments(parts, node, gone)
   parts.counts.orphaned += gone.length
   parts.log.debug({ what: 'items_orphaned', node: nodeId, items: gone.length })
   if (!node.record.config.notifyRetract) return

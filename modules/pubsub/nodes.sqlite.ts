@@ -1,9 +1,10 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { and, count, eq, getTableName, max, ne, notLike, sql } from 'drizzle-orm'
+import { and, between, count, eq, getTableName, max, ne, notBetween, notLike, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import { ATTACHMENT_NAMES, SUMMARY_NAMES } from './attachment-names.ts'
 import { allLinks } from './graph.sqlite.ts'
-import { pruneItems, removeAll } from './items.sqlite.ts'
+import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { normalized } from './node-config.ts'
 import { branchOf } from './parents.sqlite.ts'
@@ -20,10 +21,17 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
-import { allRelations } from './relations.sqlite.ts'
+import { allRelations, linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import { type CreateNode, type NodeRecord, type PubsubStore, ROOT_ID, type Snapshot } from './store.ts'
+import {
+  type CreateNode,
+  type NodeRecord,
+  type PubsubStore,
+  ROOT_ID,
+  type Snapshot,
+  type SubscriptionRecord,
+} from './store.ts'
 import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
@@ -68,15 +76,23 @@ const queries = (db: Db) => ({
   count: db
     .select({ nodes: count() })
     .from(nodes)
-    // The root is none that anybody made, nor are lists of public subscriptions: one per node and one per account.
+    // The root is none that anybody made, nor are lists of public subscriptions: one per node and one per account; what is
+    // about other nodes has a limit of its own. By their names: the index has those.
     .where(
       and(
         eq(nodes.service, ph('service')),
         ne(nodes.nodeId, ROOT_ID),
         ne(nodes.nodeId, SUBSCRIPTIONS_LIST),
         notLike(nodes.nodeId, `${SUBSCRIBERS_PREFIX}%`),
+        notBetween(nodes.nodeId, ...ATTACHMENT_NAMES),
+        notBetween(nodes.nodeId, ...SUMMARY_NAMES),
       ),
     )
+    .prepare(),
+  attachmentNodes: db
+    .select({ nodes: count() })
+    .from(nodes)
+    .where(and(eq(nodes.service, ph('service')), between(nodes.nodeId, ...ATTACHMENT_NAMES)))
     .prepare(),
   insert: db
     .insert(nodes)
@@ -88,6 +104,8 @@ const queries = (db: Db) => ({
       // A place of before is none here: a node of that name may have been there.
       droppedSeq: nextSeq,
       madeSeq: nextSeq,
+      target: ph('target'),
+      targetItem: ph('targetItem'),
       ...config,
     })
     .returning()
@@ -99,8 +117,20 @@ const queries = (db: Db) => ({
     .where(eq(nodes.id, ph('id')))
     .returning()
     .prepare(),
-  delete: db
-    .delete(nodes)
+  /** What is about a node, which reads and publishes as that does. XEP-0470 §4.3 */
+  follow: db
+    .update(nodes)
+    .set({
+      accessModel: ph('accessModel'),
+      publishModel: ph('publishModel'),
+      rosterGroupsAllowed: ph('groups'),
+    } as never)
+    .where(eq(nodes.target, ph('id')))
+    .returning()
+    .prepare(),
+  hasAttachments: db
+    .update(nodes)
+    .set({ hasAttachments: true })
     .where(eq(nodes.id, ph('id')))
     .prepare(),
   addOwner: db
@@ -127,11 +157,50 @@ const snapshot = (db: Db) => ({
     .prepare(),
 })
 
-function insertNode(tx: Tx, node: Omit<CreateNode, 'nodesMax'>): NodeRow {
+function insertNode(
+  tx: Tx,
+  node: Omit<CreateNode, 'nodesMax'>,
+  about: Pick<NodeRow, 'target' | 'targetItem'> = { target: null, targetItem: null },
+): NodeRow {
   const { service, nodeId, creator } = node
-  return tx
-    .use(queries)
-    .insert.get({ service, nodeId, creator, createdAt: tx.now, ...configColumns(normalized(node.config)) })
+  const columns = { ...configColumns(normalized(node.config)), ...about }
+  return tx.use(queries).insert.get({ service, nodeId, creator, createdAt: tx.now, ...columns })
+}
+
+/** A node that is about another, which says who may read and publish. XEP-0470 §4.3, §4.6. */
+export function makeBeside(
+  tx: Tx,
+  target: NodeRow,
+  targetItem: string | null,
+  node: Omit<CreateNode, 'nodesMax'>,
+): NodeRow {
+  const { accessModel, publishModel, rosterGroupsAllowed } = target
+  const config = { ...node.config, accessModel, publishModel, rosterGroupsAllowed }
+  // The summary comes first.
+  if (targetItem === null) {
+    forget(tx, target)
+    tx.use(queries).hasAttachments.run({ id: target.id })
+  }
+  const row = insertNode(tx, { ...node, config }, { target: target.id, targetItem })
+  linkBeside(tx, row.id, target.id)
+  return row
+}
+
+/** How many items of a service have attachments. */
+export function attachmentNodes(tx: Tx, service: string): number {
+  return tx.use(queries).attachmentNodes.get({ service })?.nodes ?? 0
+}
+
+/** Who may read and publish at a node changed: so it did at what is about it. XEP-0470 §4.3. */
+function follow(tx: Tx, before: NodeRow, target: NodeRow): SubscriptionRecord[] {
+  const { accessModel, publishModel, rosterGroupsAllowed: groups } = target
+  const isSame =
+    accessModel === before.accessModel && publishModel === before.publishModel && groups === before.rosterGroupsAllowed
+  if (!target.hasAttachments || isSame) return []
+  const rows = tx.use(queries).follow.all({ id: target.id, accessModel, publishModel, groups })
+  for (const row of rows) forget(tx, row)
+  if (accessModel === before.accessModel) return []
+  return rows.flatMap((row) => (row.subscriptionCount > 0 ? reviewSubscriptions(tx, row).ended : []))
 }
 
 export const createNode: PubsubStore['createNode'] = {
@@ -173,6 +242,7 @@ export const configureNode: PubsubStore['configureNode'] = {
     return {
       node: recordOf(row),
       ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
+      endedBeside: follow(tx, before, row),
       pruned: isNewCollection ? [] : pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
       isPurged: isNewCollection && before.itemCount > 0,
     }
@@ -189,11 +259,11 @@ export const deleteNode: PubsubStore['deleteNode'] = {
     const branch = [node, ...branchOf(tx, node.id)]
     for (const each of branch) {
       const list = findNode(tx, subscribersListOf(each))
-      if (list) tx.use(queries).delete.run({ id: list.id })
-      forget(tx, each)
+      if (list) removeNode(tx, list)
       // Items, subscriptions and affiliations go with their node.
-      tx.use(queries).delete.run({ id: each.id })
+      removeNode(tx, each)
     }
+    if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
     return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
   },
 }

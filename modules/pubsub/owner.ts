@@ -17,6 +17,8 @@ import {
   type Asker,
   boundsOf,
   checkNewId,
+  dropAllAttachments,
+  dropSummary,
   mayCreate,
   nodeView,
   notifyEnded,
@@ -28,11 +30,12 @@ import {
 } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
+import { applyEnded } from './leases.ts'
 import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { listEnded } from './public-changes.ts'
 import { relationshipsOf } from './relationships.ts'
-import { type NodeView, subscriptionsAt } from './replica.ts'
+import { allBeside, type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
 import {
   type NodeConfigured,
@@ -136,15 +139,18 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   const node = parts.replica.get(result.node)
   if (!node) return
   notifyEnded(parts, node, result.ended)
+  applyEnded(parts, { ended: result.endedBeside })
   applyApproved(parts, node, result.approved)
   if (isChange && config.notifyConfig) {
     // §8.2.5.3: the form only where payloads are delivered
     const form = config.deliverPayloads ? configResult(config) : undefined
     parts.notifier.toAll(node, { kind: 'configuration', nodeId, form })
   }
+  if (result.isPurged) dropAllAttachments(parts, node)
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
   if (before) accessChanged(parts, node, before)
+  for (const each of allBeside(node)) if (each.subscribers.size > 0) reviewSoon(parts, each)
 }
 
 /** Subscriptions that began by an owner's doing. */
@@ -159,7 +165,9 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
   await run(parts, parts.store.deleteNode, { service, nodeId, actor }, ({ nodes }) => {
+    const node = parts.replica.get({ service, nodeId })
     for (const gone of nodes) applyDeleted(parts, gone, gone.nodeId === nodeId ? redirect : undefined)
+    if (node) dropSummary(parts, node)
   })
 }
 
@@ -182,6 +190,8 @@ export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Reques
   await run(parts, parts.store.purgeNode, { service, nodeId, actor }, (purged) => {
     const node = parts.replica.get(purged)
     if (node?.record.config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
+    if (node) dropAllAttachments(parts, node)
+    if (node) dropSummary(parts, node)
     tellRemoved(parts, purged)
   })
 }
@@ -252,6 +262,7 @@ export async function setAffiliations(
     for (const { bareJid } of result.changed) reviewSoon(parts, node, bareJid)
     for (const { bareJid } of outside) tellNewReader(parts, node, bareJid)
     notifyEnded(parts, node, result.ended)
+    applyEnded(parts, { ended: result.endedBeside })
     applyApproved(parts, node, result.approved)
   })
   if (refused.length > 0)

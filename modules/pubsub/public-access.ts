@@ -36,7 +36,7 @@ export function listView({ replica, accounts }: Deciders, list: NodeRef, bounds:
   const { service, nodeId } = list
   const config = row?.record.config ?? listConfig(bounds)
   const record = row?.record ?? { service, nodeId, creator: service, createdAt: 0, config, seenType: undefined }
-  const alone = { parents: NO_NODES, children: NO_NODES, relation: undefined, related: undefined }
+  const alone = { parents: NO_NODES, children: NO_NODES, relation: undefined, related: undefined, ...UNATTACHED }
   const nobody = { subscribers: NONE, pending: NONE, ...alone }
   const view = { ...nobody, affiliations: NONE, ...(row && { subscribers: row.subscribers }) }
   if ('account' in subject) return accounts.exists(subject.account) ? { ...view, record } : undefined
@@ -52,6 +52,7 @@ export function listView({ replica, accounts }: Deciders, list: NodeRef, bounds:
   }
 }
 
+const UNATTACHED = { target: undefined, beside: undefined }
 const NONE: ReadonlyMap<string, never> = new Map<string, never>()
 const NO_NODES: ReadonlySet<NodeView> = new Set()
 

@@ -1,5 +1,6 @@
 /** The names of the lists of public subscriptions: nodes that the service itself makes and fills. XEP-0465 §4.2, §4.4. */
 
+import { isKept } from './attachment-names.ts'
 import { type NodeRef, SHARED_SERVICE } from './store.ts'
 
 export const NS_PPS = 'urn:xmpp:pps:0'
@@ -22,6 +23,6 @@ export function subscribersListOf({ service, nodeId }: NodeRef): NodeRef {
 export function subjectOf({ service, nodeId }: NodeRef): { readonly account: string } | NodeRef | undefined {
   if (nodeId === SUBSCRIPTIONS_LIST) return service === SHARED_SERVICE ? undefined : { account: service }
   const target = nodeId.slice(SUBSCRIBERS_PREFIX.length)
-  // There is no list of the subscribers of a list.
-  return target === '' || isPublicList(target) ? undefined : { service, nodeId: target }
+  // There is no list of the subscribers of a list, nor of what is attached: that there is such a node tells of its item.
+  return target === '' || isPublicList(target) || isKept(target) ? undefined : { service, nodeId: target }
 }

@@ -12,6 +12,7 @@ import {
   type Asker,
   boundsOf,
   checkNewId,
+  dropAttachments,
   mayCreate,
   notifyExpired,
   notifyPruned,
@@ -180,6 +181,7 @@ export async function retractItem(
   const { service, nodeId, itemId, notify, authorized } = item
   await run(parts, parts.store.retractItem, { service, nodeId, actor, itemId, authorized }, (gone) => {
     const node = parts.replica.get(gone)
+    if (node) dropAttachments(parts, node, [gone])
     if (node && (notify || node.record.config.notifyRetract)) parts.notifier.retracted(node, [gone])
     tellRemoved(parts, gone)
   })

@@ -2,6 +2,7 @@
 
 import { type AnyColumn, and, count, eq, type SQL, sql } from 'drizzle-orm'
 import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
+import { targetOf } from './attachment-names.ts'
 import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
@@ -104,10 +105,16 @@ export function isLastOwner(tx: Tx, node: number, affiliation: Affiliation): boo
   return affiliation === 'owner' && (tx.use(queries).ownerCount.get({ node })?.owners ?? 0) <= 1
 }
 
-type Named = Pick<NodeRow, 'id' | 'service'>
+type Named = Pick<NodeRow, 'id' | 'service'> & { readonly target?: number | null }
+
+/** The node whose affiliations and subscriptions hold: what one is at a node, one is at what is about it. XEP-0470 */
+export function ruledBy({ id, target }: Pick<Named, 'id' | 'target'>): number {
+  return target ?? id
+}
 
 /** What the actor is at the node and at its parents. */
-export function standingOf(tx: Tx, node: Named, actor: Actor): Standing {
+export function standingOf(tx: Tx, { id, service, target }: Named, actor: Actor): Standing {
+  const node = { id: target ?? id, service }
   return standingAt(tx, node, actor, affiliationOf(tx, node.id, actor.bareJid), () =>
     parentsOf(tx, node.id).map((parent) => ({ config: parent, standing: standingAt(tx, parent, actor) })),
   )
@@ -194,7 +201,9 @@ export function configColumns(config: NodeConfig): Omit<NodeConfig, Unbounded> &
 
 export function recordOf(row: NodeRow): NodeRecord {
   const { service, nodeId, creator, createdAt } = row
-  return { service, nodeId, creator, createdAt, config: configOf(row), seenType: row.seenType ?? undefined }
+  const target = row.target === null ? undefined : targetOf(nodeId)
+  const config = configOf(row)
+  return { service, nodeId, creator, createdAt, config, seenType: row.seenType ?? undefined, ...(target && { target }) }
 }
 
 /** How many items a node may keep. XEP-0060 §7.1.2.5. */

@@ -9,11 +9,11 @@
 import { aliasedTable, asc, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { branchOf, chainOf, parentsOf, type RelatedRow, type RelationRow, relationOf } from './parents.sqlite.ts'
-import { enforce, nodeOf, refuse, standingOf } from './queries.sqlite.ts'
+import { enforce, type NodeRow, nodeOf, refuse, standingOf } from './queries.sqlite.ts'
 import type { RelationshipChanges, RelationshipKind } from './relationship-fields.ts'
 import { mayManage, mayRelate } from './rules.ts'
 import { nodes, relations } from './schema.sqlite.ts'
-import type { PubsubStore, Relate, RelationRecord } from './store.ts'
+import type { NodeRef, PubsubStore, Relate, RelationRecord } from './store.ts'
 
 const ph = sql.placeholder
 
@@ -41,6 +41,11 @@ const queries = (db: Db) => ({
     .prepare(),
 })
 
+/** A node that the service makes beside another is linked to that, however deep it stands. XEP-0496 §6 */
+export function linkBeside(tx: Tx, node: number, target: number): void {
+  tx.use(queries).put.run({ node, kind: 'link', target })
+}
+
 /** Every relationship there is, for the copy in memory. */
 export function allRelations(tx: Tx): RelationRecord[] {
   return tx.use(queries).all.all()
@@ -54,7 +59,7 @@ export const relate: PubsubStore['relate'] = {
     const node = nodeOf(tx, { service, nodeId })
     if (!isAuthorized) enforce(mayManage(standingOf(tx, node, actor)))
     const before = relationOf(tx, node.id)
-    const target = (id: string) => (id === '' ? undefined : nodeOf(tx, { service, nodeId: id }))
+    const target = (id: string) => (id === '' ? undefined : targetOf(tx, { service, nodeId: id }))
     const link = target(changes.link ?? (before?.kind === 'link' ? before.node.nodeId : ''))
     if (link) {
       checkParent(tx, changes, before, link)
@@ -66,6 +71,13 @@ export const relate: PubsubStore['relate'] = {
     move(tx, request, node.id, before, parent && { kind: 'parent', node: parent })
     return { service, nodeId, relation: parent && { service, nodeId, kind: 'parent', target: parent.nodeId } }
   },
+}
+
+/** Nothing belongs to what the service makes beside other nodes, and takes away again. XEP-0470 */
+function targetOf(tx: Tx, ref: NodeRef): NodeRow {
+  const target = nodeOf(tx, ref)
+  if (target.target !== null) refuse('mayNotRelate', `${ref.nodeId} is the service's own`)
+  return target
 }
 
 /** §4.2: a linking node has the parent of its target. To say so, as a form that is sent back whole does, sets nothing. */

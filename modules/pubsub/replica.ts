@@ -51,6 +51,10 @@ export interface NodeView {
   readonly parents: ReadonlySet<NodeView>
   /** Of a collection. */
   readonly children: ReadonlySet<NodeView>
+  /** Of an attachment node or a summary: what it is about. Its affiliations are those of that node. XEP-0470 */
+  readonly target: NodeView | undefined
+  /** What is about this node: undefined for most. */
+  readonly beside: Beside | undefined
   /** The one step up to what it belongs to; a linking node's parent is that of its target. XEP-0496. */
   readonly relation: Relation | undefined
   /** What belongs to it by one step; undefined: nothing ever did. */
@@ -60,6 +64,18 @@ export interface NodeView {
 export interface Relation {
   readonly kind: RelationshipKind
   readonly to: NodeView
+}
+
+/** The nodes that stand beside another one. XEP-0470 */
+export interface Beside {
+  readonly summary: NodeView | undefined
+  /** Attachment nodes, by the items that they are about. */
+  readonly attachments: ReadonlyMap<string, NodeView>
+}
+
+/** All that stands beside a node. */
+export function allBeside({ beside }: NodeView): NodeView[] {
+  return beside ? [...beside.attachments.values(), ...(beside.summary ? [beside.summary] : [])] : []
 }
 
 /** A collection above a node, and how many steps there are in between. */
@@ -75,6 +91,8 @@ interface Node {
   readonly pending: Map<string, SubscriptionRecord>
   readonly parents: Set<Node>
   readonly children: Set<Node>
+  readonly target: Node | undefined
+  beside: { summary: Node | undefined; readonly attachments: Map<string, Node> } | undefined
   relation: { readonly kind: RelationshipKind; readonly to: Node } | undefined
   related: Set<Node> | undefined
 }
@@ -171,6 +189,7 @@ export class Replica {
 
   #above(node: NodeView): Iterable<NodeView> {
     if (node.parents.size > 0) return node.parents
+    if (node.target) return []
     const root = this.rootOf(node.record.service)
     return root && node !== root ? [root] : []
   }
@@ -181,13 +200,14 @@ export class Replica {
 
   /** What the entity is at this node and at its parents. */
   standing(node: NodeView, actor: Actor): Standing {
+    const ruling = node.target ?? node
     const at = (each: NodeView): Standing => ({
       affiliation: affiliationIn(each, actor.bareJid),
       isSubscribed: this.isSubscribed(actor.bareJid, each),
       isAdmin: actor.isAdmin,
       relation: actor.relation,
     })
-    return node.relation ? { ...at(node), parents: superiorsOf(node, at) } : at(node)
+    return ruling.relation ? { ...at(ruling), parents: superiorsOf(ruling, at) } : at(ruling)
   }
 
   isSubscribed(bareJid: string, node: NodeView): boolean {
@@ -296,6 +316,12 @@ export class Replica {
   configured({ node: record, ended, approved }: NodeConfigured): void {
     const node = this.#get(record)
     if (node) node.record = record
+    const { accessModel, publishModel, rosterGroupsAllowed } = record.config
+    for (const each of node?.beside ? [node.beside.summary, ...node.beside.attachments.values()] : [])
+      if (each) {
+        const config = { ...each.record.config, accessModel, publishModel, rosterGroupsAllowed }
+        each.record = { ...each.record, config }
+      }
     for (const subscription of approved) this.subscribed(subscription)
     for (const subscription of ended) this.unsubscribed(subscription)
   }
@@ -339,6 +365,9 @@ export class Replica {
     if (node.children.size > 0 || ref.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
     // What decided who may use it still does, for the last notification.
     node.relation?.to.related?.delete(node)
+    const { target, record } = node
+    if (target?.beside?.summary === node) target.beside.summary = undefined
+    else if (record.target?.itemId !== undefined) target?.beside?.attachments.delete(record.target.itemId)
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
@@ -416,15 +445,23 @@ export class Replica {
       service = { nodes: new Map(), sorted: undefined }
       this.#services.set(record.service, service)
     }
+    const target = record.target && service.nodes.get(record.target.nodeId)
     const node: Node = {
       record,
-      affiliations: new Map(),
+      affiliations: target?.affiliations ?? new Map(),
       subscribers: new Map(),
       pending: new Map(),
       parents: new Set(),
       children: new Set(),
-      relation: undefined,
+      relation: target && { kind: 'link', to: target },
       related: undefined,
+      target,
+      beside: undefined,
+    }
+    if (target) {
+      putBeside(target, node)
+      target.related ??= new Set()
+      target.related.add(node)
     }
     service.nodes.set(record.nodeId, node)
     service.sorted = undefined
@@ -481,6 +518,13 @@ export class Replica {
 /** By whatever resource; looked for one by one where it is not the bare JID. */
 export function isSubscribedAt({ subscribers }: NodeView, bareJid: string): boolean {
   return subscribers.has(bareJid) || [...subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
+}
+
+function putBeside(target: Node, node: Node): void {
+  target.beside ??= { summary: undefined, attachments: new Map() }
+  const itemId = node.record.target?.itemId
+  if (itemId === undefined) target.beside.summary = node
+  else target.beside.attachments.set(itemId, node)
 }
 
 export function affiliationIn({ record, affiliations }: NodeView, bareJid: string): Affiliation {

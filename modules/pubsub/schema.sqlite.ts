@@ -68,8 +68,17 @@ export const nodes = sqliteTable(
     childrenMax: integer(),
     /** One group per line. */
     rosterGroupsAllowed: text().notNull().default(''),
+    /** Of an attachment node or a summary: the node that it is about, which it goes with. XEP-0470 */
+    target: integer(),
+    /** Of an attachment node: the item that it is about. */
+    targetItem: text(),
+    /** Something is, or was, attached to items here: there is a summary. */
+    hasAttachments: integer({ mode: 'boolean' }).notNull().default(false),
   },
-  (table) => [uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId)],
+  (table) => [
+    uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId),
+    index('pubsub_nodes_by_target').on(table.target, table.targetItem).where(sql`target is not null`),
+  ],
 )
 
 const nodeRef = () =>

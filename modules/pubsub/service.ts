@@ -1,6 +1,8 @@
 /** One use case per request; §5 to §8 of XEP-0060 have a file each. */
 
 import type { Element } from '../../server/xml/element.ts'
+import { isAttachmentNode } from './attachment-names.ts'
+import { publishAttachment, refuseKept, retractAttachment, withCanonicalName } from './attachments.ts'
 import { associate, dissociate } from './collections.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { affiliations, subscriptions } from './entity.ts'
@@ -31,8 +33,10 @@ import type { PubsubRequest } from './xml.ts'
 export function perform(
   parts: PubsubParts,
   asker: Asker,
-  request: PubsubRequest,
+  asked: PubsubRequest,
 ): Element | undefined | Promise<Element | undefined> {
+  const request = withCanonicalName(parts, asker.service, asked)
+  refuseKept(parts, asker, request)
   if ('nodeId' in request && request.nodeId !== undefined && isPublicList(request.nodeId))
     return performAtList(parts, asker, { ...request, nodeId: request.nodeId })
   switch (request.kind) {
@@ -53,9 +57,13 @@ export function perform(
     case 'items':
       return items(parts, asker, request)
     case 'publish':
-      return publish(parts, asker, request)
+      return isAttachmentNode(request.nodeId)
+        ? publishAttachment(parts, asker, request)
+        : publish(parts, asker, request)
     case 'retract':
-      return retract(parts, asker, request)
+      return isAttachmentNode(request.nodeId)
+        ? retractAttachment(parts, asker, request)
+        : retract(parts, asker, request)
     case 'create':
       return create(parts, asker, request)
     case 'getConfig':

@@ -3,6 +3,7 @@
 import type { Operation } from '../../server/module/api.ts'
 import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { readArchived } from './archive.sqlite.ts'
+import { publishAttachment, retractAttachment } from './attachments.sqlite.ts'
 import { readCollected } from './collected.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
@@ -34,6 +35,8 @@ export const sqliteStore: PubsubStore = {
   purgeNode,
   publishItem,
   retractItem,
+  publishAttachment,
+  retractAttachment,
   expireItems,
   purgeAbsent,
   subscribe,

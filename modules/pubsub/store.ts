@@ -2,6 +2,8 @@
 
 import type { Operation } from '../../server/module/api.ts'
 import type { Relation } from '../roster/index.ts'
+import type { Attached } from './attachment-counts.ts'
+import type { Target } from './attachment-names.ts'
 import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
 import type { Order } from './order.ts'
 import type { RelationshipChanges, RelationshipKind } from './relationship-fields.ts'
@@ -32,6 +34,8 @@ export interface NodeRecord extends NodeRef {
   readonly config: NodeConfig
   /** Namespace of the first payload, told as the node's type while none is configured. SACM-XMPP §5. */
   readonly seenType: string | undefined
+  /** Of an attachment node or a summary: what it is about. Who may do what there is what holds at that node. XEP-0470 */
+  readonly target?: Target
 }
 
 export interface SubscriptionRecord extends NodeRef {
@@ -120,6 +124,8 @@ export interface NodeConfigured {
   /** Subscriptions that the new access model ended, and pending ones that it approved. */
   readonly ended: readonly SubscriptionRecord[]
   readonly approved: readonly SubscriptionRecord[]
+  /** The same as `ended`, at its attachment nodes and its summary. */
+  readonly endedBeside: readonly SubscriptionRecord[]
   readonly pruned: readonly ItemKey[]
   /** It became a collection, and its items went. */
   readonly isPurged: boolean
@@ -202,6 +208,48 @@ export interface ItemPublished extends NodeRef {
   readonly pruned: readonly ItemKey[]
   readonly expired: readonly ItemKey[]
 }
+/** To an attachment node. The other nodes' publishes do not come by here. */
+export interface PublishAttachment extends NodeRef {
+  readonly actor: Actor
+  readonly about: ItemName
+  readonly payload: string
+  readonly attached: Attached
+  /** Whoever the nodes are of that have to be made: the service's own address. */
+  readonly creator: string
+  /** Of those nodes; who may read and publish is what the target says. */
+  readonly attachmentsConfig: NodeConfig
+  readonly summaryConfig: NodeConfig
+  readonly attachmentsMax: number
+  readonly attachedItemsMax: number
+  readonly reactionsMax: number
+}
+/** An item by the name of its node. */
+export interface ItemName {
+  readonly nodeId: string
+  readonly itemId: string
+}
+/** What the change of an attachment made of the summary; undefined: nothing that shows. */
+export type SummaryChange =
+  | { readonly kind: 'published'; readonly item: ItemPublished; readonly payload: string }
+  | ({ readonly kind: 'retracted' } & NodeRef & ItemKey)
+  | undefined
+export interface AttachmentPublished {
+  readonly created: readonly NodeRecord[]
+  readonly item: ItemPublished
+  readonly summary: SummaryChange
+}
+export interface RetractAttachment extends NodeRef {
+  readonly actor: Actor
+  readonly about: ItemName
+  readonly itemId: string
+  /** As in PublishAttachment. */
+  readonly creator: string
+}
+export interface AttachmentRetracted extends NodeRef {
+  readonly gone: ItemKey
+  readonly summary: SummaryChange
+}
+
 /** Items whose time is over. */
 export interface ItemsExpired extends NodeRef {
   readonly expired: readonly ItemKey[]
@@ -284,6 +332,8 @@ export interface AffiliationsModified extends NodeRef {
   /** Entries that were not changed, with what they are. */
   readonly refused: readonly AffiliationRecord[]
   readonly ended: readonly SubscriptionRecord[]
+  /** The same as `ended`, at its attachment nodes and its summary. */
+  readonly endedBeside: readonly SubscriptionRecord[]
   /** Pending subscriptions that the new affiliation approved. §8.7.4 */
   readonly approved: readonly SubscriptionRecord[]
 }
@@ -426,6 +476,14 @@ export interface PubsubStore {
   readonly publishItem: Operation<PublishItem, ItemPublished>
   /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
   readonly retractItem: Operation<RetractItem, ItemRetracted>
+  /**
+   * With the nodes that it takes, and the summary.
+   * @throws Refusal nodeNotFound and itemNotFound of the target, mayNotPublish, those of mayRetrieve, nodeExists,
+   *         tooManyNodes, nodeFull, tooManyReactions, payloadTooBig
+   */
+  readonly publishAttachment: Operation<PublishAttachment, AttachmentPublished>
+  /** With the summary. @throws Refusal mayNotRetract, itemNotFound */
+  readonly retractAttachment: Operation<RetractAttachment, AttachmentRetracted>
   /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
   readonly expireItems: Operation<NodeRef, ItemsExpired>
   /** Looks at PRUNE_BATCH items at most; at a node that is no more, or not so configured, at none. */

@@ -3,6 +3,8 @@
  * there, and an account that does not exist, the same. XEP-0060 §6.1.3.2, XEP-0163.
  */
 
+import { isKept } from './attachment-names.ts'
+import { targetView } from './attachment-targets.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { mayPublish, maySee } from './rules.ts'
@@ -14,13 +16,18 @@ export function knowsAccount({ actor: { bareJid, relation }, service }: Asker): 
 
 /** @throws StanzaError presence-subscription-required: what the node is, and what it is not, is not for this entity. */
 export function refuseStranger(parts: PubsubParts, asker: Asker, nodeId: string): void {
-  if (knowsAccount(asker)) return
-  const node = parts.replica.get({ service: asker.service, nodeId })
-  if (node) {
-    const standing = parts.replica.standing(node, asker.actor)
-    const hasStanding = standing.affiliation !== 'none' || standing.isSubscribed
-    const { config } = node.record
-    if (hasStanding || maySee(config, standing) || mayPublish(config, standing) === undefined) return
-  }
-  throw pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+  if (isStranger(parts, asker, nodeId)) throw pubsubError('presenceSubscriptionRequired') // XEP-0060 §6.1.3.2
+}
+
+/** Has it nothing to do with the account, nor with the node? */
+export function isStranger(parts: PubsubParts, asker: Asker, nodeId: string): boolean {
+  if (knowsAccount(asker)) return false
+  const ref = { service: asker.service, nodeId }
+  // XEP-0470: whether or not anything is attached
+  const node = isKept(nodeId) ? targetView(parts, ref) : parts.replica.get(ref)
+  if (!node) return true
+  const standing = parts.replica.standing(node, asker.actor)
+  const hasStanding = standing.affiliation !== 'none' || standing.isSubscribed
+  const { config } = node.record
+  return !hasStanding && !maySee(config, standing) && mayPublish(config, standing) !== undefined
 }

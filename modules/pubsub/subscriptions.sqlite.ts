@@ -12,6 +12,7 @@ import {
   type NodeRow,
   nodeOf,
   refuse,
+  ruledBy,
   standingOf,
 } from './queries.sqlite.ts'
 import {
@@ -178,6 +179,8 @@ export const subscribe: PubsubStore['subscribe'] = {
     const config = configOf(node)
     const standing = standingOf(tx, node, actor)
     if (!isAuthorized) enforce(maySubscribe(config, standing))
+    // Whom an owner has to approve is approved at the target.
+    if (node.target !== null && needsApproval(config, standing)) refuse('subscriptionRequired')
     const q = tx.use(queries)
     const rows = q.ofJid.all({ node: node.id, jid })
     if (rows.some(({ state }) => state === 'pending')) refuse('pendingSubscription')
@@ -335,7 +338,7 @@ export function reviewSubscriptions(
   const ended: SubscriptionRecord[] = []
   const approved: SubscriptionRecord[] = []
   for (const row of rows) {
-    const affiliation = affiliationAt(node.service, row.bareJid, affiliationOf(tx, node.id, row.bareJid))
+    const affiliation = affiliationAt(node.service, row.bareJid, affiliationOf(tx, ruledBy(node), row.bareJid))
     // Whom the roster lets read is judged where the roster is: access.ts. A request finds no owner to answer it any more.
     if (asksRoster(config) && affiliation === 'none' && row.state === 'subscribed') continue
     const standing: Standing = { affiliation, isSubscribed: row.state === 'subscribed', isAdmin: false }
@@ -343,6 +346,13 @@ export function reviewSubscriptions(
     else if (row.state === 'pending' && !needsApproval(config, standing)) approved.push(approve(tx, node, row))
   }
   return { ended, approved }
+}
+
+/** The same of one account, at all that is about a node. */
+export function reviewBeside(tx: Tx, { id, hasAttachments }: NodeRow, bareJid: string): SubscriptionRecord[] {
+  if (!hasAttachments) return []
+  const all = tx.use(queries).nodesOf.all({ bareJid })
+  return all.flatMap(({ node }) => (node.target === id ? reviewSubscriptions(tx, node, bareJid).ended : []))
 }
 
 /** Ends all subscriptions of an account. */
@@ -371,7 +381,7 @@ export const endUnrelated: PubsubStore['endUnrelated'] = {
       if (!node || !asksRoster(node)) return []
       const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
       const row = rows.find((each) => each.subid === subid)
-      if (!row || affiliationOf(tx, node.id, row.bareJid) !== 'none') return []
+      if (!row || affiliationOf(tx, ruledBy(node), row.bareJid) !== 'none') return []
       return [removeSubscription(tx, node, row)]
     })
     return { ended }

@@ -6,6 +6,7 @@ import { parseRsm, type RsmRequest } from '../../server/stanza/rsm.ts'
 import { attr, childElements, childOf, childrenOf, type Element, textOf } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
+import { isAttachmentNode, isKept } from './attachment-names.ts'
 import { pubsubError } from './errors.ts'
 import type { Preconditions } from './node-config.ts'
 import {
@@ -125,6 +126,8 @@ export type PubsubRequest = EntityRequest | OwnerRequest
 
 /** NodeIDs and ItemIDs are kept and indexed, so they are bounded like a JID's parts. RFC 7622 §3.1. */
 const MAX_ID_BYTES = 1023
+/** The name of an attachment node has a JID, a NodeID and an ItemID in it, three octets for each of theirs. XEP-0470 */
+const MAX_KEPT_ID_BYTES = 8 * 1024
 
 /**
  * Reads `<pubsub/>` of either namespace.
@@ -229,8 +232,8 @@ function nodeIdOf(action: Element): string {
 }
 
 function checkId(id: string, what: string): string {
-  if (Buffer.byteLength(id) > MAX_ID_BYTES)
-    throw pubsubError('malformed', `the ${what} is longer than ${MAX_ID_BYTES} bytes`)
+  const max = isKept(id) ? MAX_KEPT_ID_BYTES : MAX_ID_BYTES
+  if (Buffer.byteLength(id) > max) throw pubsubError('malformed', `the ${what} is longer than ${max} bytes`)
   return id
 }
 
@@ -298,6 +301,7 @@ function parseItems(pubsub: Element, action: Element): EntityRequest {
 }
 
 function parsePublish(pubsub: Element, action: Element): EntityRequest {
+  const nodeId = nodeIdOf(action)
   const items = childrenOf(action, 'item', NS_PUBSUB)
   if (items.length > 1) throw pubsubError('malformed', 'one item in a publish') // §7.1.1: batches went with 1.13
   const [item] = items
@@ -307,11 +311,12 @@ function parsePublish(pubsub: Element, action: Element): EntityRequest {
   const id = item && attr(item, 'id')
   return {
     kind: 'publish',
-    nodeId: nodeIdOf(action),
+    nodeId,
     hasItem: item !== undefined,
     itemId: id === undefined || id === '' ? undefined : checkId(id, 'ItemID'),
     payload: item && parsePayload(item),
-    preconditions: form ? parsePreconditions(parseForm(form)) : {},
+    // XEP-0470 §4.3: there, whatever they are, they are ignored.
+    preconditions: form && !isAttachmentNode(nodeId) ? parsePreconditions(parseForm(form)) : {},
   }
 }
 

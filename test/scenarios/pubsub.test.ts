@@ -9,7 +9,7 @@ import { runScenarios } from '../support/scenario.ts'
 runScenarios('pubsub')
 
 test('every row of the error table is reached by a scenario that says so', () => {
-  const folders = ['pubsub', 'pubsub-limits', 'pubsub-nodes', 'pep', 'component'].map((name) =>
+  const folders = ['attachments', 'pubsub', 'pubsub-limits', 'pubsub-nodes', 'pep', 'component'].map((name) =>
     join(import.meta.dirname, name),
   )
   const texts = folders.flatMap((folder) => readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8')))

@@ -78,6 +78,7 @@ beforeEach(async () => {
   const claims = new Claims()
   parts = {
     domain: 'test',
+    serviceAddress: 'pubsub.test',
     store: sqliteStore,
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),

@@ -153,6 +153,7 @@ class Real {
   constructor(storage: Storage) {
     this.#parts = {
       domain: 'test',
+      serviceAddress: 'pubsub.test',
       store: sqliteStore,
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),

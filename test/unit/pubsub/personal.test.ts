@@ -79,6 +79,7 @@ beforeEach(() => {
   })
   parts = {
     domain: 'test',
+    serviceAddress: 'pubsub.test',
     store: sqliteStore,
     offline: { review: () => {}, delivered: async () => {} },
     awaiting: new Awaiting(),

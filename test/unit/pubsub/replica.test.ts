@@ -78,6 +78,7 @@ test('an affiliation goes and the subscriptions it allowed with it', () => {
     changed: [{ ...at('a'), bareJid: 'bob@test', affiliation: 'none' }],
     refused: [],
     ended: [subscription('a', 'bob@test')],
+    endedBeside: [],
     approved: [],
   })
   expect(replica.affiliationsOf('bob@test', at('a'))).toEqual([])
@@ -142,7 +143,7 @@ test('its watcher hears of each change of a subscription, by whatever road, and 
   replica.subscribed({ ...own, isPublic: true })
   replica.subscribed({ ...subscription('b', 'carol@test'), state: 'pending' })
   replica.configured({
-    ...{ node: node('b'), pruned: [], isPurged: false },
+    ...{ node: node('b'), pruned: [], endedBeside: [], isPurged: false },
     approved: [subscription('b', 'carol@test')],
     ended: [subscription('b', 'bob@test/1'), subscription('b', 'bob@test/9')],
   })
