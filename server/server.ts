@@ -1,5 +1,6 @@
 /** The composition root: builds every part in order from the configuration and the module list; closes in reverse. */
 
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { administration, ensureAdmin, inBandAdministration } from './administration.ts'
 import { type Accounts, openAccounts } from './auth/accounts.ts'
@@ -100,6 +101,8 @@ export async function startServer({
       onFailure,
     })
     closers.push(() => storage.close())
+    // On a core of its own the writer's thread comes up beside all that follows; on the only one it would be in the way.
+    if (availableParallelism() > 1) storage.startWriter()
     const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
     const secrets = await openComponents(storage, (name) => name === domain || router.isLocalDomain(name))
     const adminPassword = await ensureAdmin(accounts, dataDir)
@@ -336,6 +339,7 @@ export async function startServer({
     closers.push(() => c2s.close(new StreamError('system-shutdown', 'the server is shutting down')))
     const component = await listenForComponents(components, config, log)
     closers.push(() => components.close(new StreamError('system-shutdown', 'the server is shutting down')))
+    storage.startWriter()
     const { plaintext } = listening
     if (plaintext !== undefined) log.warn({ what: 'PLAINTEXT_PORT_OPEN', port: plaintext, text: PLAINTEXT_WARNING })
     const ports = {

@@ -7,6 +7,7 @@ import type { Logger } from '../log.ts'
 import type { Assets } from './assets.ts'
 import { checkWithin } from './check.ts'
 import { FaultLog } from './faults.ts'
+import { migrate } from './migrate.ts'
 import { defect, errorOf } from './outcome.ts'
 import {
   type BackupAbout,
@@ -29,7 +30,9 @@ import {
   endedUncleanly,
   type FolderLock,
   lockFolder,
+  openingError,
   openReader,
+  openWriter,
   unavailableReason,
 } from './sqlite.ts'
 import {
@@ -41,7 +44,7 @@ import {
   StorageRefused,
   StorageUnavailable,
 } from './storage.ts'
-import { backUp, firstMessage, type Place, startThread } from './threads.ts'
+import { backUp, failedError, type Place, startThread } from './threads.ts'
 import { weigh } from './weigh.ts'
 
 export interface StorageOptions {
@@ -66,6 +69,8 @@ export interface StorageOptions {
 
 /** Storage, and what only its owner does with it. */
 export interface OpenStorage extends Storage {
+  /** Starts the writer's thread, which else starts with the first write. */
+  startWriter(): void
   /** Writes a backup of the data folder. @throws StorageRefused (as a rejection), and nothing is left of the file */
   backUp(
     to: string,
@@ -82,7 +87,7 @@ const CHECK_MS = 10_000
 const SCAN_LIMITS: ScanLimits = { maxRows: 10_000_000, maxMs: 10_000, maxQueue: 1_000 }
 
 /**
- * Opens the database, checks it after an unclean end, brings its schema up to date, and starts the writer worker.
+ * Opens the database: checks it after an unclean end, and brings its schema up to date.
  * @throws FolderLocked, StorageRefused
  */
 export async function openStorage(options: StorageOptions): Promise<OpenStorage> {
@@ -90,21 +95,30 @@ export async function openStorage(options: StorageOptions): Promise<OpenStorage>
   const folder = dirname(file)
   const lock = options.lock ?? lockFolder(folder, assets.nativeBinding())
   const release = options.lock ? () => {} : () => lock.release()
-  let worker: Worker | undefined
   try {
     if (isRestoreUnfinished(folder))
       throw new StorageRefused(`a restore into ${folder} was cut off. Run sacm restore --force again.`)
     const log = options.log.child('storage')
     if (endedUncleanly(file)) await checkWithin(options.checkMs ?? CHECK_MS, options, log)
-    worker = startThread(options, { kind: 'write', migrations: assets.migrations() })
-    const ready = await firstMessage<FromWriter>(worker)
-    if (ready.kind !== 'ready') throw new Error(`the storage worker began with ${ready.kind}`)
-    if (ready.migrated.length > 0) log.info({ what: 'storage_migrated', migrations: ready.migrated })
-    return new StorageClient(worker, openReader(file, assets.nativeBinding()), release, log, options)
+    const migrated = bringUpToDate(file, assets)
+    if (migrated.length > 0) log.info({ what: 'storage_migrated', migrations: migrated })
+    return new StorageClient(openReader(file, assets.nativeBinding()), release, log, options)
   } catch (error) {
-    await worker?.terminate()
     release()
-    throw error
+    throw openingError(file, error)
+  }
+}
+
+/**
+ * Here and not in the writer, for whose thread nobody waits: what is wrong with the database is told at the start.
+ * @returns the migrations applied now
+ */
+function bringUpToDate(file: string, assets: Assets): readonly string[] {
+  const connection = openWriter(file, assets.nativeBinding())
+  try {
+    return migrate(connection.sqlite, assets.migrations())
+  } finally {
+    connection.close()
   }
 }
 
@@ -116,7 +130,7 @@ interface Pending {
 }
 
 class StorageClient implements OpenStorage {
-  readonly #worker: Worker
+  #worker: Worker | undefined
   readonly #reader: Connection
   readonly #release: () => void
   readonly #log: Logger
@@ -136,10 +150,9 @@ class StorageClient implements OpenStorage {
   readonly #waiters = new Map<number, { readonly promise: Promise<void>; readonly resolve: () => void }>()
   #refusing: { reason: UnavailableReason; text: string } | undefined
   #closed: Promise<void> | undefined
-  readonly #exited: Promise<void>
+  readonly #exited = Promise.withResolvers<void>()
 
-  constructor(worker: Worker, reader: Connection, release: () => void, log: Logger, options: StorageOptions) {
-    this.#worker = worker
+  constructor(reader: Connection, release: () => void, log: Logger, options: StorageOptions) {
     this.#reader = reader
     this.#release = release
     this.#log = log
@@ -147,18 +160,28 @@ class StorageClient implements OpenStorage {
     this.#writes = new FaultLog(log, 'writing')
     this.#scans = new Scans(options, options.scans ?? SCAN_LIMITS, log, this.#reads)
     this.#options = options
+  }
+
+  startWriter(): void {
+    this.#worker ??= this.#start()
+  }
+
+  #start(): Worker {
+    const worker = startThread(this.#options, { kind: 'write' })
     let failure: Error | undefined
-    worker.on('message', (message: FromWriter) => this.#receive(message))
+    worker.on('message', (message: FromWriter) => {
+      if (message.kind === 'failed') failure = failedError(message)
+      else this.#receive(message)
+    })
     worker.on('error', (error) => {
       failure = error
     })
-    this.#exited = new Promise((resolve) => {
-      worker.on('exit', (code) => {
-        if (!this.#closed || this.#pending.size > 0)
-          this.#fail(failure ?? new Error(`the storage worker ended with ${code}`))
-        resolve()
-      })
+    worker.on('exit', (code) => {
+      if (!this.#closed || this.#pending.size > 0)
+        this.#fail(failure ?? new Error(`the storage worker ended with ${code}`))
+      this.#exited.resolve()
     })
+    return worker
   }
 
   get epoch(): number {
@@ -224,15 +247,17 @@ class StorageClient implements OpenStorage {
 
   async #close(): Promise<void> {
     this.#refusing ??= { reason: 'closed', text: 'storage is closing' }
-    const timer = setTimeout(() => void this.#worker.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
+    const timer = setTimeout(() => void this.#worker?.terminate(), this.#options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS)
     this.#flush()
     await this.settled(this.#submitted)
     this.#closing.abort()
     await Promise.all([this.#scans.close(), ...this.#backups])
     // The writer closes last: the last connection to close merges the WAL, which tells a clean end.
     this.#reader.close()
-    this.#post({ kind: 'close' })
-    await this.#exited
+    if (this.#worker) {
+      this.#post({ kind: 'close' })
+      await this.#exited.promise
+    }
     clearTimeout(timer)
     this.#release()
   }
@@ -302,11 +327,11 @@ class StorageClient implements OpenStorage {
   }
 
   #post(message: ToWriter): void {
+    this.#worker ??= this.#start()
     this.#worker.postMessage(message)
   }
 
-  #receive(message: FromWriter): void {
-    if (message.kind !== 'outcomes') return
+  #receive(message: Extract<FromWriter, { kind: 'outcomes' }>): void {
     // Whoever is told of a write by this finds it.
     this.#reader.renew()
     const refused = message.outcomes.filter(isUnavailable)

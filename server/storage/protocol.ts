@@ -1,6 +1,5 @@
 /** What crosses between the main thread and the threads of storage: plain data only. */
 
-import type { Migration } from './assets.ts'
 import type { StorageUnavailable } from './storage.ts'
 
 /** Given to a thread when it starts. */
@@ -13,7 +12,7 @@ export interface WorkerStart {
 /** What a thread is for. */
 export type Work =
   /** The one that writes; it lives as long as storage. */
-  | { readonly kind: 'write'; readonly migrations: readonly Migration[] }
+  | { readonly kind: 'write' }
   /** Reads that may look at many rows, one at a time, each within these limits. */
   | { readonly kind: 'scan'; readonly maxRows: number; readonly maxMs: number }
   /** Looks for damage in the whole file, and ends. */
@@ -86,7 +85,6 @@ export type ToWriter =
   { readonly kind: 'groups'; readonly groups: readonly Group[] } | { readonly kind: 'close' }
 
 export type FromWriter =
-  | { readonly kind: 'ready'; readonly migrated: readonly string[] }
   | Failed
   /** Outcomes of the oldest groups not answered yet, in order of submission, after COMMIT. */
   | { readonly kind: 'outcomes'; readonly outcomes: readonly Outcome[] }

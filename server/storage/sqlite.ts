@@ -4,9 +4,10 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, statSync, writ
 import { dirname, join, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { drizzle } from 'drizzle-orm/better-sqlite3'
+import { REMEDIES } from './faults.ts'
 import type { UnavailableReason } from './protocol.ts'
 import { quicken } from './rows.ts'
-import type { Db, Tx } from './storage.ts'
+import { type Db, StorageRefused, type Tx } from './storage.ts'
 
 /** The database's name in a data folder. */
 export const DATABASE_NAME = 'sacm.sqlite'
@@ -112,6 +113,14 @@ export function unavailableReason(error: unknown): UnavailableReason | undefined
     return ENVIRONMENT_FAULTS.find(([prefix]) => cause.code.startsWith(prefix))?.[1]
   }
   return undefined
+}
+
+/** What opening a database failed with, in words for a person where SQLite's fault is one of the environment. */
+export function openingError(file: string, error: unknown): unknown {
+  const reason = unavailableReason(error)
+  if (reason === undefined) return error
+  const text = error instanceof Error ? error.message : String(error)
+  return new StorageRefused(`the database ${file} cannot be opened: ${text}. ${REMEDIES[reason]}`, { cause: error })
 }
 
 /** By SQLite's code or the beginning of an extended one. https://sqlite.org/rescode.html */

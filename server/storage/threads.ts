@@ -27,34 +27,6 @@ export function startThread({ file, assets }: Place, work: Work): Worker {
   return entry instanceof URL ? new Worker(entry, options) : new Worker(entry.code, { ...options, eval: true })
 }
 
-/** The first message of a thread. @throws Error when it says that it failed, or ends without a word */
-export function firstMessage<M extends { readonly kind: string }>(
-  worker: Worker,
-): Promise<Exclude<M, { kind: 'failed' }>> {
-  return new Promise((resolve, reject) => {
-    const stop = () => worker.off('message', onMessage).off('error', onError).off('exit', onExit)
-    const onMessage = (message: M | Failed) => {
-      stop()
-      if (isFailed(message)) reject(failedError(message))
-      // Not `failed`, so it is one of the others.
-      else resolve(message as Exclude<M, { kind: 'failed' }>)
-    }
-    const onError = (error: Error) => {
-      stop()
-      reject(error)
-    }
-    const onExit = (code: number) => {
-      stop()
-      reject(new Error(`a thread of storage ended at once with ${code}`))
-    }
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-  })
-}
-
-function isFailed(message: { readonly kind: string }): message is Failed {
-  return message.kind === 'failed'
-}
-
 export function failedError({ text, isTold, stack }: Failed): Error {
   const error = isTold ? new StorageRefused(text) : new Error(text)
   error.stack = stack

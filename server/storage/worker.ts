@@ -2,12 +2,10 @@
 
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { type Commit, groupCommit } from './batch.ts'
-import { REMEDIES } from './faults.ts'
 import { runJob } from './jobs.ts'
-import { migrate } from './migrate.ts'
-import type { Failed, FromWriter, Group, Outcome, ToWriter, Work, WorkerStart } from './protocol.ts'
+import type { Failed, FromWriter, Group, Outcome, ToWriter, WorkerStart } from './protocol.ts'
 import { serveScans } from './scanner.ts'
-import { type Connection, openWriter, unavailableReason } from './sqlite.ts'
+import { type Connection, openingError, openWriter } from './sqlite.ts'
 import { type Operation, StorageRefused } from './storage.ts'
 
 /** Groups in one transaction at most; more wait in the port for the next one. */
@@ -27,7 +25,7 @@ export function runStorageWorker(operations: readonly Operation<never>[]): void 
   try {
     switch (work.kind) {
       case 'write':
-        serveWrites(start, work, operations, port)
+        serveWrites(start, operations, port)
         break
       case 'scan':
         serveScans(start, work, operations, port)
@@ -42,25 +40,20 @@ export function runStorageWorker(operations: readonly Operation<never>[]): void 
 }
 
 function failed(error: unknown, file: string): Failed {
-  const text = error instanceof Error ? error.message : String(error)
+  const told = openingError(file, error)
+  const text = told instanceof Error ? told.message : String(told)
   const stack = (error instanceof Error && error.stack) || text
-  const reason = unavailableReason(error)
-  if (reason === undefined) return { kind: 'failed', text, isTold: error instanceof StorageRefused, stack }
-  const told = `the database ${file} cannot be opened: ${text}. ${REMEDIES[reason]}`
-  return { kind: 'failed', text: told, isTold: true, stack }
+  return { kind: 'failed', text, isTold: told instanceof StorageRefused, stack }
 }
 
 function serveWrites(
   { file, nativeBinding }: WorkerStart,
-  { migrations }: Extract<Work, { kind: 'write' }>,
   operations: readonly Operation<never>[],
   port: MessagePort,
 ): void {
   const connection = openWriter(file, nativeBinding)
   try {
-    const migrated = migrate(connection.sqlite, migrations)
     serve(port, connection, groupCommit(connection, operations))
-    post(port, { kind: 'ready', migrated })
   } catch (error) {
     connection.close()
     throw error
