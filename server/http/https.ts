@@ -1,7 +1,9 @@
 /** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decision 7. */
 
 import { createServer, type Server } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Logger } from '../log.ts'
+import { afterFirstBytes } from '../net/first-bytes.ts'
 import { SniContexts } from '../net/sni.ts'
 import { type TlsMaterial, tlsContextOptions } from '../net/tls.ts'
 import { type HttpRoutes, RouteTable } from './routes.ts'
@@ -9,6 +11,9 @@ import { type HttpRoutes, RouteTable } from './routes.ts'
 /** The WebSocket's address on the HTTPS port. RFC 7395 leaves the path to the deployment; this one is customary. */
 export const WEBSOCKET_PATH = '/xmpp-websocket'
 
+const ALPN = 'http/1.1'
+/** For a client's first word, and for the handshake that it begins. */
+const HANDSHAKE_TIMEOUT_MS = 30_000
 const HEADERS_TIMEOUT_MS = 10_000
 /** For a request with its whole body: a large file over a slow line. */
 const REQUEST_TIMEOUT_MS = 300_000
@@ -51,7 +56,9 @@ export function createHttps({
     {
       ...tlsContextOptions(tls),
       SNICallback: contexts.choose,
-      ALPNProtocols: ['http/1.1'],
+      // Not ALPNProtocols, of which every connection keeps a copy.
+      ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
     },
@@ -64,6 +71,8 @@ export function createHttps({
   // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
   server.on('tlsClientError', (_error, socket) => socket.destroy())
   server.on('clientError', (_error, socket) => socket.destroy())
+
+  const silent = takeAfterFirstBytes(server)
 
   let port = HTTPS_DEFAULT_PORT
   const routes: HttpRoutes = {
@@ -89,10 +98,33 @@ export function createHttps({
     close: async () => {
       const closed = Promise.withResolvers<void>()
       server.close(() => closed.resolve())
+      for (const socket of silent) socket.destroy()
       server.closeAllConnections()
       await closed.promise
     },
   }
+}
+
+/**
+ * The server's own listeners get a connection when its client has spoken.
+ * @returns the connections that wait for that
+ */
+function takeAfterFirstBytes(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>()
+  const takers = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on('connection', (socket: Socket) => {
+    const end = (): void => void socket.destroy()
+    const forget = (): void => void silent.delete(socket)
+    silent.add(socket)
+    socket.on('error', end).on('close', forget).setTimeout(HANDSHAKE_TIMEOUT_MS, end)
+    afterFirstBytes(socket, () => {
+      forget()
+      socket.off('close', forget).setTimeout(0, end)
+      for (const take of takers) take.call(server, socket)
+    })
+  })
+  return silent
 }
 
 function listen(server: Server, host: string, wanted: number): Promise<number> {

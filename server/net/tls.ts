@@ -8,6 +8,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Logger } from '../log.ts'
+import { afterFirstBytes } from './first-bytes.ts'
 import { SniContexts, type TlsPair } from './sni.ts'
 
 /** PEM texts. */
@@ -89,13 +90,7 @@ export class TlsAcceptor {
     })
   }
 
-  /**
-   * Starts the handshake on a paused socket; `secured` is called when it has succeeded, the socket closes otherwise.
-   *
-   * The client speaks first, and its first bytes are read before Node's TLS has the socket. TLS keeps one buffer for a
-   * connection's input as long as that lives, made for the first bytes: 1 KiB for those that it is given, 64 KiB for what
-   * it reads by itself, which cost an idle session 15 KiB. Once more comes at a time, 16 KiB are added.
-   */
+  /** Starts the handshake on a paused socket; `secured` is called when it has succeeded, the socket closes otherwise. */
   take(socket: Socket, secured: Secured): void {
     const key = connectionKey(socket)
     const forget = (): void => {
@@ -104,10 +99,7 @@ export class TlsAcceptor {
     const waiting = { socket, secured, forget }
     this.#waiting.set(key, waiting)
     socket.on('close', forget)
-    socket.once('readable', () => {
-      if (socket.readableLength > 0) this.#server.emit('connection', socket)
-      else socket.destroy() // the peer closed its side
-    })
+    afterFirstBytes(socket, () => this.#server.emit('connection', socket))
   }
 
   /** New connections get this certificate; those that stand keep theirs. */

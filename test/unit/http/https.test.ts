@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
+import { connect as connectTcp } from 'node:net'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as tlsConnect } from 'node:tls'
@@ -181,4 +182,19 @@ test('more connections than there may be are dropped', async () => {
   await expect(once(second, 'secureConnect')).rejects.toThrow(/ECONNRESET|disconnected before/)
   first.destroy()
   await narrow.close()
+})
+
+test('who connects and does not speak is let go of when it closes its side, and when the server closes', async () => {
+  const log = createLogger('silent')
+  const closing = createHttps({ tls: material, domain: 'test', publicUrl: '', log })
+  const port = await closing.listen('127.0.0.1', 0)
+  const accepted = once(closing.server, 'connection')
+  const patient = connectTcp({ host: '127.0.0.1', port })
+  await accepted
+  const leaving = connectTcp({ host: '127.0.0.1', port }).resume()
+  leaving.end()
+  await once(leaving, 'close')
+  const gone = once(patient.resume(), 'close')
+  await closing.close()
+  await gone
 })
