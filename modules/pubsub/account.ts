@@ -17,7 +17,6 @@ import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
 import { archivedNode, NS_MAM } from './archive-xml.ts'
 import { isAttachmentNode } from './attachment-names.ts'
 import { NOTIFY_SUFFIX } from './audience.ts'
-import { bounced } from './bounces.ts'
 import type { PubsubConfig } from './config.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { ACCOUNT_FEATURES, EXTENSIONS, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
@@ -29,7 +28,7 @@ import { isPublicList } from './public-names.ts'
 import { perform } from './service.ts'
 import { isStranger, refuseStranger } from './strangers.ts'
 import { answerRequest } from './subscriber.ts'
-import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
+import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
 
 /** Registers the service at every account. */
 export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
@@ -47,9 +46,6 @@ export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubPar
   account.command(getPending(parts, (asker) => askerAt(parts, asker, asker)))
   account.onMessage(`{${NS_FORMS}}x`, ({ from, to, payload }) =>
     from.bare === to.bare && isApproval(payload) ? answerRequest(parts, askerAt(parts, from, to), payload) : false,
-  )
-  account.onMessage(`{${NS_PUBSUB_EVENT}}event`, (message) =>
-    attr(message.stanza, 'type') === 'error' ? bounced(parts, message, message.payload, message.to.bare) : false,
   )
   for (const ns of [NS_PUBSUB, NS_PUBSUB_OWNER])
     for (const type of ['get', 'set'] as const)

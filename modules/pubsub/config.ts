@@ -64,7 +64,7 @@ export const pubsubConfig = z.object({
     1_000,
     1,
     100_000,
-    'subscriptions of one account; more: policy-violation with too-many-subscriptions',
+    'subscriptions of one account here, and as many at components by XEP-0376; more: policy-violation with too-many-subscriptions',
   ),
   managedRequestsMax: whole(
     20,

@@ -10,6 +10,7 @@ import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import type { Counts } from './counts.ts'
 import type { Cursors } from './cursors.ts'
+import type { Elsewhere } from './elsewhere.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
 import type { ConfigBounds } from './node-config.ts'
@@ -33,6 +34,7 @@ export interface PubsubParts {
   readonly storage: Storage
   readonly accounts: AccountView
   readonly replica: Replica
+  readonly elsewhere: Elsewhere
   readonly notifier: Notifier
   readonly claims: Claims
   readonly audience: Audience

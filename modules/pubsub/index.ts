@@ -2,6 +2,7 @@
 
 import { defineModule, type ModuleContext } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
+import { attr } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { CLIENT_CAPABILITIES } from '../caps/index.ts'
 import { OFFLINE } from '../offline/index.ts'
@@ -20,6 +21,7 @@ import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
 import { Cursors, newCursorKey } from './cursors.ts'
 import { EXTENSIONS, FEATURES, listItems, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
+import { Elsewhere } from './elsewhere.ts'
 import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
 import { Inheritance } from './inherited.ts'
 import { reviewKept } from './kept.ts'
@@ -83,8 +85,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0376',
       version: '0.1.1',
       status: 'partial',
-      omits:
-        'the parts that it only thinks about: automatic subscriptions, filters, archives (§3.5 to §3.7); subscriptions at components are not listed',
+      omits: 'the parts that it only thinks about: automatic subscriptions, filters, archives (§3.5 to §3.7)',
     },
     {
       doc: 'XEP-0413',
@@ -142,6 +143,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.starting(async () => {
       cursors = new Cursors(await cursorKey(parts), ctx.storage.epoch)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
+      parts.elsewhere.load(await run(parts, parts.store.allElsewhere, undefined))
       await ensureRoot(parts)
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
@@ -185,13 +187,22 @@ export const pubsub = defineModule<PubsubConfig>({
  */
 function serveManaged(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): Managed {
   const account = ctx.endpoint('account')
-  const managed = new Managed({ parts, account, sessions: ctx.sessions, clients: ctx.use(CLIENT_CAPABILITIES) })
+  const { sessions } = ctx
+  const shared = ctx.endpoint('service:pubsub').address
+  const isOurs = (service: Jid) => service.domain === ctx.domain || service.domain === shared
+  const managed = new Managed({ parts, account, sessions, clients: ctx.use(CLIENT_CAPABILITIES), isOurs })
+  account.onMessage(`{${NS_PUBSUB_EVENT}}event`, (message) => {
+    if (attr(message.stanza, 'type') === 'error') return bounced(parts, message, message.payload, message.to.bare)
+    managed.heard(message.from, message.to, message.payload)
+    return false
+  })
   for (const endpoint of [account, ctx.endpoint('server')]) {
     endpoint.feature(NS_PAM)
     endpoint.onIq('set', `{${NS_PAM}}pam`, (iq) => managed.ask(iq))
     endpoint.onIq('get', `{${NS_PAM}}subscriptions`, (iq) => managed.list(iq))
   }
   ctx.on('observe', 'account.removed', ({ bareJid }) => managed.forget(bareJid))
+  ctx.starting(() => managed.forgetGone())
   return managed
 }
 
@@ -276,6 +287,7 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     config: () => ctx.config(),
     store: sqliteStore,
     replica,
+    elsewhere: new Elsewhere(),
     offline: ctx.use(OFFLINE),
     counts: startCounts(),
     awaiting: new Awaiting(),

@@ -1,31 +1,22 @@
 /** Requests of an account to its own server about its subscriptions, and what it is told. XEP-0376 §3.2 to §3.4. */
 
 import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
-import { attr, childElements, type Element, el } from '../../server/xml/element.ts'
+import { attr, childElements, childOf, type Element, el } from '../../server/xml/element.ts'
 import { parseFragment } from '../../server/xml/parser.ts'
 import { pubsubError } from './errors.ts'
 import { NS_PPS } from './public-names.ts'
-import { NS_PUBSUB, payloadOf } from './xml.ts'
+import type { ElsewhereKey, ManagedSubscription } from './store.ts'
+import { asksToBePublic, NS_PUBSUB, payloadOf } from './xml.ts'
 
 export const NS_PAM = 'urn:xmpp:pam:0'
-
-/** A subscription of an account, at whatever service. */
-export interface ManagedSubscription {
-  /** The service's JID. */
-  readonly service: string
-  /** Empty: the root. */
-  readonly nodeId: string
-  readonly jid: string
-  readonly subid: string | undefined
-  readonly state: 'subscribed' | 'pending' | 'unconfigured'
-  readonly isPublic: boolean
-}
 
 /** `<pam/>`: what is to be asked of which service. */
 export interface ManagedRequest {
   readonly service: Jid
   readonly kind: 'subscribe' | 'unsubscribe'
   readonly nodeId: string
+  readonly subid: string | undefined
+  readonly isPublic: boolean
   /** As XEP-0060 has it, to be sent on. */
   readonly pubsub: Element
 }
@@ -51,7 +42,47 @@ export function parseManaged(pam: Element, account: string): ManagedRequest {
   if (jid?.full !== account) throw pubsubError('invalidJid', 'the account subscribes by its own bare JID')
   const options = parts.filter((part) => part.getName() === 'options').map(plainOptions)
   const nodeId = attr(action, 'node') ?? ''
-  return { service, kind, nodeId, pubsub: el('pubsub', { xmlns: NS_PUBSUB }, whole(action), ...options) }
+  const subid = attr(action, 'subid') || undefined
+  const isPublic = asksToBePublic(action, options[0])
+  return {
+    service,
+    kind,
+    nodeId,
+    subid,
+    isPublic,
+    pubsub: el('pubsub', { xmlns: NS_PUBSUB }, whole(action), ...options),
+  }
+}
+
+/** What a service answers to `<subscribe/>`; one that says nothing of the state has subscribed. XEP-0060 §6.1.2 */
+export function readAnswer(jid: string, request: ManagedRequest, pubsub: Element | undefined): ManagedSubscription {
+  const answer = pubsub && childOf(pubsub, 'subscription', NS_PUBSUB)
+  const { service, nodeId, isPublic } = request
+  const told = answer && { subid: attr(answer, 'subid') || undefined, state: attr(answer, 'subscription') }
+  const state = told?.state === 'pending' || told?.state === 'unconfigured' ? told.state : 'subscribed'
+  return {
+    service: service.full,
+    nodeId: (answer && attr(answer, 'node')) || nodeId,
+    jid,
+    subid: told?.subid,
+    state,
+    isPublic,
+  }
+}
+
+/** What a service's event says of an account's subscription: its state, or that it is over. XEP-0060 §8.4.2, §8.8.4 */
+export function readEvent(
+  service: string,
+  account: string,
+  event: Element,
+): { readonly key: ElsewhereKey; readonly state: ManagedSubscription['state'] | undefined } | undefined {
+  const nodeId = attr(event, 'node') ?? ''
+  const key = { service, nodeId, jid: account, subid: attr(event, 'subid') || undefined }
+  if (event.is('delete')) return { key: { ...key, subid: undefined }, state: undefined }
+  if (!event.is('subscription') || attr(event, 'jid') !== account) return undefined
+  const state = attr(event, 'subscription')
+  if (state === 'none') return { key, state: undefined }
+  return state === 'subscribed' || state === 'pending' || state === 'unconfigured' ? { key, state } : undefined
 }
 
 function kindOf(part: Element): ManagedRequest['kind'] | undefined {

@@ -2,33 +2,40 @@
  * An account's server keeps its subscriptions: its clients ask here instead of at the service, hear of each change, by
  * whatever road it came, and get the list. XEP-0376.
  *
- * The list is no second copy: what is at this server's services is read from the subscriptions themselves.
+ * The list is no second copy: what is at this server's services is read from the subscriptions themselves. Of those at
+ * components there is what they answered, and what they tell since (elsewhere.ts).
  */
 
 import type { Endpoint, IqRequest, SessionHandle, SessionView } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
-import { attr, type Element, el } from '../../server/xml/element.ts'
+import type { Jid } from '../../server/stanza/jid.ts'
+import { attr, childElements, type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
-import type { PubsubParts } from './context.ts'
+import { type PubsubParts, run } from './context.ts'
+import type { ElsewhereChanged } from './elsewhere.ts'
 import { pubsubError } from './errors.ts'
 import { type ManagedChange, ManagedVersions, type Step } from './managed-versions.ts'
 import {
   type ManagedRequest,
-  type ManagedSubscription,
   NS_PAM,
   parseManaged,
+  readAnswer,
+  readEvent,
   renderManaged,
   renderNotice,
 } from './managed-xml.ts'
+import { publicElsewhereChanged } from './public-changes.ts'
 import type { SubscriptionChanged } from './replica.ts'
-import type { SubscriptionRecord } from './store.ts'
+import type { ElsewhereKey, ManagedSubscription, SubscriptionRecord } from './store.ts'
 
 export interface ManagedParts {
   readonly parts: PubsubParts
   readonly account: Pick<Endpoint, 'request'>
   readonly sessions: SessionView
   readonly clients: ClientCapabilities
+  /** Is it one of this server's own services? */
+  readonly isOurs: (service: Jid) => boolean
 }
 
 export class Managed {
@@ -53,11 +60,14 @@ export class Managed {
     const request = byUs(account, () => parseManaged(iq.payload, account))
     const waiting = this.#waiting.get(account) ?? 0
     const { managedRequestsMax } = this.#parts.config()
+    const isOurs = this.#road.isOurs(request.service)
+    if (!isOurs) byUs(account, () => this.#checkRoom(account, request))
     if (waiting >= managedRequestsMax)
       throw by(account, pubsubError('tooManyRequests', `${managedRequestsMax} requests wait for an answer already`))
     this.#waiting.set(account, waiting + 1)
     try {
-      await this.#send(account, request)
+      if (isOurs) await this.#send(account, request)
+      else await this.#askElsewhere(account, request)
     } finally {
       const left = (this.#waiting.get(account) ?? 1) - 1
       if (left > 0) this.#waiting.set(account, left)
@@ -73,6 +83,60 @@ export class Managed {
       // §3.2: the service's error, and that it is the service's
       throw error instanceof StanzaError ? by(error.by ?? service.full, error) : error
     }
+  }
+
+  #checkRoom(account: string, request: ManagedRequest): void {
+    const { subscriptionsPerAccountMax } = this.#parts.config()
+    const isNew = request.kind === 'subscribe' && this.#parts.elsewhere.at(keyOf(account, request)).length === 0
+    if (isNew && this.#parts.elsewhere.count(account) >= subscriptionsPerAccountMax)
+      throw pubsubError('tooManySubscriptions')
+  }
+
+  /** What the service answers is kept. Whoever is told there that it is not subscribed is not, whatever was kept. */
+  async #askElsewhere(account: string, request: ManagedRequest): Promise<void> {
+    let answer: Element | undefined
+    try {
+      answer = await this.#send(account, request)
+    } catch (error) {
+      if (request.kind === 'unsubscribe' && saysNotThere(error)) await this.#drop(keyOf(account, request))
+      throw error
+    }
+    if (request.kind === 'unsubscribe') await this.#drop(keyOf(account, request))
+    else await this.#keep(readAnswer(account, request, answer))
+  }
+
+  /** A component's event: that one of these subscriptions is another now, or its node gone. XEP-0060 §8.4.2, §8.8.4 */
+  heard(from: Jid, to: Jid, event: Element): void {
+    const told = childElements(event).flatMap((each) => readEvent(from.full, to.bare, each) ?? [])
+    for (const { key, state } of told)
+      for (const known of this.#parts.elsewhere.at(key)) {
+        const done = state ? this.#keep({ ...known, state }) : this.#drop({ ...key, subid: known.subid ?? '' })
+        done.catch((error: unknown) =>
+          this.#parts.log.warn({ what: 'subscription_elsewhere_not_kept', error: String(error) }),
+        )
+      }
+  }
+
+  async #keep(subscription: ManagedSubscription): Promise<void> {
+    if (!this.#parts.accounts.exists(subscription.jid)) return
+    await run(this.#parts, this.#parts.store.keepElsewhere, subscription, (kept) =>
+      this.#changedElsewhere(this.#parts.elsewhere.kept(kept)),
+    )
+  }
+
+  async #drop(key: ElsewhereKey): Promise<void> {
+    if (this.#parts.elsewhere.at(key).length === 0) return
+    await run(this.#parts, this.#parts.store.dropElsewhere, key, (dropped) => {
+      for (const change of this.#parts.elsewhere.dropped(dropped)) this.#changedElsewhere(change)
+    })
+  }
+
+  #changedElsewhere(change: ElsewhereChanged): void {
+    publicElsewhereChanged(this.#parts, change)
+    const { before, after } = change
+    if (before && after && isSame(before, after)) return
+    const subscription = after ?? before
+    if (subscription) this.#tell(subscription.jid, [{ subscription, isEnded: !after }])
   }
 
   /** The list, or what changed in it since the version that the client knows. §3.4 */
@@ -102,8 +166,17 @@ export class Managed {
   }
 
   /** An account is no more. */
-  forget(account: string): void {
+  async forget(account: string): Promise<void> {
     this.#versions.forget(account)
+    await run(this.#parts, this.#parts.store.forgetElsewhere, { bareJid: account }, () =>
+      this.#parts.elsewhere.forget(account),
+    )
+  }
+
+  /** At start: accounts that were removed while no server ran. */
+  async forgetGone(): Promise<void> {
+    for (const account of this.#parts.elsewhere.accounts())
+      if (!this.#parts.accounts.exists(account)) await this.forget(account)
   }
 
   #tell(account: string, changes: readonly ManagedChange[]): void {
@@ -127,7 +200,7 @@ export class Managed {
   }
 
   #listOf(account: string): ManagedSubscription[] {
-    return [...this.#parts.replica.ownSubscriptions(account)].map(managed)
+    return [...[...this.#parts.replica.ownSubscriptions(account)].map(managed), ...this.#parts.elsewhere.of(account)]
   }
 
   /** @throws StanzaError service-unavailable for who has no account here: a component that asks the domain */
@@ -143,6 +216,16 @@ function managed({ address, nodeId, jid, subid, state, isPublic }: SubscriptionR
 
 function isSame(a: ManagedSubscription, b: ManagedSubscription): boolean {
   return a.service === b.service && a.state === b.state && a.isPublic === b.isPublic
+}
+
+function keyOf(jid: string, { service, nodeId, subid }: ManagedRequest): ElsewhereKey {
+  return { service: service.full, nodeId, jid, subid }
+}
+
+/** No such subscription, no such node, or no such service any more. XEP-0060 §6.2.3; RFC 6120 §10.4 */
+function saysNotThere(error: unknown): boolean {
+  const conditions: readonly string[] = ['unexpected-request', 'item-not-found', 'remote-server-not-found']
+  return error instanceof StanzaError && conditions.includes(error.condition)
 }
 
 function by(who: string, { type, condition, message, application, content, payload }: StanzaError): StanzaError {

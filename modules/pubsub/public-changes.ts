@@ -1,11 +1,12 @@
 /** Tells who follows a list of public subscriptions what came into it and what left it. XEP-0465 §4.2, §4.4. */
 
 import { boundsOf, type PubsubParts } from './context.ts'
+import type { ElsewhereChanged } from './elsewhere.ts'
 import { listView } from './public-access.ts'
-import { isShown, type PublicEntry, subscriberEntry, subscriptionEntry } from './public-lists.ts'
+import { elsewhereEntry, isShown, type PublicEntry, subscriberEntry, subscriptionEntry } from './public-lists.ts'
 import { SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
 import type { SubscriptionChanged } from './replica.ts'
-import type { NodeRef, SubscriptionRecord } from './store.ts'
+import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './store.ts'
 
 /** A subscription changed, for whatever reason; most are not public, and nothing is to be done. */
 export function publicChanged(parts: PubsubParts, { before, after }: SubscriptionChanged): void {
@@ -27,7 +28,28 @@ export function publicChanged(parts: PubsubParts, { before, after }: Subscriptio
     was.map(({ bareJid: jid }) => subscriberEntry(jid)),
     is.map(({ bareJid: jid }) => subscriberEntry(jid)),
   )
-  tell(parts, { service: bareJid, nodeId: SUBSCRIPTIONS_LIST }, was.map(subscriptionEntry), is.map(subscriptionEntry))
+  tellOfAccount(parts, bareJid, was.map(subscriptionEntry), is.map(subscriptionEntry))
+}
+
+/** The same of a subscription at a service that is not this server's own. */
+export function publicElsewhereChanged(parts: PubsubParts, { before, after }: ElsewhereChanged): void {
+  const one = after ?? before
+  if (!one || (!isShown(before) && !isShown(after))) return
+  const { service, nodeId, jid, subid } = one
+  const others = parts.elsewhere
+    .at({ service, nodeId, jid, subid: undefined })
+    .filter((each) => isShown(each) && each.subid !== subid)
+  const told = (each: ManagedSubscription | undefined) => [...others, ...(each && isShown(each) ? [each] : [])]
+  tellOfAccount(parts, jid, told(before).map(elsewhereEntry), told(after).map(elsewhereEntry))
+}
+
+function tellOfAccount(
+  parts: PubsubParts,
+  service: string,
+  before: readonly PublicEntry[],
+  after: readonly PublicEntry[],
+): void {
+  tell(parts, { service, nodeId: SUBSCRIPTIONS_LIST }, before, after)
 }
 
 /** What is in a list of which only these entries may have come or gone. */

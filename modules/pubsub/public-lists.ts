@@ -11,7 +11,7 @@ import { listConfig } from './public-access.ts'
 import { NS_PPS, subjectOf } from './public-names.ts'
 import { subscriptionsAt } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
-import type { NodeRef, SubscriptionRecord } from './store.ts'
+import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './store.ts'
 import { knowsAccount, refuseStranger } from './strangers.ts'
 import { getDefaultOptions, getOptions, setOptions, subscribe, unsubscribe } from './subscriber.ts'
 import { type EntityRequest, type PubsubRequest, payloadOf } from './xml.ts'
@@ -112,13 +112,14 @@ function sorted(entries: readonly PublicEntry[]): readonly PublicEntry[] {
 }
 
 /** What an account is publicly subscribed to, each once. */
-export function entriesOf({ replica }: PubsubParts, account: string): PublicEntry[] {
-  const own = [...replica.ownSubscriptions(account)].filter(isShown).map(subscriptionEntry)
-  return [...new Map(own.map((entry) => [entry.id, entry])).values()]
+function entriesOf({ replica, elsewhere }: PubsubParts, account: string): PublicEntry[] {
+  const here = [...replica.ownSubscriptions(account)].filter(isShown).map(subscriptionEntry)
+  const there = [...elsewhere.of(account)].filter(isShown).map(elsewhereEntry)
+  return [...new Map([...here, ...there].map((entry) => [entry.id, entry])).values()]
 }
 
 /** A request that waits for its approval is nobody's business yet. */
-export function isShown(subscription: SubscriptionRecord | undefined): boolean {
+export function isShown(subscription: (Pick<SubscriptionRecord, 'isPublic'> & { state: string }) | undefined): boolean {
   return subscription?.isPublic === true && subscription.state === 'subscribed'
 }
 
@@ -131,6 +132,10 @@ export function subscriberEntry(bareJid: string): PublicEntry {
 export function subscriptionEntry({ address, nodeId }: Pick<SubscriptionRecord, 'address' | 'nodeId'>): PublicEntry {
   const element = el('subscription', { xmlns: NS_PPS, node: nodeId || undefined, jid: address, service: address })
   return { id: `${address} ${nodeId}`, payload: payloadOf(element).xml }
+}
+
+export function elsewhereEntry({ service, nodeId }: ManagedSubscription): PublicEntry {
+  return subscriptionEntry({ address: service, nodeId })
 }
 
 /** Makes the list's row where it is missing; both are submitted before the first await, in the order of commit. */

@@ -146,6 +146,21 @@ export const subscriptions = sqliteTable(
   ],
 )
 
+/** Subscriptions of accounts of this server at services that are not its own. XEP-0376. */
+export const elsewhere = sqliteTable(
+  'pubsub_elsewhere',
+  {
+    account: text().notNull(),
+    service: text().notNull(),
+    nodeId: text().notNull(),
+    /** Empty: the service gave none. */
+    subid: text().notNull(),
+    state: text({ enum: ['subscribed', 'pending', 'unconfigured'] }).notNull(),
+    isPublic: integer({ mode: 'boolean' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.account, table.service, table.nodeId, table.subid] })],
+)
+
 export const items = sqliteTable(
   'pubsub_items',
   {

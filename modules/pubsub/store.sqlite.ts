@@ -5,6 +5,7 @@ import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
 import { readArchived } from './archive.sqlite.ts'
 import { publishAttachment, retractAttachment } from './attachments.sqlite.ts'
 import { readCollected } from './collected.sqlite.ts'
+import { allElsewhere, dropElsewhere, forgetElsewhere, keepElsewhere } from './elsewhere.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey, readKey } from './keys.sqlite.ts'
@@ -49,6 +50,10 @@ export const sqliteStore: PubsubStore = {
   modifyAffiliations,
   modifySubscriptions,
   forgetAccount,
+  allElsewhere,
+  keepElsewhere,
+  dropElsewhere,
+  forgetElsewhere,
   readKey,
   ensureKey,
   readSnapshot,

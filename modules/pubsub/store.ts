@@ -53,6 +53,25 @@ export interface SubscriptionRecord extends NodeRef {
   readonly options: SubscriptionOptions
 }
 
+/** A subscription of an account, at whatever service. */
+export interface ManagedSubscription {
+  /** The service's JID. */
+  readonly service: string
+  /** Empty: the root. */
+  readonly nodeId: string
+  /** Of the account, bare. */
+  readonly jid: string
+  readonly subid: string | undefined
+  readonly state: 'subscribed' | 'pending' | 'unconfigured'
+  readonly isPublic: boolean
+}
+
+/** Those of an account at a node of another's service; without an id, all. */
+export interface ElsewhereKey extends Pick<ManagedSubscription, 'service' | 'nodeId' | 'jid'> {
+  /** Empty: one that its service gave none. */
+  readonly subid: string | undefined
+}
+
 /** One subscription of a JID; without an id, its only one. */
 export interface SubscriptionKey extends NodeRef {
   readonly jid: string
@@ -508,6 +527,12 @@ export interface PubsubStore {
   readonly modifySubscriptions: Operation<ModifySubscriptions, SubscriptionsModified>
   /** Drops the nodes, subscriptions and affiliations of an account that is no more. */
   readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
+
+  /** Subscriptions of accounts at services that are not this server's own. */
+  readonly allElsewhere: Operation<undefined, readonly ManagedSubscription[]>
+  readonly keepElsewhere: Operation<ManagedSubscription, ManagedSubscription>
+  readonly dropElsewhere: Operation<ElsewhereKey, ElsewhereKey>
+  readonly forgetElsewhere: Operation<AccountForgotten, AccountForgotten>
 
   /** The key that cursors are made with; undefined before the first start. */
   readonly readKey: Operation<undefined, CursorKey | undefined>

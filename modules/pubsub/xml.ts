@@ -266,10 +266,15 @@ function parseSubscribe(pubsub: Element, action: Element): EntityRequest {
     throw pubsubError('malformed', '<options/> names no node and no jid here')
   const x = options && childOf(options, 'x', NS_FORMS)
   const changes = x && submittedOptions(options)
-  // XEP-0465 §4.1. COMPAT(Libervia 0.9): a field of the options' form says so.
-  const isPublic =
-    childOf(action, 'public', NS_PPS) !== undefined || (x && readBoolean(parseForm(x), `{${NS_PPS}}public`)) === true
+  const isPublic = asksToBePublic(action, options)
   return { kind: 'subscribe', nodeId: followedOf(action), jid: subscriberOf(action), options: changes, isPublic }
+}
+
+/** XEP-0465 §4.1. COMPAT(Libervia 0.9): a field of the options' form says so. */
+export function asksToBePublic(subscribe: Element, options: Element | undefined): boolean {
+  const x = options && childOf(options, 'x', NS_FORMS)
+  const isSaid = childOf(subscribe, 'public', NS_PPS) !== undefined
+  return isSaid || (x && readBoolean(parseForm(x), `{${NS_PPS}}public`)) === true
 }
 
 /** The options that an `<options/>` submits; undefined when it cancels. §6.3.5. */

@@ -165,7 +165,7 @@ export interface InboundStanza {
   readonly session: SessionHandle | undefined
 }
 /**
- * At an account: asked for errors, and for what its own clients send to it; `false` when the message is not for the
+ * At an account: asked for errors, for what its own clients send to it, and for what components do; `false` when the message is not for the
  * server, and goes to the account's clients.
  */
 export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | false | Promise<void>

@@ -252,11 +252,12 @@ export class Router {
   }
 
   /**
-   * To the account's server: what comes back to it as an error, and what the account's own clients tell it. False: to
-   * its clients. All others pass unread, as nearly every message does.
+   * To the account's server: what comes back to it as an error, what the account's own clients tell it, and what a
+   * component does. False: to its clients. All others pass unread, as nearly every message does.
    */
   #messageToAccount({ stanza, from, to, session }: Routed): boolean {
-    if (attr(stanza, 'type') !== 'error' && from.bare !== to.bare) return false
+    const isOfAccounts = from.domain === this.#parts.domain
+    if (attr(stanza, 'type') !== 'error' && from.bare !== to.bare && isOfAccounts) return false
     for (const payload of childElements(stanza)) {
       const handler = this.#account.messageHandler(payload)
       const outcome = handler ? handler({ from, to, stanza, session, payload }) : false

@@ -811,6 +811,28 @@ describe('subscriptions', () => {
     expect([nodes.map(({ nodeId }) => nodeId), subscriptions]).toEqual([['m'], []])
   })
 
+  test('at services of others are kept as they are told, over a restart, until they are left', async () => {
+    const at = { service: 'rain.example', jid: 'bob@test' }
+    const one = { ...at, nodeId: 'n', subid: 's1', state: 'pending', isPublic: true } as const
+    const others = [
+      { ...at, nodeId: 'n', subid: undefined, state: 'subscribed', isPublic: false },
+      { ...at, nodeId: 'm', subid: 's1', state: 'unconfigured', isPublic: false },
+      { ...at, jid: 'carol@test', nodeId: 'n', subid: 's1', state: 'subscribed', isPublic: false },
+    ] as const
+    for (const each of [one, ...others]) await opened.storage.run(store.keepElsewhere, each)
+    const told = { ...one, state: 'subscribed', isPublic: false } as const
+    await opened.storage.run(store.keepElsewhere, told)
+    await opened.reopen()
+    const all = () => opened.storage.run(store.allElsewhere, undefined)
+    expect(new Set(await all())).toEqual(new Set([told, ...others]))
+    await opened.storage.run(store.dropElsewhere, { ...at, nodeId: 'n', subid: '' })
+    expect(new Set(await all())).toEqual(new Set([told, others[1], others[2]]))
+    await opened.storage.run(store.dropElsewhere, { ...at, nodeId: 'n', subid: undefined })
+    expect(new Set(await all())).toEqual(new Set([others[1], others[2]]))
+    for (const bareJid of ['bob@test', 'carol@test']) await opened.storage.run(store.forgetElsewhere, { bareJid })
+    expect(await all()).toEqual([])
+  })
+
   test('are bounded per account and per node', async () => {
     await create()
     await subscribe(bob, 'bob@test/1')

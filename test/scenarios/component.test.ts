@@ -3,5 +3,10 @@
 import { runScenarios } from '../support/scenario.ts'
 
 runScenarios('component', {
-  set: { 'component.port': '0', 'pubsub.managedRequestsMax': '1', 'pubsub.managedTimeoutSeconds': '1' },
+  set: {
+    'component.port': '0',
+    'pubsub.managedRequestsMax': '1',
+    'pubsub.managedTimeoutSeconds': '1',
+    'pubsub.subscriptionsPerAccountMax': '3',
+  },
 })

@@ -8,6 +8,7 @@ import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
 import { listItems, nodeInfo } from '../../../modules/pubsub/discovery.ts'
+import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { reviewKept } from '../../../modules/pubsub/kept.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
@@ -81,6 +82,7 @@ beforeEach(async () => {
     serviceAddress: 'pubsub.test',
     store: sqliteStore,
     offline: { review: () => {}, delivered: async () => {} },
+    elsewhere: new Elsewhere(),
     awaiting: new Awaiting(),
     counts: startCounts(),
     cursors: () => new Cursors('00'.repeat(16), 0),

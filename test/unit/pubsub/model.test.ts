@@ -7,6 +7,7 @@ import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { type Asker, askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
+import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { Inheritance } from '../../../modules/pubsub/inherited.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
@@ -157,6 +158,7 @@ class Real {
       store: sqliteStore,
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),
+      elsewhere: new Elsewhere(),
       counts: startCounts(),
       cursors: () => new Cursors('00'.repeat(16), 0),
       audience: noAudience(),

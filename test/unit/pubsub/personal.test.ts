@@ -11,6 +11,7 @@ import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import type { PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
+import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { Awaiting, sendPersonalItems } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { personalNodes } from '../../../modules/pubsub/personal.ts'
@@ -82,6 +83,7 @@ beforeEach(() => {
     serviceAddress: 'pubsub.test',
     store: sqliteStore,
     offline: { review: () => {}, delivered: async () => {} },
+    elsewhere: new Elsewhere(),
     awaiting: new Awaiting(),
     counts: startCounts(),
     cursors: () => new Cursors('00'.repeat(16), 0),

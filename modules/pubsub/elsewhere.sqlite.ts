@@ -1,0 +1,83 @@
+/** Subscriptions of accounts at services that are not this server's own, on SQLite. XEP-0376. */
+
+import { and, eq, sql } from 'drizzle-orm'
+import type { Db } from '../../server/module/api.ts'
+import { elsewhere } from './schema.sqlite.ts'
+import type { ManagedSubscription, PubsubStore } from './store.ts'
+
+const ph = sql.placeholder
+
+const atNode = and(
+  eq(elsewhere.account, ph('jid')),
+  eq(elsewhere.service, ph('service')),
+  eq(elsewhere.nodeId, ph('nodeId')),
+)
+
+const queries = (db: Db) => ({
+  all: db.select().from(elsewhere).prepare(),
+  keep: db
+    .insert(elsewhere)
+    .values({
+      account: ph('jid'),
+      service: ph('service'),
+      nodeId: ph('nodeId'),
+      subid: ph('subid'),
+      state: ph('state'),
+      isPublic: ph('isPublic'),
+    })
+    .onConflictDoUpdate({
+      target: [elsewhere.account, elsewhere.service, elsewhere.nodeId, elsewhere.subid],
+      set: { state: sql`excluded.state`, isPublic: sql`excluded.is_public` },
+    })
+    .prepare(),
+  drop: db
+    .delete(elsewhere)
+    .where(and(atNode, eq(elsewhere.subid, ph('subid'))))
+    .prepare(),
+  dropNode: db.delete(elsewhere).where(atNode).prepare(),
+  forget: db
+    .delete(elsewhere)
+    .where(eq(elsewhere.account, ph('account')))
+    .prepare(),
+})
+
+type Row = typeof elsewhere.$inferSelect
+
+function recordOf({ account, service, nodeId, subid, state, isPublic }: Row): ManagedSubscription {
+  return { service, nodeId, jid: account, subid: subid === '' ? undefined : subid, state, isPublic }
+}
+
+export const allElsewhere: PubsubStore['allElsewhere'] = {
+  name: 'pubsub.allElsewhere',
+  kind: 'read',
+  run: (tx) => tx.use(queries).all.all().map(recordOf),
+}
+
+export const keepElsewhere: PubsubStore['keepElsewhere'] = {
+  name: 'pubsub.keepElsewhere',
+  kind: 'write',
+  run(tx, subscription) {
+    tx.use(queries).keep.run({ ...subscription, subid: subscription.subid ?? '' })
+    return subscription
+  },
+}
+
+export const dropElsewhere: PubsubStore['dropElsewhere'] = {
+  name: 'pubsub.dropElsewhere',
+  kind: 'write',
+  run(tx, key) {
+    const q = tx.use(queries)
+    if (key.subid === undefined) q.dropNode.run({ ...key })
+    else q.drop.run({ ...key })
+    return key
+  },
+}
+
+export const forgetElsewhere: PubsubStore['forgetElsewhere'] = {
+  name: 'pubsub.forgetElsewhere',
+  kind: 'write',
+  run(tx, account) {
+    tx.use(queries).forget.run({ account: account.bareJid })
+    return account
+  },
+}
