@@ -176,9 +176,8 @@ export class Notifier {
     event: PubsubEvent,
     { scope, position, delay = '', implied = [], by }: SendOptions = {},
   ): void {
-    const message = envelope(node, event, scope)
     const archived = position ? this.#parts.stanzaId(node.record, position) : ''
-    message.text += archived + delay
+    const message = envelope(node, event, scope, archived + delay)
     const body = bodyOnce(event)
     const { presenceBasedDelivery } = node.record.config
     for (const subscriber of recipients) {
@@ -290,18 +289,21 @@ interface Envelope {
   /** The node: so many of its notifications are kept for one who is absent. */
   readonly group: string | undefined
   readonly scope: string | undefined
-  text: string
+  readonly text: string
 }
 
 const WITHOUT_NODE = { type: undefined, group: undefined, scope: undefined }
 
-function envelope({ record }: NodeView, event: PubsubEvent, scope?: string): Envelope {
+/** @param rest  what follows the event */
+function envelope({ record }: NodeView, event: PubsubEvent, scope?: string, rest = ''): Envelope {
   const type = record.config.notificationType === 'headline' ? 'headline' : undefined
-  return { ...written(event, type), group: groupOf(record), scope }
+  return { ...written(event, type, rest), group: groupOf(record), scope }
 }
 
-function written(event: PubsubEvent, type: string | undefined): Pick<Envelope, 'type' | 'text'> {
-  return { type, text: `${type ? ` type="${type}"` : ''}>${serialize(renderEvent(event), NS_CLIENT)}` }
+function written(event: PubsubEvent, type: string | undefined, rest = ''): Pick<Envelope, 'type' | 'text'> {
+  const attributes = type ? ` type="${type}"` : ''
+  // `join` copies into one string; what `+` makes is a tree of all its pieces, walked again for every delivery.
+  return { type, text: [attributes, '>', serialize(renderEvent(event), NS_CLIENT), rest].join('') }
 }
 
 function groupOf({ service, nodeId }: NodeRef): string {
