@@ -33,6 +33,7 @@ const DIST = flags.out
 const COMPILED = join(DIST, 'compiled')
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
 
+const ENTRY = 'clients/cli/bundle.cjs'
 const WARM_TIMEOUT_MS = 60_000
 
 /** zod brings its messages in fifty languages, of which the program speaks one; that one comes by another way. */
@@ -106,7 +107,8 @@ async function buildBundle(): Promise<void> {
     define: { SACM_BUILD: '"bundle"', 'import.meta.url': 'sacmUrl' },
   })
   for (const name of ['main.cjs', 'worker.cjs']) refuseWideText(join(DIST, name))
-  copyFileSync('clients/cli/bundle.cjs', join(DIST, 'sacm.js'))
+  copyFileSync(ENTRY, join(DIST, 'sacm.js'))
+  chmodSync(join(DIST, 'sacm.js'), 0o755)
   // Whatever package lies around it: the entry is CommonJS.
   writeFileSync(join(DIST, 'package.json'), '{ "type": "commonjs" }\n')
   copyFileSync(addonPath(), join(DIST, 'better_sqlite3.node'))
@@ -171,6 +173,7 @@ async function buildBinary(): Promise<void> {
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
       useCodeCache: false,
+      execArgv: nodeOptions(),
       assets,
     }),
   )
@@ -187,6 +190,11 @@ async function buildBinary(): Promise<void> {
   })
   rmSync(work, { recursive: true })
   report('sacm')
+}
+
+/** What Node is given when the bundle is started by its first line. */
+function nodeOptions(): string[] {
+  return /^#!.* node (.+)/.exec(readFileSync(ENTRY, 'utf8'))?.[1]?.split(' ') ?? []
 }
 
 function baselines(): string[] {

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 // The entry: checks that this Node can run the rest, says what to do when it cannot, then hands over.
 /* global SACM_BUILD */
 // Plain JavaScript of an old dialect on purpose: a Node too old for the rest must still read this file.

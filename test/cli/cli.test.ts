@@ -45,6 +45,17 @@ function sacm(
 
 const at = (name: string): readonly string[] => ['--data-dir', join(folder, name), '--domain', 'lab']
 
+test('whichever way it is started, Node is given the same options', () => {
+  const root = join(import.meta.dirname, '../..')
+  const firstLine = (file: string) => readFileSync(file, 'utf8').split('\n', 1)[0]
+  const options = /^#!.* node (.+)/.exec(firstLine(SACM) ?? '')?.[1]
+  expect(options).toMatch(/^--max-semi-space-size=\d+$/)
+  expect(firstLine(join(root, 'clients/cli/sacm.mjs'))).toBe(firstLine(SACM))
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>
+  const start = `node ${options} clients/cli/sacm.mjs`
+  expect(scripts).toMatchObject({ sacm: start, demo: `${start} demo` })
+})
+
 describe('help and misuse', () => {
   test('every command explains itself', async () => {
     const { code, stdout } = await sacm(['--help'])

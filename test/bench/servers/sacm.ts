@@ -1,6 +1,6 @@
 /** Our server: the bundle, run by this Node, with its defaults but for rates, and a database on disk. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { programAssets } from '../../../clients/cli/assets.ts'
 import { deriveKeys, newSalt, SCRAM_HASHES } from '../../../server/auth/keys.ts'
@@ -20,6 +20,7 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
     return await launch({
       command: process.execPath,
       args: [
+        ...ownOptions(bundle),
         ...nodeOptions,
         bundle,
         'serve',
@@ -51,6 +52,11 @@ export function sacm(bundle: string, nodeOptions: readonly string[]): ServerKind
     fill: fillFolder,
     start,
   }
+}
+
+/** What Node is given when the bundle is started by its first line. */
+function ownOptions(bundle: string): readonly string[] {
+  return /^#!.* node (.+)/.exec(readFileSync(bundle, 'utf8'))?.[1]?.split(' ') ?? []
 }
 
 /** More than there are is what there are, to taskset. */
