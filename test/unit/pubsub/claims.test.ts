@@ -2,29 +2,13 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ClaimedNodes, type PreparedPublish, type Pubsub, SHARED_SCOPE } from '../../../modules/pubsub/api.ts'
-import { Claims } from '../../../modules/pubsub/claims.ts'
-import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
-import { startCounts } from '../../../modules/pubsub/counts.ts'
-import { Cursors } from '../../../modules/pubsub/cursors.ts'
 import { listItems, nodeInfo } from '../../../modules/pubsub/discovery.ts'
-import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { reviewKept } from '../../../modules/pubsub/kept.ts'
-import { Awaiting } from '../../../modules/pubsub/last-item.ts'
-import { Notifier } from '../../../modules/pubsub/notify.ts'
-import { Replica } from '../../../modules/pubsub/replica.ts'
 import { pubsubSeam } from '../../../modules/pubsub/seam.ts'
 import { perform } from '../../../modules/pubsub/service.ts'
-import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
-import {
-  call,
-  type Operation,
-  type RawStanza,
-  Refusal,
-  type Role,
-  type SessionHandle,
-} from '../../../server/module/api.ts'
+import { call, type Operation, type RawStanza, Refusal, type SessionHandle } from '../../../server/module/api.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
@@ -32,11 +16,9 @@ import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
-import { noAudience } from '../../support/no-accounts.ts'
+import { pubsubParts, ROLES } from '../../support/pubsub-parts.ts'
 
-const ROLES: Readonly<Record<string, readonly Role[]>> = { 'root@test': ['admin'], 'alice@test': ['collector'] }
 const SCOPES: Readonly<Record<string, 'all' | readonly string[]>> = { 'all@test': 'all', 'one@test': ['e1'] }
-const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
 
 let storage: Storage
 let sent: RawStanza[]
@@ -76,42 +58,7 @@ beforeEach(async () => {
   sent = []
   ran = []
   prepared = { calls: [] }
-  const claims = new Claims()
-  parts = {
-    domain: 'test',
-    serviceAddress: 'pubsub.test',
-    store: sqliteStore,
-    offline: { review: () => {}, delivered: async () => {} },
-    elsewhere: new Elsewhere(),
-    awaiting: new Awaiting(),
-    counts: startCounts(),
-    cursors: () => new Cursors('00'.repeat(16), 0),
-    audience: noAudience(),
-    emit: (_hook, event) => event,
-    storage,
-    replica: new Replica(),
-    claims,
-    log: silent,
-    config: () => pubsubConfig.parse({}),
-    accounts: {
-      exists: () => true,
-      roles: (bareJid) => new Set(ROLES[bareJid] ?? []),
-      grants: () => [],
-      bindSelf: async () => [],
-      bareJids: () => [],
-      maySeePresence: () => false,
-    },
-    notifier: new Notifier({
-      send: (_address, stanza) => sent.push(stanza),
-      maySee: (bareJid, node, scope) => claims.maySee(bareJid, node.record, scope),
-      audience: noAudience(),
-      presenceOf: () => [],
-      stanzaId: () => '',
-      now: () => 0,
-      bounds: () => parts.config(),
-      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
-    }),
-  }
+  parts = pubsubParts(storage, { send: (_address, stanza) => sent.push(stanza) })
   seam = pubsubSeam(parts)
   seam.claim(claim)
   await seam.ensureNode('/n', { title: 'N', persistItems: true, maxItems: 'max' })

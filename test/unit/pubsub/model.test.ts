@@ -2,28 +2,20 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { Claims } from '../../../modules/pubsub/claims.ts'
-import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { type Asker, askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
-import { startCounts } from '../../../modules/pubsub/counts.ts'
-import { Cursors } from '../../../modules/pubsub/cursors.ts'
-import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { Inheritance } from '../../../modules/pubsub/inherited.ts'
-import { Awaiting } from '../../../modules/pubsub/last-item.ts'
-import { Notifier } from '../../../modules/pubsub/notify.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
 import { perform } from '../../../modules/pubsub/service.ts'
 import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
 import { answerRequest } from '../../../modules/pubsub/subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
-import type { Role } from '../../../server/module/api.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
-import { noAudience } from '../../support/no-accounts.ts'
+import { pubsubParts } from '../../support/pubsub-parts.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
 import { ACTORS, type Actor, AFFILIATIONS, type Config, DEFAULTS, Model, type Request } from './model.ts'
 
@@ -31,8 +23,6 @@ const RUNS = rounds(12)
 const REQUESTS = 250
 const NODES = ['k', 'm', 'n']
 const IDS = ['1', '2', '3', '4']
-const ROLES: Readonly<Record<string, readonly Role[]>> = { 'root@test': ['admin'], 'alice@test': ['collector'] }
-const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
 
 test.each(Array.from({ length: RUNS }, (_, at) => at + 1))('requests of seed %i', async (seed) => {
   const storage = openDirectStorage()
@@ -152,46 +142,16 @@ class Real {
   #told = new Map<Actor, string[]>()
 
   constructor(storage: Storage) {
-    this.#parts = {
-      domain: 'test',
-      serviceAddress: 'pubsub.test',
-      store: sqliteStore,
-      offline: { review: () => {}, delivered: async () => {} },
-      awaiting: new Awaiting(),
-      elsewhere: new Elsewhere(),
-      counts: startCounts(),
-      cursors: () => new Cursors('00'.repeat(16), 0),
-      audience: noAudience(),
-      emit: (_hook, event) => event,
-      storage,
-      replica: new Replica(),
-      claims: new Claims(),
-      log: silent,
-      config: () => pubsubConfig.parse({}),
-      accounts: {
-        exists: () => true,
-        roles: (bareJid) => new Set(ROLES[bareJid] ?? []),
-        grants: () => [],
-        bindSelf: async () => [],
-        bareJids: () => [],
-        maySeePresence: () => false,
+    this.#parts = pubsubParts(storage, {
+      send: (_address, { to, xml }) => this.#note(actorOf(to.bare), what(xml)),
+      maySee: () => true,
+      inheritance: {
+        of: (node, subject) => this.#inheritance.of(node, subject),
+        ofLink: (collection, child) => this.#inheritance.ofLink(collection, child),
+        mayGet: (bareJid, ref) => this.#inheritance.mayGet(bareJid, ref),
+        letsThrough: (bareJid, ref) => this.#inheritance.letsThrough(bareJid, ref),
       },
-      notifier: new Notifier({
-        send: (_address, { to, xml }) => this.#note(actorOf(to.bare), what(xml)),
-        maySee: () => true,
-        audience: noAudience(),
-        presenceOf: () => [],
-        stanzaId: () => '',
-        now: () => 0,
-        bounds: () => this.#parts.config(),
-        inheritance: {
-          of: (node, subject) => this.#inheritance.of(node, subject),
-          ofLink: (collection, child) => this.#inheritance.ofLink(collection, child),
-          mayGet: (bareJid, ref) => this.#inheritance.mayGet(bareJid, ref),
-          letsThrough: (bareJid, ref) => this.#inheritance.letsThrough(bareJid, ref),
-        },
-      }),
-    }
+    })
   }
 
   async perform(actor: Actor, request: Request): Promise<string> {

@@ -6,16 +6,9 @@ import { reviewAccess, rosterChanged } from '../../../modules/pubsub/access.ts'
 import { forgetGone } from '../../../modules/pubsub/account.ts'
 import type { PersonalNodes } from '../../../modules/pubsub/api.ts'
 import { Audience } from '../../../modules/pubsub/audience.ts'
-import { Claims } from '../../../modules/pubsub/claims.ts'
-import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import type { PubsubParts } from '../../../modules/pubsub/context.ts'
-import { startCounts } from '../../../modules/pubsub/counts.ts'
-import { Cursors } from '../../../modules/pubsub/cursors.ts'
-import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
-import { Awaiting, sendPersonalItems } from '../../../modules/pubsub/last-item.ts'
-import { Notifier } from '../../../modules/pubsub/notify.ts'
+import { sendPersonalItems } from '../../../modules/pubsub/last-item.ts'
 import { personalNodes } from '../../../modules/pubsub/personal.ts'
-import { Replica } from '../../../modules/pubsub/replica.ts'
 import { sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
 import { subscribe as askToSubscribe } from '../../../modules/pubsub/subscriber.ts'
 import type { Relation } from '../../../modules/roster/index.ts'
@@ -26,8 +19,8 @@ import { el } from '../../../server/xml/element.ts'
 import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
+import { pubsubParts } from '../../support/pubsub-parts.ts'
 
-const silent = { error() {}, warn() {}, info() {}, debug() {}, trace() {}, child: () => silent, level: 'silent' }
 const payload = parseFragment('<p xmlns="urn:p"/>')
 const STRANGER: Relation = { seesPresence: false, groups: [] }
 
@@ -78,45 +71,17 @@ beforeEach(() => {
     },
     sessions: { of: (bareJid) => ofAccount(bareJid).map(sessionOf) },
   })
-  parts = {
-    domain: 'test',
-    serviceAddress: 'pubsub.test',
-    store: sqliteStore,
-    offline: { review: () => {}, delivered: async () => {} },
-    elsewhere: new Elsewhere(),
-    awaiting: new Awaiting(),
-    counts: startCounts(),
-    cursors: () => new Cursors('00'.repeat(16), 0),
+  parts = pubsubParts(storage, {
     audience,
     emit(_hook, event) {
       // The only hook of these use cases.
       emitted.push(event as Hooks['pubsub.personal-published'])
       return event
     },
-    storage,
-    replica: new Replica(),
-    claims: new Claims(),
-    log: silent,
-    config: () => pubsubConfig.parse({}),
-    accounts: {
-      exists: (bareJid) => accounts.has(bareJid),
-      roles: () => new Set(),
-      grants: () => [],
-      bindSelf: async () => [],
-      bareJids: () => [],
-      maySeePresence: () => false,
-    },
-    notifier: new Notifier({
-      send: (address, { to, xml }) => sent.push(`${address} to ${to.full}: ${kindOf(xml)}`),
-      maySee: (bareJid, node) => audience.mayRead(node, bareJid),
-      audience,
-      presenceOf: () => [],
-      now: () => 0,
-      stanzaId: () => '',
-      bounds: () => parts.config(),
-      inheritance: { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
-    }),
-  }
+    exists: (bareJid) => accounts.has(bareJid),
+    send: (address, { to, xml }) => sent.push(`${address} to ${to.full}: ${kindOf(xml)}`),
+    maySee: (bareJid, node) => audience.mayRead(node, bareJid),
+  })
   nodes = personalNodes(parts)
 })
 afterEach(() => storage.close())
