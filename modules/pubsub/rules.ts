@@ -123,8 +123,10 @@ function mayReadUnaffiliated(config: AccessConfig, { relation }: Standing): Verd
     case 'presence':
       return relation?.seesPresence ? undefined : 'presenceSubscriptionRequired'
     case 'roster': {
+      // §6.5.2: subscribed to the owner's presence, and in one of the groups.
+      if (!relation?.seesPresence) return 'presenceSubscriptionRequired'
       const allowed = config.rosterGroupsAllowed.split('\n')
-      return relation?.groups.some((group) => allowed.includes(group)) ? undefined : 'notInRosterGroup'
+      return relation.groups.some((group) => allowed.includes(group)) ? undefined : 'notInRosterGroup'
     }
   }
 }
