@@ -4,13 +4,14 @@ import type { DiscoInfo, DiscoItem, DiscoItemsQuery, DiscoQuery } from '../../se
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
-import { childOf } from '../../server/xml/element.ts'
+import { childOf, type Element } from '../../server/xml/element.ts'
 import { ARCHIVE_FEATURES } from './archive-xml.ts'
 import { canonicalName, NS_ATTACHMENTS } from './attachment-names.ts'
 import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, addressesOf, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { discoverMore, parseExtension } from './extended-discovery.ts'
+import { pageOfNodes } from './node-lists.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import { readable } from './public-lists.ts'
 import { isPublicList, NS_PPS, subjectOf } from './public-names.ts'
@@ -20,7 +21,7 @@ import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import { maySee } from './rules.ts'
 import { ROOT_ID, SHARED_SERVICE } from './store.ts'
-import { NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
+import { hasTypeFilter, NS_TYPE_FILTER, typeFilter, typeOf } from './type-filter.ts'
 import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
@@ -180,7 +181,7 @@ export async function listItemsAsWanted(
 ): Promise<Page<DiscoItem> | undefined> {
   const wanted = parseExtension(query.payload)
   if (!wanted) return listItems(parts, query, asker)
-  if (childOf(query.payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+  refuseOrder(query.payload)
   const isAsked = typeFilter(query.payload)
   if (query.node && isPublicList(query.node)) {
     const page = listIds(parts, asker, query.node, query)
@@ -217,8 +218,7 @@ export async function listItems(
   query: DiscoItemsQuery,
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): Promise<Page<DiscoItem> | undefined> {
-  if (query.node === undefined || query.node === ROOT_ID)
-    return listNodes(parts, asker, firstLevel(parts, asker), query)
+  if (query.node === undefined || query.node === ROOT_ID) return listFirstLevel(parts, asker, query)
   if (isPublicList(query.node)) return listIds(parts, asker, query.node, query)
   const node = parts.replica.get({ service: asker.service, nodeId: nameOf(parts, asker, query.node) })
   if (node && isHidden(parts, asker, node)) return undefined
@@ -268,21 +268,30 @@ function listIds(
 }
 
 /** Nodes that stand at the root, and those whose collections the asker may not see. XEP-0248 §5.2. */
-function firstLevel(parts: PubsubParts, asker: Asker): NodeView[] {
+function isAtFirstLevel(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
+  const { nodeId } = node.record
+  // The others are found by the names of what they are about.
+  if (nodeId === ROOT_ID || isPublicList(nodeId) || node.target || !isListed(parts, asker, node)) return false
+  for (const each of node.parents) if (isListed(parts, asker, each)) return false
+  return true
+}
+
+/** All, a page of all, or those of certain types (XEP-0462), for which each node is looked at. */
+function listFirstLevel(parts: PubsubParts, asker: Asker, query: DiscoItemsQuery): Page<DiscoItem> {
   const { service } = asker
-  return parts.replica
-    .sortedNodeIds(service)
-    .map((nodeId) => parts.replica.get({ service, nodeId }))
-    .filter((node) => node !== undefined)
-    .filter(
-      (node) =>
-        node.record.nodeId !== ROOT_ID &&
-        // Found by the names of what they are about.
-        !isPublicList(node.record.nodeId) &&
-        node.target === undefined &&
-        isListed(parts, asker, node) &&
-        ![...node.parents].some((each) => isListed(parts, asker, each)),
-    )
+  const isShown = (node: NodeView) => isAtFirstLevel(parts, asker, node)
+  const isAsked = typeFilter(query.payload)
+  if (query.page && !hasTypeFilter(query.payload)) {
+    refuseOrder(query.payload)
+    return rendered(asker, pageOfNodes(parts, asker, query.page, isShown))
+  }
+  const all = parts.replica.sortedNodeIds(service).flatMap((nodeId) => parts.replica.get({ service, nodeId }) ?? [])
+  return listNodes(
+    parts,
+    asker,
+    all.filter((node) => isAsked(node.record) && isShown(node)),
+    query,
+  )
 }
 
 /**
@@ -295,14 +304,22 @@ function listNodes(
   listed: readonly NodeView[],
   { page: request, payload }: DiscoItemsQuery,
 ): Page<DiscoItem> {
-  if (childOf(payload, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+  refuseOrder(payload)
   const isAsked = typeFilter(payload)
   const nodes = listed.filter(({ record }) => isAsked(record))
+  const all = { items: nodes, count: nodes.length, first: undefined, last: undefined }
   const page = request && pageOfSorted(nodes, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
-  const items = (page?.items ?? nodes).map(({ record }): DiscoItem => {
+  return rendered(asker, page ?? all)
+}
+
+function refuseOrder(query: Element): void {
+  if (childOf(query, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+}
+
+function rendered({ address: jid }: Asker, page: Page<NodeView>): Page<DiscoItem> {
+  const items = page.items.map(({ record }): DiscoItem => {
     const { title } = record.config
-    return { jid: asker.address, node: record.nodeId, ...(title && { name: title }) }
+    return { jid, node: record.nodeId, ...(title && { name: title }) }
   })
-  const { index, first, last } = page ?? { first: undefined, last: undefined }
-  return { items, count: nodes.length, ...(index !== undefined && { index }), first, last }
+  return { ...page, items }
 }

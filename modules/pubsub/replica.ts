@@ -7,6 +7,7 @@ import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import type { RelationshipKind } from './relationship-fields.ts'
 import { superiorsOf } from './relationships.ts'
 import { type Affiliation, affiliationAt, type Standing } from './rules.ts'
+import { ServiceNodes } from './service-nodes.ts'
 import {
   type Actor,
   type AffiliationRecord,
@@ -106,16 +107,9 @@ export interface SubscriptionChanged {
   readonly after: SubscriptionRecord | undefined
 }
 
-/** The nodes of one service, by NodeID. */
-interface Service {
-  readonly nodes: Map<string, Node>
-  /** Made when it is asked for, and anew when nodes came or went. */
-  sorted: readonly string[] | undefined
-}
-
 export class Replica {
   #lastSeq = 0
-  readonly #services = new Map<string, Service>()
+  readonly #services = new Map<string, ServiceNodes<Node>>()
   /** bareJid -> nodes where it has a subscription or an affiliation. */
   readonly #accounts = new Map<string, Set<Node>>()
   /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
@@ -150,22 +144,34 @@ export class Replica {
 
   // Two look-ups by strings that are there already, not one by a text made of both: a publish comes by here.
   #get({ service, nodeId }: NodeRef): Node | undefined {
-    return this.#services.get(service)?.nodes.get(nodeId)
+    return this.#services.get(service)?.get(nodeId)
   }
 
   /** How many nodes there are, at all services. */
   get size(): number {
     let nodes = 0
-    for (const service of this.#services.values()) nodes += service.nodes.size
+    for (const service of this.#services.values()) nodes += service.size
     return nodes
   }
 
   /** All NodeIDs of a service in the order of their code units, which disco pages by. */
   sortedNodeIds(service: string): readonly string[] {
-    const known = this.#services.get(service)
-    if (!known) return []
-    known.sorted ??= [...known.nodes.keys()].sort()
-    return known.sorted
+    return this.#services.get(service)?.sortedIds ?? []
+  }
+
+  /** Of these, those that a list of the service's nodes may hold; others are found by names of what they are about. */
+  listedNodeIds(service: string): readonly string[] {
+    return this.#services.get(service)?.listedIds ?? []
+  }
+
+  /** Nodes of a service that not everybody is shown when the nodes are listed. */
+  restrictedNodes(service: string): ReadonlySet<NodeView> {
+    return this.#services.get(service)?.restricted ?? NO_NODES
+  }
+
+  /** Nodes of a service where an account has an affiliation or a subscription. */
+  affiliatedNodes(bareJid: string, service: string): NodeView[] {
+    return [...(this.#accounts.get(bareJid) ?? [])].filter(({ record }) => record.service === service)
   }
 
   /** All collections above a node, nearest first; by the shortest way where there are several. */
@@ -184,7 +190,7 @@ export class Replica {
 
   /** The collection of all of a service that are in no other; undefined until there is one. XEP-0248 §8.1. */
   rootOf(service: string): NodeView | undefined {
-    return this.#services.get(service)?.nodes.get(ROOT_ID)
+    return this.#services.get(service)?.get(ROOT_ID)
   }
 
   #above(node: NodeView): Iterable<NodeView> {
@@ -195,19 +201,14 @@ export class Replica {
   }
 
   *#all(): Iterable<Node> {
-    for (const { nodes } of this.#services.values()) yield* nodes.values()
+    for (const nodes of this.#services.values()) yield* nodes.values()
   }
 
   /** What the entity is at this node and at its parents. */
   standing(node: NodeView, actor: Actor): Standing {
     const ruling = node.target ?? node
-    const at = (each: NodeView): Standing => ({
-      affiliation: affiliationIn(each, actor.bareJid),
-      isSubscribed: this.isSubscribed(actor.bareJid, each),
-      isAdmin: actor.isAdmin,
-      relation: actor.relation,
-    })
-    return ruling.relation ? { ...at(ruling), parents: superiorsOf(ruling, at) } : at(ruling)
+    const at = (each: NodeView, parents?: Standing['parents']) => new KnownStanding(this, each, actor, parents)
+    return at(ruling, superiorsOf(ruling, at))
   }
 
   isSubscribed(bareJid: string, node: NodeView): boolean {
@@ -309,13 +310,22 @@ export class Replica {
 
   ensured(record: NodeRecord): void {
     const node = this.#get(record)
-    if (node) node.record = record
+    if (node) this.#reconfigured(node, record)
     else this.#put(record)
+  }
+
+  #reconfigured(node: Node, record: NodeRecord): void {
+    node.record = record
+    this.#review(node)
+  }
+
+  #review(node: Node): void {
+    this.#services.get(node.record.service)?.review(node)
   }
 
   configured({ node: record, ended, approved }: NodeConfigured): void {
     const node = this.#get(record)
-    if (node) node.record = record
+    if (node) this.#reconfigured(node, record)
     const { accessModel, publishModel, rosterGroupsAllowed } = record.config
     for (const each of node?.beside ? [node.beside.summary, ...node.beside.attachments.values()] : [])
       if (each) {
@@ -331,12 +341,14 @@ export class Replica {
       const [upper, lower] = [this.#get({ service, nodeId: parent }), this.#get({ service, nodeId: child })]
       if (lower) upper?.children.delete(lower)
       if (upper) lower?.parents.delete(upper)
+      if (lower) this.#review(lower)
     }
     for (const { service, parent, child } of added) {
       const [upper, lower] = [this.#get({ service, nodeId: parent }), this.#get({ service, nodeId: child })]
       if (!upper || !lower) continue
       upper.children.add(lower)
       lower.parents.add(upper)
+      this.#review(lower)
     }
     if (added.length > 0 || removed.length > 0) this.#ancestors = new WeakMap()
   }
@@ -347,6 +359,7 @@ export class Replica {
     node.relation?.to.related?.delete(node)
     const to = relation && this.#get({ service: ref.service, nodeId: relation.target })
     node.relation = to && { kind: relation.kind, to }
+    this.#review(node)
     if (!to) return
     to.related ??= new Set()
     to.related.add(node)
@@ -357,11 +370,13 @@ export class Replica {
     const node = this.#get(ref)
     const service = this.#services.get(ref.service)
     if (!node || !service) return undefined
-    service.nodes.delete(ref.nodeId)
-    service.sorted = undefined
-    if (service.nodes.size === 0) this.#services.delete(ref.service)
+    service.remove(node)
+    if (service.size === 0) this.#services.delete(ref.service)
     for (const parent of node.parents) parent.children.delete(node)
-    for (const child of node.children) child.parents.delete(node)
+    for (const child of node.children) {
+      child.parents.delete(node)
+      this.#review(child)
+    }
     if (node.children.size > 0 || ref.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
     // What decided who may use it still does, for the last notification.
     node.relation?.to.related?.delete(node)
@@ -442,10 +457,10 @@ export class Replica {
   #put(record: NodeRecord): void {
     let service = this.#services.get(record.service)
     if (!service) {
-      service = { nodes: new Map(), sorted: undefined }
+      service = new ServiceNodes()
       this.#services.set(record.service, service)
     }
-    const target = record.target && service.nodes.get(record.target.nodeId)
+    const target = record.target && service.get(record.target.nodeId)
     const node: Node = {
       record,
       affiliations: target?.affiliations ?? new Map(),
@@ -463,8 +478,7 @@ export class Replica {
       target.related ??= new Set()
       target.related.add(node)
     }
-    service.nodes.set(record.nodeId, node)
-    service.sorted = undefined
+    service.add(node)
     if (record.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
   }
 
@@ -514,6 +528,33 @@ export class Replica {
     this.#unlink(bareJid, node)
   }
 }
+
+/** Whether the entity is subscribed is found only where a rule asks: for a list of nodes, none does. */
+class KnownStanding implements Standing {
+  readonly affiliation: Affiliation
+  readonly isAdmin: boolean
+  readonly relation: Actor['relation']
+  readonly parents: Standing['parents']
+  readonly #replica: Replica
+  readonly #node: NodeView
+  readonly #bareJid: string
+
+  constructor(replica: Replica, node: NodeView, { bareJid, isAdmin, relation }: Actor, parents: Standing['parents']) {
+    this.affiliation = affiliationIn(node, bareJid)
+    this.isAdmin = isAdmin
+    this.relation = relation
+    this.parents = parents
+    this.#replica = replica
+    this.#node = node
+    this.#bareJid = bareJid
+  }
+
+  get isSubscribed(): boolean {
+    return this.#replica.isSubscribed(this.#bareJid, this.#node)
+  }
+}
+
+const NO_NODES: ReadonlySet<NodeView> = new Set()
 
 /** By whatever resource; looked for one by one where it is not the bare JID. */
 export function isSubscribedAt({ subscribers }: NodeView, bareJid: string): boolean {

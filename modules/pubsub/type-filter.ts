@@ -13,6 +13,10 @@ export function typeOf({ config, seenType }: NodeRecord): string {
   return config.type || (seenType ?? '')
 }
 
+export function hasTypeFilter(query: Element): boolean {
+  return childOf(query, 'filter', NS_TYPE_FILTER) !== undefined
+}
+
 /**
  * Which nodes a disco#items query asks for; all without a `<filter/>`. An empty type is that of a node that has none.
  * @throws StanzaError bad-request when it is no form of XEP-0462 §3.2, or names types both to show and to leave out

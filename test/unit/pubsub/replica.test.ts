@@ -53,8 +53,12 @@ const jids = (nodeId?: string) =>
 
 test('what was loaded is found by node and by account', () => {
   expect(replica.sortedNodeIds(SHARED_SERVICE)).toEqual(['a', 'b'])
-  expect(replica.standing(view('a'), bob)).toEqual({ affiliation: 'member', isSubscribed: true, isAdmin: false })
-  expect(replica.standing(view('b'), bob)).toEqual({ affiliation: 'none', isSubscribed: true, isAdmin: false })
+  const standing = (nodeId: string) => {
+    const { affiliation, isSubscribed, isAdmin } = replica.standing(view(nodeId), bob)
+    return { affiliation, isSubscribed, isAdmin }
+  }
+  expect(standing('a')).toEqual({ affiliation: 'member', isSubscribed: true, isAdmin: false })
+  expect(standing('b')).toEqual({ affiliation: 'none', isSubscribed: true, isAdmin: false })
   expect(replica.isSubscribed('alice@test', view('b'))).toBe(false)
   expect(jids()).toEqual(['bob@test', 'bob@test/1', 'bob@test/2'])
   expect(jids('b')).toEqual(['bob@test/1', 'bob@test/2'])

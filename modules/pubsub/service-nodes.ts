@@ -1,0 +1,102 @@
+/** The nodes of one service: by NodeID, in the order that lists are paged by, and which of them not everybody is shown. */
+
+import { firstNot } from '../../server/stanza/rsm.ts'
+import { isPublicList } from './public-names.ts'
+import { asksRoster } from './rules.ts'
+import { type NodeRecord, ROOT_ID } from './store.ts'
+
+/** What tells whether everybody is shown a node. */
+export interface ListedNode {
+  readonly record: NodeRecord
+  readonly parents: ReadonlySet<unknown>
+  readonly relation: unknown
+}
+
+export class ServiceNodes<N extends ListedNode> {
+  readonly #byId = new Map<string, N>()
+  readonly #restricted = new Set<N>()
+  readonly #all = new SortedIds()
+  readonly #listed = new SortedIds()
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  get(nodeId: string): N | undefined {
+    return this.#byId.get(nodeId)
+  }
+
+  values(): Iterable<N> {
+    return this.#byId.values()
+  }
+
+  get sortedIds(): readonly string[] {
+    return this.#all.from(() => [...this.#byId.keys()])
+  }
+
+  /** Without those that are found by the name of what they are about. */
+  get listedIds(): readonly string[] {
+    return this.#listed.from(() =>
+      [...this.#byId.values()].filter(({ record }) => isListed(record)).map(({ record }) => record.nodeId),
+    )
+  }
+
+  /** Those listed of which somebody may be shown nothing; all others are shown to whoever is no outcast there. */
+  get restricted(): ReadonlySet<N> {
+    return this.#restricted
+  }
+
+  add(node: N): void {
+    const { nodeId } = node.record
+    this.#byId.set(nodeId, node)
+    this.#all.add(nodeId)
+    if (isListed(node.record)) this.#listed.add(nodeId)
+    this.review(node)
+  }
+
+  remove(node: N): void {
+    const { nodeId } = node.record
+    this.#byId.delete(nodeId)
+    this.#restricted.delete(node)
+    this.#all.remove(nodeId)
+    if (isListed(node.record)) this.#listed.remove(nodeId)
+  }
+
+  /** Its configuration has changed, or its place among the others. */
+  review(node: N): void {
+    if (!isListed(node.record) || isForAll(node)) this.#restricted.delete(node)
+    else this.#restricted.add(node)
+  }
+}
+
+function isListed({ nodeId, target }: NodeRecord): boolean {
+  return nodeId !== ROOT_ID && target === undefined && !isPublicList(nodeId)
+}
+
+function isForAll({ record: { creator, config }, parents, relation }: ListedNode): boolean {
+  if (config.accessModel === 'whitelist' || asksRoster(config) || parents.size > 0 || relation) return false
+  // A node of the server's own is shown to whom its module lets see it.
+  return creator.includes('@')
+}
+
+/** NodeIDs in the order of their code units: sorted when they are first asked for, and kept so from then on. */
+class SortedIds {
+  #ids: string[] | undefined
+
+  from(all: () => string[]): readonly string[] {
+    this.#ids ??= all().sort()
+    return this.#ids
+  }
+
+  add(nodeId: string): void {
+    this.#ids?.splice(this.#placeOf(nodeId), 0, nodeId)
+  }
+
+  remove(nodeId: string): void {
+    this.#ids?.splice(this.#placeOf(nodeId), 1)
+  }
+
+  #placeOf(nodeId: string): number {
+    return firstNot(this.#ids ?? [], (each) => each < nodeId)
+  }
+}
