@@ -313,7 +313,7 @@ describe('nodes', () => {
     expect((await opened.storage.run(store.endUnrelated, [{ ...key, subid: 'x' }, key, key])).ended).toEqual([
       subscription,
     ])
-    await subscribe(friend({ seesPresence: false, groups: ['Friends'] }), 'bob@test', hers)
+    await subscribe(friend({ seesPresence: true, groups: ['Friends'] }), 'bob@test', hers)
     await affiliateAt(hers, 'member')
     const [member] = (await opened.storage.run(store.readSnapshot, undefined)).subscriptions
     // Who has an affiliation reads by that.
