@@ -47,7 +47,7 @@ const oneLanguage: Plugin = {
 }
 
 /** Packages that a start has no use for: each is evaluated when something of it is first used. */
-const LATE = ['tr46', 're2js', 'sax', 'smol-toml', 'node-forge/lib/asn1.js', 'ws', 'node:child_process']
+const LATE = ['tr46', 're2js', 'sax', 'fastify', 'smol-toml', 'node-forge/lib/asn1.js', 'ws', 'node:child_process']
 
 const late: Plugin = {
   name: 'late',

@@ -1,7 +1,9 @@
 /** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decision 7. */
 
+import type { RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
+import { type FastifyInstance, fastify } from 'fastify'
 import type { Logger } from '../log.ts'
 import { afterFirstBytes } from '../net/first-bytes.ts'
 import { SniContexts } from '../net/sni.ts'
@@ -18,6 +20,12 @@ const HEADERS_TIMEOUT_MS = 10_000
 /** For a request with its whole body: a large file over a slow line. */
 const REQUEST_TIMEOUT_MS = 300_000
 const HTTPS_DEFAULT_PORT = 443
+const MAX_PARAMETER = 1024
+const noSchema = (): never => {
+  throw new Error('no route has a schema')
+}
+/** Fastify's own compilers would be loaded all the same. */
+const NO_SCHEMAS = { buildValidator: noSchema, buildSerializer: noSchema }
 
 export interface HttpsOptions {
   readonly tls: TlsMaterial
@@ -51,7 +59,9 @@ export function createHttps({
 }: HttpsOptions): HttpsServer {
   const contexts = new SniContexts()
   contexts.reload(tls.others ?? [], tlsContextOptions)
-  const table = new RouteTable(log)
+  const table = new RouteTable()
+  let app: FastifyInstance | undefined
+  let serving: Promise<RequestListener> | undefined
   const server = createServer(
     {
       ...tlsContextOptions(tls),
@@ -64,7 +74,12 @@ export function createHttps({
     },
     (request, response) => {
       if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
-      table.serve(request, response)
+      // Many servers are asked for WebSockets alone, and Fastify takes its time and memory.
+      serving ??= serve().catch((error: unknown) => {
+        log.error({ what: 'http_not_served', error: String(error) })
+        return (_request, failed) => void failed.writeHead(500, { connection: 'close' }).end()
+      })
+      void serving.then((listener) => listener(request, response))
     },
   )
   if (maxConnections !== undefined) server.maxConnections = maxConnections
@@ -73,10 +88,31 @@ export function createHttps({
   server.on('clientError', (_error, socket) => socket.destroy())
 
   const silent = takeAfterFirstBytes(server)
+  const serve = async (): Promise<RequestListener> => {
+    let listener: RequestListener | undefined
+    app = fastify({
+      logger: false,
+      routerOptions: { maxParamLength: MAX_PARAMETER },
+      schemaController: { compilersFactory: NO_SCHEMAS },
+      // A path that cannot be decoded; what was asked for is not echoed.
+      frameworkErrors: (_error, _request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(400, { connection: 'close' }).end()
+      },
+      serverFactory: (handler) => {
+        listener = handler
+        return server
+      },
+    })
+    table.serveBy(app, log)
+    await app.ready()
+    if (!listener) throw new Error('Fastify has asked for no server')
+    return listener
+  }
 
   let port = HTTPS_DEFAULT_PORT
   const routes: HttpRoutes = {
-    route: (method, path, options, handler) => table.add(method, path, options, handler),
+    route: (method, path, options, handler) => table.add({ method, path, options, handler }),
     url: (path) => new URL(path, publicUrl === '' ? `https://${domain}:${port}` : publicUrl),
   }
   routes.route('GET', WEBSOCKET_PATH, { auth: 'anyone', maxBytes: 0, cors: false }, () => ({
@@ -101,6 +137,7 @@ export function createHttps({
       for (const socket of silent) socket.destroy()
       server.closeAllConnections()
       await closed.promise
+      await app?.close()
     },
   }
 }

@@ -3,8 +3,9 @@
  * asked for. RFC 9110, and the Fetch standard for CORS.
  */
 
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import { Readable, Transform } from 'node:stream'
+import { type IncomingHttpHeaders, validateHeaderValue } from 'node:http'
+import { type Readable, Transform } from 'node:stream'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../log.ts'
 
 export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE'
@@ -60,183 +61,99 @@ class HttpError extends Error {
 }
 
 const PLAIN_TEXT = 'text/plain; charset=utf-8'
-const BYTES = 'application/octet-stream'
 /** How long a browser may remember the answer to a preflight. */
 const PREFLIGHT_SECONDS = 86_400
 const MAX_BODY = 'the body is too large for this address'
-/** Characters, once decoded; with a longer one nothing is there. */
-const MAX_PARAMETER = 1024
-const NO_CONTENT = 204
-const NOT_FOUND: HttpResponse = {
-  status: 404,
-  headers: { 'content-type': PLAIN_TEXT },
-  body: 'Nothing here.\n',
-}
 
 interface Route {
-  readonly method: HttpMethod | 'OPTIONS'
-  /** What stands between slashes: a text, `:name`, or `*` at the end. */
-  readonly pattern: readonly string[]
+  readonly method: HttpMethod
+  readonly path: string
   readonly options: HttpRouteOptions
   readonly handler: HttpHandler
 }
 
-type Params = Readonly<Record<string, string>>
-
-/** The routes of the HTTP server; the first that fits serves. */
+/** Routes as modules name them, and how Fastify serves them. */
 export class RouteTable {
   readonly #routes: Route[] = []
-  /** Methods that pages of other origins may use, by path: the first with CORS there answers the preflights of all. */
-  readonly #cors = new Map<string, HttpMethod[]>()
-  readonly #log: Logger
 
-  constructor(log: Logger) {
-    this.#log = log
+  add(route: Route): void {
+    this.#routes.push(route)
   }
 
-  add(method: HttpMethod, path: string, options: HttpRouteOptions, handler: HttpHandler): void {
-    if (options.cors) this.#allowCors(method, path)
-    this.#routes.push({ method, pattern: path.split('/'), options, handler })
-  }
-
-  /** Answers one request. */
-  serve(request: IncomingMessage, response: ServerResponse): void {
-    response.setHeader('x-content-type-options', 'nosniff')
-    const path = pathOf(request.url ?? '/')
-    if (!path) {
-      // What cannot be decoded is not echoed.
-      response.writeHead(400, { connection: 'close' }).end()
-      return
-    }
-    const fail = (error: unknown): void => this.#fail(error, response)
-    const found = this.#find(request.method === 'HEAD' ? 'GET' : request.method, path)
-    if (!found) {
-      request.resume()
-      send(NOT_FOUND, request, response, fail)
-      return
-    }
-    const { route, params } = found
-    if (route.options.cors) response.setHeader('access-control-allow-origin', '*')
-    answer(route, params, request)
-      .then((answered) => send(answered, request, response, fail))
-      .catch(fail)
-  }
-
-  #find(method: string | undefined, path: readonly string[]): { route: Route; params: Params } | undefined {
-    for (const route of this.#routes) {
-      if (route.method !== method) continue
-      const params = match(route.pattern, path)
-      if (params) return { route, params }
-    }
-    return undefined
-  }
-
-  #allowCors(method: HttpMethod, path: string): void {
-    const known = this.#cors.get(path)
-    if (known) {
-      known.push(method)
-      return
-    }
-    const methods = [method]
-    this.#cors.set(path, methods)
-    const options = { auth: 'anyone', maxBytes: Number.POSITIVE_INFINITY, cors: true } as const
-    const handler = (): HttpResponse => ({
-      status: NO_CONTENT,
-      headers: {
-        'access-control-allow-methods': methods.join(', '),
-        'access-control-allow-headers': 'content-type',
-        'access-control-max-age': String(PREFLIGHT_SECONDS),
-      },
+  /** Teaches Fastify all of them. */
+  serveBy(app: FastifyInstance, log: Logger): void {
+    // Bodies are streams for the handler to read; nothing is parsed here.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+    app.addHook('onSend', async (_request, reply) => {
+      reply.header('x-content-type-options', 'nosniff')
     })
-    this.#routes.push({ method: 'OPTIONS', pattern: path.split('/'), options, handler })
-  }
-
-  #fail(error: unknown, response: ServerResponse): void {
-    const isTold = error instanceof HttpError
-    const logId = Math.random().toString(36).slice(2, 10)
-    if (!isTold) {
-      this.#log.error({ what: 'http_failed', logId, error: error instanceof Error ? error.stack : String(error) })
+    app.setErrorHandler((error: FastifyError | HttpError, _request, reply) => answerError(error, reply, log))
+    app.setNotFoundHandler((request, reply) => {
+      request.raw.resume()
+      return reply.code(404).type(PLAIN_TEXT).send('Nothing here.\n')
+    })
+    for (const route of this.#routes) serve(app, route)
+    const open = this.#routes.filter(({ options }) => options.cors)
+    for (const [path, routes] of Map.groupBy(open, (route) => route.path)) {
+      allowCors(
+        app,
+        path,
+        routes.map(({ method }) => method),
+      )
     }
-    if (response.headersSent) {
-      response.destroy()
-      return
-    }
-    for (const name of response.getHeaderNames()) if (name.startsWith('content-')) response.removeHeader(name)
-    // What is left of the body is not waited for: the answer ends the connection.
-    response.writeHead(isTold ? error.status : 500, { connection: 'close', 'content-type': PLAIN_TEXT })
-    response.end(isTold ? `${error.message}\n` : `The server's log has it under ${logId}.\n`)
   }
 }
 
-/** What stands between the slashes of a path, decoded; undefined when that is not UTF-8. RFC 3986 §2.1. */
-function pathOf(url: string): string[] | undefined {
-  // RFC 9112 §3.2.2: a server takes the absolute form too.
-  const [path = ''] = url.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)
-  try {
-    return path.split('/').map(decodeURIComponent)
-  } catch {
-    return undefined
-  }
-}
-
-function match(pattern: readonly string[], path: readonly string[]): Params | undefined {
-  const hasRest = pattern.at(-1) === '*'
-  if (hasRest ? path.length < pattern.length : path.length !== pattern.length) return undefined
-  const params: Record<string, string> = {}
-  for (const [at, part] of pattern.entries()) {
-    // As many parts as the pattern has, or more.
-    const found = path[at] as string
-    if (hasRest && at === pattern.length - 1) params['*'] = path.slice(at).join('/')
-    else if (part.startsWith(':')) {
-      if (found === '' || found.length > MAX_PARAMETER) return undefined
-      params[part.slice(1)] = found
-    } else if (part !== found) return undefined
-  }
-  return params
-}
-
-async function answer({ options, handler }: Route, params: Params, request: IncomingMessage): Promise<HttpResponse> {
-  const url = request.url ?? '/'
-  const query = url.indexOf('?')
-  const announced = Number(request.headers['content-length'] ?? 0)
-  if (announced > options.maxBytes) throw new HttpError(413, MAX_BODY)
-  return await handler({
-    params,
-    query: new URLSearchParams(query < 0 ? '' : url.slice(query + 1)),
-    headers: request.headers,
-    remoteAddress: request.socket.remoteAddress ?? '',
-    body: bounded(request, options.maxBytes),
+function serve(app: FastifyInstance, { method, path, options, handler }: Route): void {
+  app.route({
+    method,
+    url: path,
+    handler: async (request, reply) => {
+      if (options.cors) reply.header('access-control-allow-origin', '*')
+      const response = await handler(requestOf(request, options.maxBytes))
+      for (const [name, value] of Object.entries(response.headers ?? {})) {
+        // Found out later, it would be answered with its text.
+        validateHeaderValue(name, value)
+        reply.header(name, value)
+      }
+      // Fastify takes undefined for a handler that has not answered yet.
+      return reply.code(response.status).send(response.body ?? '')
+    },
   })
 }
 
-function send(
-  { status, headers = {}, body = '' }: HttpResponse,
-  { method }: IncomingMessage,
-  response: ServerResponse,
-  fail: (error: unknown) => void,
-): void {
-  response.statusCode = status
-  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-  // RFC 9110 §8.6, §15.3.5: neither body nor length.
-  if (status === NO_CONTENT) {
-    response.end()
-    return
+/** Answers the preflights of a path. */
+function allowCors(app: FastifyInstance, path: string, methods: readonly HttpMethod[]): void {
+  app.route({
+    method: 'OPTIONS',
+    url: path,
+    handler: async (_request, reply) =>
+      reply
+        .code(204)
+        .headers({
+          'access-control-allow-origin': '*',
+          'access-control-allow-methods': methods.join(', '),
+          'access-control-allow-headers': 'content-type',
+          'access-control-max-age': String(PREFLIGHT_SECONDS),
+        })
+        .send(''),
+  })
+}
+
+function requestOf(request: FastifyRequest, maxBytes: number): HttpRequest {
+  const url = request.raw.url ?? '/'
+  const query = url.indexOf('?')
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > maxBytes) throw new HttpError(413, MAX_BODY)
+  return {
+    // Fastify gives the matched texts by name, for the pattern that was registered as a string.
+    params: request.params as Record<string, string>,
+    query: new URLSearchParams(query < 0 ? '' : url.slice(query + 1)),
+    headers: request.headers,
+    remoteAddress: request.socket.remoteAddress ?? '',
+    body: bounded(request.raw, maxBytes),
   }
-  if (!response.hasHeader('content-type')) {
-    response.setHeader('content-type', typeof body === 'string' ? PLAIN_TEXT : BYTES)
-  }
-  if (!(body instanceof Readable)) {
-    // RFC 9110 §9.3.2: to HEAD as to GET; Node leaves the body out.
-    response.setHeader('content-length', Buffer.byteLength(body))
-    response.end(body)
-    return
-  }
-  // Before the first of it has gone out, a failure still has an answer.
-  body.on('error', fail)
-  response.once('close', () => body.destroy())
-  if (response.destroyed) body.destroy()
-  else if (method === 'HEAD') response.end()
-  else body.pipe(response)
 }
 
 /** A body of which no length was announced is counted as it comes. */
@@ -254,4 +171,17 @@ function bounded(body: Readable, maxBytes: number): Readable {
   body.once('error', (error) => counter.destroy(error))
   body.once('aborted', () => counter.destroy(new HttpError(400, 'the body was cut off')))
   return body.pipe(counter)
+}
+
+function answerError(error: FastifyError | HttpError, reply: FastifyReply, log: Logger): FastifyReply {
+  // What is left of the body is not waited for: the answer ends the connection.
+  reply.header('connection', 'close').type(PLAIN_TEXT)
+  if (error instanceof HttpError) {
+    return reply.code(error.status).send(`${error.message}\n`)
+  }
+  const status = error.statusCode ?? 500
+  if (status >= 400 && status < 500) return reply.code(status).send('That is not a request this server takes.\n')
+  const logId = Math.random().toString(36).slice(2, 10)
+  log.error({ what: 'http_failed', logId, error: error.stack ?? error.message })
+  return reply.code(500).send(`The server's log has it under ${logId}.\n`)
 }
