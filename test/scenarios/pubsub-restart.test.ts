@@ -129,6 +129,37 @@ test('nodes stay in their collections, and those who follow them are told', asyn
   for (const connection of [erin, again]) connection.destroy()
 })
 
+test('what is attached to an item is counted, followed and gone with it, as before the server was killed', async () => {
+  await server.addUser('gus@test', 'pw', ['publisher'])
+  const gus = await login('gus')
+  const open = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#publish_model'><value>open</value></field></x>`
+  await ask(gus, 'set', `<create node='g'/><configure>${open}</configure>`, '{any}')
+  await ask(gus, 'set', publish('1').replace("node='n'", "node='g'"), '{any}')
+  const [attachments, summaries] = ['urn:xmpp:pubsub-attachments:1', 'urn:xmpp:pubsub-attachments:summary:1']
+  const uri = `${attachments}/xmpp:pubsub.test?;node=g;item=1`
+  const attach = (content: string) =>
+    `<publish node='${uri}'><item id='gus@test'><attachments xmlns='${attachments}'>${content}</attachments></item></publish>`
+  await ask(gus, 'set', attach('<noticed/>'), '{any}')
+  for (const node of [uri, `${summaries}/g`])
+    await ask(gus, 'set', `<subscribe node='${node}' jid='gus@test'/>`, '{any}')
+
+  await server.kill()
+  server = await startServer({ dataDir, domain: 'test' })
+
+  const again = await login('gus')
+  const told = (content: string) =>
+    `<items node='${summaries}/g'><item id='1'><summary xmlns='${summaries}'>${content}</summary></item></items>`
+  await ask(again, 'get', `<items node='${summaries}/g'/>`, `<pubsub>${told("<noticed count='1'/>")}</pubsub>`)
+  await ask(again, 'set', attach('<reactions><reaction>a</reaction></reactions>'), '{any}')
+  const event = (content: string) =>
+    `<message from='pubsub.test'><event xmlns='${NS}#event'>${content}</event></message>`
+  await received(again, event(told('<reactions><reaction>a</reaction></reactions>')))
+  await ask(again, 'set', "<retract node='g'><item id='1'/></retract>", '')
+  await received(again, event(`<delete node='${uri}'/>`))
+  await received(again, event(`<items node='${summaries}/g'><retract id='1'/></items>`))
+  for (const connection of [gus, again]) connection.destroy()
+})
+
 test('an account has its list of subscriptions, and the version that its clients know', async () => {
   await server.addUser('frank@test', 'pw', ['publisher'])
   const frank = await login('frank')
