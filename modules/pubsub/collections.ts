@@ -1,6 +1,6 @@
 /** The place of a node among others, and requests that change it. XEP-0248 §7.2, §7.5, §7.6; XEP-0496 §4.2. */
 
-import { type Call, call, type Operation } from '../../server/module/api.ts'
+import { call, type Operation } from '../../server/module/api.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
@@ -12,7 +12,6 @@ import {
   type LinkRecord,
   type NodeRef,
   type OwnerRequest as OwnerArgs,
-  type Relate,
   type Related,
   type Relinked,
   ROOT_ID,
@@ -58,16 +57,6 @@ export async function placed<A, R>(
   } catch (error) {
     throw asPubsubError(error)
   }
-}
-
-/**
- * For use cases that make nodes which extend others: links the node to another of its service, in the savepoint of the
- * other calls, whoever asks. The result is for `Replica.related`. XEP-0496 §6
- */
-export function linkCall(parts: PubsubParts, node: NodeRef, link: string): Call<Relate, Related> {
-  const { relationshipDepthMax: depthMax } = parts.config()
-  const actor = { bareJid: parts.domain, isAdmin: false }
-  return call(parts.store.relate, { ...node, actor, changes: { link }, depthMax, isAuthorized: true })
 }
 
 /** Nobody puts a node of the server's own anywhere, or anything below it. @throws StanzaError not-allowed */

@@ -55,9 +55,9 @@ export const relate: PubsubStore['relate'] = {
   name: 'pubsub.relate',
   kind: 'write',
   run(tx, { changes, ...request }) {
-    const { service, nodeId, actor, isAuthorized = false } = request
+    const { service, nodeId, actor } = request
     const node = nodeOf(tx, { service, nodeId })
-    if (!isAuthorized) enforce(mayManage(standingOf(tx, node, actor)))
+    enforce(mayManage(standingOf(tx, node, actor)))
     const before = relationOf(tx, node.id)
     const target = (id: string) => (id === '' ? undefined : targetOf(tx, { service, nodeId: id }))
     const link = target(changes.link ?? (before?.kind === 'link' ? before.node.nodeId : ''))
@@ -96,7 +96,7 @@ function checkParent(
 
 function move(
   tx: Tx,
-  { actor, depthMax, isAuthorized = false }: Omit<Relate, 'changes'>,
+  { actor, depthMax }: Omit<Relate, 'changes'>,
   node: number,
   before: RelationRow | undefined,
   after: { readonly kind: RelationshipKind; readonly node: RelatedRow } | undefined,
@@ -108,7 +108,7 @@ function move(
   }
   const { kind, node: target } = after
   const isParentAlready = kind === 'parent' && parentsOf(tx, node)[0]?.id === target.id
-  if (!isAuthorized && !isParentAlready) enforce(mayRelate(kind, target, standingOf(tx, target, actor)))
+  if (!isParentAlready) enforce(mayRelate(kind, target, standingOf(tx, target, actor)))
   const above = [...chainOf(tx, target.id)]
   if ([target, ...above.map((step) => step.node)].some(({ id }) => id === node))
     refuse('relationshipCycle', `${target.nodeId} is, or belongs to, this node`)

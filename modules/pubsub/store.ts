@@ -189,8 +189,6 @@ export interface RelationRecord extends NodeRef {
 export interface Relate extends OwnerRequest {
   readonly changes: RelationshipChanges
   readonly depthMax: number
-  /** The server itself asks, whoever the actor is. */
-  readonly isAuthorized?: boolean
 }
 export interface Related extends NodeRef {
   /** Undefined: it belongs to none. */

@@ -161,21 +161,25 @@ test('a node that was called so before stands in the way until it is deleted', a
 })
 
 test('whatever happens, the summary is that of what is attached to the items that are there', async () => {
-  const { int, pick } = random(470)
+  const chance = random(470)
   const items = ['i', 'j', 'k']
   const people = ['bob', 'carol', 'dave', 'erin']
   const step = async () => {
-    const itemId = pick(items)
-    const local = pick(people)
-    const kind = int(20)
+    const itemId = chance.pick(items)
+    const local = chance.pick(people)
+    const kind = chance.int(20)
     if (kind < 6) return publish(itemId)
     if (kind < 13)
-      return attach(local, itemId, `${int(2) ? '<noticed/>' : ''}${reactions(pick(['a', 'b']), pick(['b', 'c']))}`)
-    if (kind < 16) return takeBack(local, itemId, pick([actorOf(local), root]))
+      return attach(
+        local,
+        itemId,
+        `${chance.int(2) ? '<noticed/>' : ''}${reactions(chance.pick(['a', 'b']), chance.pick(['b', 'c']))}`,
+      )
+    if (kind < 16) return takeBack(local, itemId, chance.pick([actorOf(local), root]))
     const actor = root
     if (kind === 16) return opened.storage.run(store.purgeNode, { service, nodeId: nameOf(itemId), actor })
     if (kind === 17) return opened.storage.run(store.deleteNode, { service, nodeId: nameOf(itemId), actor })
-    if (kind === 18 && int(3) === 0) return opened.storage.run(store.purgeNode, { service, nodeId: 'n', actor })
+    if (kind === 18 && chance.int(3) === 0) return opened.storage.run(store.purgeNode, { service, nodeId: 'n', actor })
     const own = { actor, itemId, authorized: undefined }
     return opened.storage.run(store.retractItem, { service, nodeId: 'n', ...own })
   }
@@ -209,5 +213,6 @@ function recount(payloads: readonly string[]): string {
 function sorted(payload: string): string {
   const noticed = Number(/noticed count="(\d+)"/.exec(payload)?.[1] ?? 0)
   const counts = [...payload.matchAll(/<reaction(?: count="(\d+)")?>(\w)/g)]
-  return JSON.stringify([noticed, counts.map(([, count = '1', text]) => [text, Number(count)]).sort()])
+  const byText = counts.map(([, count = '1', text = '']) => [text, Number(count)] as const)
+  return JSON.stringify([noticed, byText.sort(([one], [other]) => (one < other ? -1 : 1))])
 }

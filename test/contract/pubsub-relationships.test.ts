@@ -127,8 +127,7 @@ test('are for owners, to what they may read, and below where they may publish', 
   await expect(relate('n', { parent: 'a' }, bob)).rejects.toMatchObject(refused('mayNotRelate'))
   await expect(relate('n', { link: 'none' }, bob)).rejects.toMatchObject(refused('nodeNotFound'))
   await relate('n', { link: 'a' }, bob)
-  const asServer = { ...n, actor: bob, changes: { link: 'b' }, depthMax: 4, isAuthorized: true }
-  expect(await opened.storage.run(store.relate, asServer)).toMatchObject({ relation: link('n', 'b') })
+  expect(await relate('n', { link: 'b' }, root)).toMatchObject({ relation: link('n', 'b') })
 })
 
 test('let nobody subscribe, publish or retract whom a parent does not, as it is now', async () => {
@@ -172,13 +171,7 @@ test('let nobody subscribe, publish or retract whom a parent does not, as it is 
   await expect(subscribe()).rejects.toMatchObject(refused('subscriptionRequired'))
   // By a link, the parent is that of the target.
   await create('l', { publishModel: 'open' }, bob)
-  await opened.storage.run(store.relate, {
-    ...at('l'),
-    actor: bob,
-    changes: { link: 'n' },
-    depthMax: 4,
-    isAuthorized: true,
-  })
+  await relate('l', { link: 'n' }, root)
   await publish('l', '1', bob)
   await configure({ publishModel: 'publishers' })
   await expect(publish('l', '2', bob)).rejects.toMatchObject(refused('mayNotPublish'))

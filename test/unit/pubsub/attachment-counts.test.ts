@@ -75,14 +75,14 @@ test('a summary as the specification shows it', () => {
 })
 
 test('the summary of any changes is that of what is attached in the end', () => {
-  const { int } = random(4_700)
+  const chance = random(4_700)
   const all = ['a', 'b', 'c', 'd', 'e', '👷', '<', '&']
   const held = new Map<string, Attached>()
   let written = renderSummary(EMPTY)
   for (let round = 0; round < 500; round++) {
-    const account = `u${int(8)}@test`
-    const reactions = all.filter(() => int(3) === 0)
-    const after = int(4) === 0 ? undefined : { isNoticed: int(2) === 0, reactions }
+    const account = `u${chance.int(8)}@test`
+    const reactions = all.filter(() => chance.int(3) === 0)
+    const after = chance.int(4) === 0 ? undefined : { isNoticed: chance.int(2) === 0, reactions }
     written = renderSummary(counted(parseSummary(written), held.get(account) ?? attachedBefore(undefined), after))
     if (after) held.set(account, after)
     else held.delete(account)
