@@ -1,11 +1,11 @@
 /** A query of the repository that looks at more than it may: it is told so, and a narrower one is served. */
 
-import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { Client } from '../../clients/core/client.ts'
+import type { Client } from '../../clients/core/client.ts'
 import { publish } from '../../clients/core/pubsub.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { childElements, el } from '../../server/xml/element.ts'
+import { ownClient } from '../support/own-client.ts'
 import { startServer } from '../support/server.ts'
 
 const ROWS = 1_500
@@ -17,10 +17,7 @@ test('more rows than limits.scanRows: policy-violation; more queries than limits
   const clients: Client[] = []
   const login = async (name: string, role: string): Promise<Client> => {
     await server.addUser(`${name}@localhost`, 'scan-limits', [role])
-    const { host, ports } = server
-    const ca = readFileSync(server.caFile, 'utf8')
-    const options = { jid: `${name}@localhost/x`, password: 'scan-limits', host, port: ports.c2s, ca }
-    const client = new Client(options, { identities: [{ category: 'client', type: 'bot' }] })
+    const client = ownClient(server, name, 'x', 'scan-limits')
     clients.push(client)
     await client.start()
     return client

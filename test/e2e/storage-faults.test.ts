@@ -4,12 +4,12 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Client } from '../../clients/core/client.ts'
+import type { Client } from '../../clients/core/client.ts'
 import { itemsPage, NS_PUBSUB, parseEvent, publish, subscribe } from '../../clients/core/pubsub.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { attr, childElements, childOf, type Element, el, textOf } from '../../server/xml/element.ts'
@@ -17,6 +17,7 @@ import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { damage, fill } from '../support/damage.ts'
 import { buildDisk } from '../support/disk.ts'
 import { mountReadOnly, mountSmall, unmountAll } from '../support/mounts.ts'
+import { ownClient } from '../support/own-client.ts'
 import { databaseFaults } from '../support/publishers.ts'
 import { SACM, startServer, type TestServer } from '../support/server.ts'
 
@@ -51,17 +52,7 @@ interface Person {
 }
 
 async function login(at: TestServer, name: string): Promise<Person> {
-  const client = new Client(
-    {
-      jid: `${name}@${at.domain}/faults`,
-      password: PASSWORD,
-      host: at.host,
-      port: at.ports.c2s,
-      ca: readFileSync(at.caFile, 'utf8'),
-      limits: { reconnectAttempts: 1 },
-    },
-    { identities: [{ category: 'client', type: 'bot' }] },
-  )
+  const client = ownClient(at, name, 'faults', PASSWORD)
   clients.push(client)
   const person: Person = { client, items: [], texts: [] }
   client.onMessage((message) => {

@@ -5,15 +5,15 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { expect } from 'vitest'
-import { Client } from '../../clients/core/client.ts'
+import type { Client } from '../../clients/core/client.ts'
 import { itemsPage, NS_PUBSUB, type PubsubItem, publish } from '../../clients/core/pubsub.ts'
 import { pages } from '../../clients/core/rsm.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { attr, type Element, el, textOf } from '../../server/xml/element.ts'
+import { ownClient } from './own-client.ts'
 import type { Random } from './random.ts'
 import type { TestServer } from './server.ts'
 
@@ -155,20 +155,7 @@ export class Publishers {
   }
 
   async #connect(server: TestServer, names: readonly string[]): Promise<[Client, ...Client[]]> {
-    const clients = names.map(
-      (name) =>
-        new Client(
-          {
-            jid: `${name}@${server.domain}/kept`,
-            password: PASSWORD,
-            host: server.host,
-            port: server.ports.c2s,
-            ca: readFileSync(server.caFile, 'utf8'),
-            limits: { reconnectAttempts: 1 },
-          },
-          { identities: [{ category: 'client', type: 'bot' }] },
-        ),
-    )
+    const clients = names.map((name) => ownClient(server, name, 'kept', PASSWORD))
     this.#clients.push(...clients)
     await Promise.all(clients.map((client) => client.start()))
     for (const client of clients) client.closed.catch(() => undefined) // it gives up when the server is gone
