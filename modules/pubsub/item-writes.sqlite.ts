@@ -3,6 +3,7 @@
 import { and, asc, desc, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { forget, KnownNode } from './known-nodes.sqlite.ts'
+import { countNode } from './node-counts.sqlite.ts'
 import { findNode, itemLimit, type NodeRow, plus, refuse } from './queries.sqlite.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import { type ItemKey, type ItemPublished, PRUNE_BATCH, type PublishItem } from './store.ts'
@@ -242,6 +243,7 @@ const beside = (db: Db) => ({
 /** Removes a node with all that is its own: items, subscriptions, affiliations. */
 export function removeNode(tx: Tx, node: Pick<NodeRow, 'id' | 'service' | 'nodeId'>): void {
   forget(tx, node)
+  countNode(tx, node, -1)
   tx.use(beside).deleteNode.run({ id: node.id })
 }
 

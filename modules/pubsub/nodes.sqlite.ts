@@ -1,14 +1,15 @@
 /** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { and, between, count, eq, getTableName, max, ne, notBetween, notLike, sql } from 'drizzle-orm'
+import { and, between, count, eq, getTableName, max, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { ATTACHMENT_NAMES, SUMMARY_NAMES } from './attachment-names.ts'
+import { ATTACHMENT_NAMES } from './attachment-names.ts'
 import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { normalized } from './node-config.ts'
+import { countNode, nodeCount } from './node-counts.sqlite.ts'
 import { branchOf } from './parents.sqlite.ts'
-import { SUBSCRIBERS_PREFIX, SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
+import { subscribersListOf } from './public-names.ts'
 import {
   configColumns,
   configOf,
@@ -24,14 +25,7 @@ import {
 import { allRelations, linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import {
-  type CreateNode,
-  type NodeRecord,
-  type PubsubStore,
-  ROOT_ID,
-  type Snapshot,
-  type SubscriptionRecord,
-} from './store.ts'
+import type { CreateNode, NodeRecord, PubsubStore, Snapshot, SubscriptionRecord } from './store.ts'
 import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
@@ -73,22 +67,6 @@ const config = {
 const nextSeq = sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`
 
 const queries = (db: Db) => ({
-  count: db
-    .select({ nodes: count() })
-    .from(nodes)
-    // The root is none that anybody made, nor are lists of public subscriptions: one per node and one per account; what is
-    // about other nodes has a limit of its own. By their names: the index has those.
-    .where(
-      and(
-        eq(nodes.service, ph('service')),
-        ne(nodes.nodeId, ROOT_ID),
-        ne(nodes.nodeId, SUBSCRIPTIONS_LIST),
-        notLike(nodes.nodeId, `${SUBSCRIBERS_PREFIX}%`),
-        notBetween(nodes.nodeId, ...ATTACHMENT_NAMES),
-        notBetween(nodes.nodeId, ...SUMMARY_NAMES),
-      ),
-    )
-    .prepare(),
   attachmentNodes: db
     .select({ nodes: count() })
     .from(nodes)
@@ -163,6 +141,7 @@ function insertNode(
   about: Pick<NodeRow, 'target' | 'targetItem'> = { target: null, targetItem: null },
 ): NodeRow {
   const { service, nodeId, creator } = node
+  countNode(tx, node, 1)
   const columns = { ...configColumns(normalized(node.config)), ...about }
   return tx.use(queries).insert.get({ service, nodeId, creator, createdAt: tx.now, ...columns })
 }
@@ -209,7 +188,7 @@ export const createNode: PubsubStore['createNode'] = {
   run(tx, node) {
     const q = tx.use(queries)
     if (findNode(tx, node)) refuse('nodeExists')
-    if ((q.count.get({ service: node.service })?.nodes ?? 0) >= node.nodesMax) refuse('tooManyNodes')
+    if (nodeCount(tx, node.service) >= node.nodesMax) refuse('tooManyNodes')
     const row = insertNode(tx, node)
     q.addOwner.run({ node: row.id, bareJid: node.creator })
     return recordOf(row)

@@ -785,6 +785,37 @@ describe('what the worker knows of a node', () => {
   })
 })
 
+test('the worker knows how many nodes there are, whatever is undone', () => {
+  inWorker(({ commit, run }) => {
+    const make = (nodeId: string, service = SHARED_SERVICE) =>
+      call(store.createNode, {
+        ...at(nodeId, service),
+        creator: 'bob@test',
+        config: defaultConfig(BOUNDS),
+        nodesMax: 2,
+      })
+    const remove = (nodeId: string) => call(store.deleteNode, { ...at(nodeId), actor: root })
+    const gone = call(store.forgetAccount, { bareJid: 'bob@test' })
+    const kinds = (...groups: readonly (readonly Call[])[]) =>
+      commit(groups)
+        .map(({ kind }) => kind)
+        .join(' ')
+    expect(kinds([make('a')], [make('b'), make('a')], [make('b')], [make('c')])).toBe('done refused done refused')
+    // Undone: that there is room, and that there is not.
+    expect(kinds([remove('a'), make('c'), make('d')], [make('c')], [remove('a')])).toBe('refused refused done')
+    expect(kinds([make('c')], [make('d')], [remove('b'), make('d'), remove('d')])).toBe('done refused done')
+    expect(kinds([make('e')], [call(endTransaction, undefined)])).toBe('unavailable unavailable')
+    expect(kinds([make('f')], [make('g')])).toBe('done refused')
+    // An account ends, and another of its name begins.
+    expect(kinds([make('a', 'bob@test'), make('b', 'bob@test')], [gone, make('c', 'bob@test'), make('c')])).toBe(
+      'done refused',
+    )
+    expect(kinds([make('d', 'bob@test')], [gone], [make('d', 'bob@test')])).toBe('refused done done')
+    expect(run(store.createNode, make('e', 'bob@test').args)).toMatchObject({ kind: 'done' })
+    expect(run(store.createNode, make('f', 'bob@test').args)).toMatchObject(refused('tooManyNodes'))
+  })
+})
+
 describe('subscriptions', () => {
   test('are one per JID; asked again they move to that address', async () => {
     await create()
