@@ -31,28 +31,19 @@ export function withCanonicalName(parts: PubsubParts, service: string, request: 
  */
 export function refuseKept(parts: PubsubParts, asker: Asker, request: PubsubRequest): void {
   if (!('nodeId' in request) || request.nodeId === undefined || !isKept(request.nodeId)) return
-  const { nodeId } = request
-  switch (request.kind) {
-    case 'create':
-      throw pubsubError('keptNode', 'the service makes it with the first attachment')
-    case 'configure':
-    case 'setAffiliations':
-      throw pubsubError('keptNode', 'it is as the node is that it is about')
-    case 'delete':
-    case 'purge':
-      // One that is about nothing was made when such names were free: it may go.
-      if (isSummary(nodeId) && parts.replica.get({ service: asker.service, nodeId })?.target)
-        throw pubsubError('keptNode', 'it goes with what it is about')
-      break
-    case 'publish':
-      if (isSummary(nodeId)) throw pubsubError('mayNotPublish', 'the service alone publishes a summary')
-      return // the storage worker decides
-    case 'retract':
-      if (isSummary(nodeId)) throw pubsubError('mayNotRetract', 'the service alone publishes a summary')
-      return
-    default:
-  }
+  const { nodeId, kind } = request
+  if (kind === 'create') throw pubsubError('keptNode', 'the service makes it with the first attachment')
+  if (isSummary(nodeId) && kind === 'publish') throw pubsubError('mayNotPublish', 'the service alone publishes there')
+  if (isSummary(nodeId) && kind === 'retract') throw pubsubError('mayNotRetract', 'the service alone publishes there')
+  // The storage worker decides, after all that the same client asked before.
+  if (kind === 'publish' || kind === 'retract') return
   refuseReader(parts, asker, nodeId)
+  if (kind === 'configure' || kind === 'setAffiliations')
+    throw pubsubError('keptNode', 'it is as the node is that it is about')
+  // One that is about nothing was made when such names were free: it may go.
+  const isAbout = parts.replica.get({ service: asker.service, nodeId })?.target !== undefined
+  if (isSummary(nodeId) && isAbout && (kind === 'delete' || kind === 'purge'))
+    throw pubsubError('keptNode', 'it goes with what it is about')
 }
 
 /** §4.1, §4.3, §4.5: publish-options are ignored. */

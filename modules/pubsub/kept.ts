@@ -39,11 +39,16 @@ function mayStillSee(
   // Nobody took the right away from it: the node is gone.
   if (!node) return true
   // The roster is read on this thread; should that ever take a turn of the loop, nobody is let see what it may forbid.
-  if (ref.service !== SHARED_SERVICE) return !parts.audience.ready(ref.service) && parts.audience.mayRead(node, owner)
+  if (ref.service !== SHARED_SERVICE) {
+    if (parts.audience.ready(ref.service)) return false
+    if (!node.target) return parts.audience.mayRead(node, owner)
+    const relation = parts.audience.relation(ref.service, owner)
+    return mayGetThrough(node.record.config, parts.replica.standing(node, { bareJid: owner, isAdmin: false, relation }))
+  }
   const { actor } = askerOf(parts.accounts, parseJid(owner), parts.domain)
   const standing = parts.replica.standing(node, actor)
-  // XEP-0248: by a collection it comes to who is not subscribed to the node itself.
-  if (collections.length > 0 && mayGetThrough(node.record.config, standing)) return true
+  // XEP-0248, XEP-0470: by a collection, and of what is attached, it comes to who is not subscribed to the node itself.
+  if ((collections.length > 0 || node.target) && mayGetThrough(node.record.config, standing)) return true
   return mayRetrieve(node.record.config, standing) === undefined
 }
 
