@@ -1,4 +1,4 @@
-/** Clients that others wrote keep nodes, each by its own API where it has one. XEP-0060 §6 to §8, XEP-0059. */
+/** Clients that others wrote keep nodes, each by its own API where it has one. XEP-0060 §6 to §8, XEP-0059; XEP-0376, XEP-0465. */
 
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -47,6 +47,33 @@ test('slixmpp', async (context) => {
   const place = [server.host, String(server.ports.c2s), server.caFile]
   const outcome = await run('/usr/bin/python3', [join(CLIENTS, 'slixmpp_pubsub.py'), ...place, jid, PASSWORD, friend()])
   expect(outcome).toEqual(wanted('slixmpp'))
+})
+
+test('slixmpp: who is publicly subscribed, by the account, is a node like others', async (context) => {
+  needTool(context, ['/usr/bin/python3', '-c', 'import slixmpp'], 'apt-get install python3-slixmpp')
+  const [alice, bob] = [`public-alice@${server.domain}`, `public-bob@${server.domain}`]
+  await server.addUser(alice, PASSWORD, ['publisher'])
+  await server.addUser(bob, PASSWORD)
+  const place = [server.host, String(server.ports.c2s), server.caFile, PASSWORD]
+  const service = `pubsub.${server.domain}`
+  const outcome = await run('/usr/bin/python3', [join(CLIENTS, 'slixmpp_public.py'), ...place, alice, bob, service])
+  const [node, list] = ['slixmpp-news', 'urn:xmpp:pps:subscribers:0/slixmpp-news']
+  expect(outcome).toEqual({
+    notices: [
+      [service, node, 'subscribed'],
+      [service, node, 'none'],
+    ],
+    heard: [
+      ['published', list, alice],
+      ['retracted', list, alice],
+    ],
+    listed: [[service, node]],
+    shown: [
+      [alice, alice],
+      [`${service} ${node}`, service],
+    ],
+    gone: [],
+  })
 })
 
 test('aioxmpp', async (context) => {
