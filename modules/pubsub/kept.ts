@@ -6,6 +6,8 @@ import { attr, childElements, childOf } from '../../server/xml/element.ts'
 import { parseWritten } from '../../server/xml/parser.ts'
 import type { KeptMessage } from '../offline/index.ts'
 import { askerOf, type PubsubParts } from './context.ts'
+import { mayReadList } from './public-access.ts'
+import { isPublicList } from './public-names.ts'
 import { mayGetThrough, mayRetrieve } from './rules.ts'
 import { type NodeRef, SHARED_SERVICE } from './store.ts'
 import { collectionsOf, NS_PUBSUB_EVENT } from './xml.ts'
@@ -35,6 +37,7 @@ function mayStillSee(
     // Without its group the scope is lost too: only who sees all may see it.
     return group === undefined ? parts.claims.visible(owner, ref) === 'all' : parts.claims.maySee(owner, ref, scope)
   }
+  if (isPublicList(ref.nodeId)) return !parts.audience.ready(ref.service) && mayReadList(parts, ref, owner)
   const node = parts.replica.get(ref)
   // Nobody took the right away from it: the node is gone.
   if (!node) return true
