@@ -8,6 +8,7 @@ import { errorReply, writeResult } from '../stanza/stanza.ts'
 import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
 import { attr, childElements, Element, el, firstChild, hasOneChild } from '../xml/element.ts'
 import { NS_CLIENT, NS_STANZAS } from '../xml/namespaces.ts'
+import { serialize } from '../xml/serialize.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
 import { describeError, type HookTable } from './hooks.ts'
 import { deliverMessage, deliverWritten } from './messages.ts'
@@ -135,10 +136,18 @@ export class Router {
     for (const each of stanzas) {
       const again = toRouteAgain(gone, each, this.#parts)
       if (!again) continue
+      const { stanza, from, to } = again
+      const { group, scope } = each
+      // To an account, and with what its sender's module is asked about should it be kept once more.
+      if (group !== undefined && to.resource === '') {
+        const xml = serialize(stanza)
+        this.#send(from.full, { name: 'message', to, type: attr(stanza, 'type'), group, scope, xml })
+        continue
+      }
       try {
         this.#route({ ...again, session: undefined })
       } catch (error) {
-        this.#fail(again.stanza, error)
+        this.#fail(stanza, error)
       }
     }
   }

@@ -11,6 +11,9 @@ import { parseWritten } from '../xml/parser.ts'
 export interface Undelivered {
   readonly xml: string
   readonly sentAt: number
+  /** As in RawStanza, where it was one. */
+  readonly group?: string | undefined
+  readonly scope?: string | undefined
 }
 
 /** The session it was sent to, as it was while it lived. */

@@ -27,6 +27,8 @@ import type { KeptStanza } from './unacked.ts'
 /** A stanza already written out, without xmlns for jabber:client: the module contract's RawStanza. */
 export interface WrittenStanza {
   readonly xml: string
+  readonly group?: string | undefined
+  readonly scope?: string | undefined
 }
 
 /** What the floor above does with sessions. */
@@ -154,7 +156,7 @@ export class Session implements StreamUser {
     const xml = stanza instanceof Element ? serialize(stanza) : stanza.xml
     if (this.#deferred?.hold(xml)) return true
     this.#putDeferred()
-    this.#put(xml)
+    this.#put(xml, stanza instanceof Element ? undefined : stanza)
     // What is kept until it is acknowledged has been taken over, even if it was the last straw.
     return this.#acks !== undefined || !this.#hasEnded
   }
@@ -342,10 +344,10 @@ export class Session implements StreamUser {
     for (const xml of this.#deferred?.take() ?? []) this.#put(xml)
   }
 
-  #put(xml: string): void {
+  #put(xml: string, written?: WrittenStanza): void {
     const { unackedStanzas, unackedBytes } = this.#options.limits
     const unacked = this.#acks?.unacked
-    unacked?.push(xml)
+    unacked?.push(xml, written)
     if (!this.isLost) this.#transmit(xml)
     if (unacked && (unacked.size > unackedStanzas || unacked.bytes > unackedBytes)) {
       this.close(new StreamError('policy-violation', 'too many stanzas unacknowledged'))

@@ -4,6 +4,9 @@
 export interface KeptStanza {
   readonly xml: string
   readonly sentAt: number
+  /** Of a stanza that a module wrote out, as it gave them: the module contract's RawStanza. */
+  readonly group?: string | undefined
+  readonly scope?: string | undefined
 }
 
 /** The next number. XEP-0198 §4: after 2^32 - 1 comes zero. */
@@ -36,8 +39,8 @@ export class Unacked {
     return (this.#acked + this.size) >>> 0
   }
 
-  push(xml: string): void {
-    this.#stanzas.push({ xml, sentAt: Date.now() })
+  push(xml: string, { group, scope }: Pick<KeptStanza, 'group' | 'scope'> = {}): void {
+    this.#stanzas.push({ xml, sentAt: Date.now(), group, scope })
     this.#bytes += xml.length
   }
 

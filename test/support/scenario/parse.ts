@@ -3,7 +3,7 @@
  *
  *   # RFC 6120 §8.1.1  the title: the section first       further lines with # are comments
  *   only tcp                                               or `only websocket`; without it: both
- *   account bob@test as collector,admin                    an account that nobody logs in to here; roles are optional
+ *   account bob@test as collector,admin                    an account that nobody logs in to here; roles are optional, a grant is a role:scope
  *   client alice alice@test/desk as publisher              logs in and binds; mid-scenario too
  *   component rain rain.example                            an external component (XEP-0114), made and connected
  *   raw eve                                                connects and says nothing
@@ -74,9 +74,9 @@ export function parseScenario(text: string): Scenario {
 }
 
 function parseStep(line: number, content: string): Step | undefined {
-  const account = /^account ([\w.-]+)@test(?: as ([\w,]+))?$/.exec(content)
+  const account = /^account ([\w.-]+)@test(?: as ([\w,:]+))?$/.exec(content)
   if (account) return { kind: 'account', line, account: accountOf(account[1], account[2]) }
-  const client = /^client (\w+) +([\w.-]+)@test(?:\/(\S+))?(?: as ([\w,]+))?$/.exec(content)
+  const client = /^client (\w+) +([\w.-]+)@test(?:\/(\S+))?(?: as ([\w,:]+))?$/.exec(content)
   if (client) {
     return {
       kind: 'client',

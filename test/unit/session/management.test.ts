@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { KeptStanza } from '../../../server/session/unacked.ts'
 import { StreamError } from '../../../server/stanza/errors.ts'
 import { attr, el } from '../../../server/xml/element.ts'
 import {
@@ -205,8 +206,9 @@ describe.each(KINDS)('XEP-0198 over %s', (kind) => {
 
 describe('XEP-0198  the end of a session that was lost', () => {
   test('§4  when nobody comes back within max; what was not acknowledged is handed up', async () => {
-    const undelivered: string[] = []
-    server = await startC2s({ onUndelivered: (_gone, stanzas) => undelivered.push(...stanzas.map(({ xml }) => xml)) })
+    const undelivered: unknown[] = []
+    const told = ({ xml, group, scope }: KeptStanza) => (group === undefined ? xml : { xml, group, scope })
+    server = await startC2s({ onUndelivered: (_gone, stanzas) => undelivered.push(...stanzas.map(told)) })
     const client = await bindTls(server, 'alice', 'desk')
     await enable(client, "resume='1' max='1'")
     const session = sessionOf('alice@test/desk')
@@ -217,8 +219,10 @@ describe('XEP-0198  the end of a session that was lost', () => {
     client.destroy()
     await isLost('alice@test/desk')
     session.send(el('message', { id: 'kept' }))
+    const written = { xml: '<message id="written"/>', group: 'node', scope: 'endpoint' }
+    session.send(written)
     await expect.poll(() => server.closed, { interval: 5, timeout: 5_000 }).toEqual([session])
-    expect(undelivered).toEqual(['<message id="sent"/>', '<message id="kept"/>'])
+    expect(undelivered).toEqual(['<message id="sent"/>', '<message id="kept"/>', written])
     expect(session.send(el('message'))).toBe(false)
   })
 
