@@ -30,10 +30,12 @@ const { values: flags } = parseArgs({
   options: { out: { type: 'string', default: 'dist' }, binary: { type: 'boolean' } },
 })
 const DIST = flags.out
-const COMPILED = join(DIST, 'compiled')
+const KEEP_COMPILED = join(import.meta.dirname, 'clients/cli/keep-compiled.cjs')
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
 
 const ENTRY = 'clients/cli/bundle.cjs'
+/** What the entry runs, on either thread. */
+const TEXTS = ['main.cjs', 'worker.cjs']
 const WARM_TIMEOUT_MS = 60_000
 
 /** zod brings its messages in fifty languages, of which the program speaks one; that one comes by another way. */
@@ -106,7 +108,7 @@ async function buildBundle(): Promise<void> {
     banner: { js: "const sacmUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: { SACM_BUILD: '"bundle"', 'import.meta.url': 'sacmUrl' },
   })
-  for (const name of ['main.cjs', 'worker.cjs']) refuseWideText(join(DIST, name))
+  for (const name of TEXTS) refuseWideText(join(DIST, name))
   copyFileSync(ENTRY, join(DIST, 'sacm.js'))
   chmodSync(join(DIST, 'sacm.js'), 0o755)
   // Whatever package lies around it: the entry is CommonJS.
@@ -119,29 +121,24 @@ async function buildBundle(): Promise<void> {
   report('main.cjs')
 }
 
-/** V8 keeps a text with one character beyond Latin-1 in twice the bytes: reading and hashing it took half of the load. */
+/** The entry reads ASCII; and one character beyond Latin-1 would have V8 keep the whole text in twice the bytes. */
 function refuseWideText(file: string): void {
-  const [found] = /.{0,40}[^\0-\xff].{0,40}/.exec(readFileSync(file, 'utf8')) ?? []
+  const [found] = /.{0,40}[^\0-\x7f].{0,40}/.exec(readFileSync(file, 'utf8')) ?? []
   if (found !== undefined) throw new Error(`${file}: write the character as an escape: ${found}`)
 }
 
-/** Starts the server once and ends it: on its way out Node keeps the code that was compiled, in the folder `compiled`. */
+/** Starts the server once and ends it: on its way out the code that was compiled is written beside its text. */
 async function warm(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-build-'))
   const ports = ['--c2s-port', '0', '--tls-port', '0', '--https-port', '0', '--host', '127.0.0.1']
-  const server = spawn(process.execPath, [join(DIST, 'sacm.js'), 'serve', '--data-dir', folder, ...ports], {
+  const args = ['--require', KEEP_COMPILED, join(DIST, 'sacm.js'), 'serve', '--data-dir', folder, ...ports]
+  const server = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: WARM_TIMEOUT_MS,
   })
   server.stdout.once('data', () => server.kill('SIGTERM'))
   const [code] = await once(server, 'exit')
-  mkdirSync(COMPILED, { recursive: true })
   rmSync(folder, { recursive: true, force: true })
-  // Node makes them for their owner alone; who runs the program may be another.
-  for (const name of readdirSync(COMPILED, { recursive: true, encoding: 'utf8' })) {
-    const path = join(COMPILED, name)
-    chmodSync(path, statSync(path).isDirectory() ? 0o755 : 0o644)
-  }
   if (code !== 0) process.stderr.write('the bundle was not started to keep its compiled code: it starts more slowly\n')
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
-// Entry of the bundle and of its storage worker, copied to dist/sacm.js: checks that this Node can run the rest, and has
-// compiled code kept.
+// Entry of the bundle and of its storage worker, copied to dist/sacm.js: checks that this Node can run the rest, and runs
+// it.
 'use strict'
 // The option above, which the single binary and npm's scripts have too: V8's young generation grows to twice 64 MiB in a
 // burst and keeps them while nothing happens, 20 KiB of each of 5,000 idle sessions. With 16 all else was as fast.
@@ -12,10 +12,34 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(3)
 }
 
-// Beside the program, where only those can write who can change the program too; filled by the build. Portable: the folder
-// may be moved. Where it cannot be written and does not fit, code is compiled anew.
-require('node:module').enableCompileCache({
-  directory: require('node:path').join(__dirname, 'compiled'),
-  portable: true,
-})
-require(require('node:worker_threads').isMainThread ? './main.cjs' : './worker.cjs')
+const { existsSync, readFileSync } = require('node:fs')
+const path = require('node:path')
+const { Script } = require('node:vm')
+const { isMainThread } = require('node:worker_threads')
+const { crc32 } = require('node:zlib')
+
+/**
+ * Runs one text of the bundle with what V8 made of it when the build ran it: functions that were called then need no
+ * compiling, which took a quarter of a start. Node's own cache holds none of those that are compiled when called.
+ */
+function run(name) {
+  const filename = path.join(__dirname, name)
+  const text = readFileSync(filename)
+  // The build has seen to it that there is nothing but ASCII.
+  const source = `(function (exports, require, module, __filename, __dirname) {${text.latin1Slice()}\n})`
+  const script = new Script(source, { filename, cachedData: compiled(`${filename}.compiled`, text) })
+  script.runInThisContext()(exports, require, module, filename, __dirname)
+}
+
+/**
+ * Four bytes that tell whether it is whole and of this text, then V8's own, which V8 takes from the same Node alone. When
+ * it is not there, or not that, the text is compiled anew.
+ */
+function compiled(file, text) {
+  if (!existsSync(file)) return undefined
+  const kept = readFileSync(file)
+  const code = kept.subarray(4)
+  return kept.length > 4 && kept.readUInt32BE() === crc32(code, crc32(text)) ? code : undefined
+}
+
+run(isMainThread ? 'main.cjs' : 'worker.cjs')

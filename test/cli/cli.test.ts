@@ -1,9 +1,9 @@
 /** The command line as scripts use it: exit codes, JSON, errors with the way out, secrets kept out of sight. */
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ensureCa } from '../../certs/ca.ts'
 import { issueServerCertificate } from '../../certs/issue.ts'
@@ -26,9 +26,9 @@ interface Ended {
 /** Runs one command to its end. */
 function sacm(
   args: readonly string[],
-  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
+  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string; readonly program?: string } = {},
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [SACM, ...args], {
+  const child = spawn(process.execPath, [options.program ?? SACM, ...args], {
     cwd: folder,
     env: { ...process.env, ...options.env },
     timeout: 60_000,
@@ -54,6 +54,43 @@ test('whichever way it is started, Node is given the same options', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>
   const start = `node ${options} clients/cli/sacm.mjs`
   expect(scripts).toMatchObject({ sacm: start, demo: `${start} demo` })
+})
+
+describe('compiled code kept by the build', () => {
+  /** How the bundle's own entry fares with it: preloaded, this tells of every text that V8 was given. */
+  const TELL = `
+    const vm = require('node:vm'), { Script } = vm
+    vm.Script = class extends Script {
+      constructor(source, options) {
+        super(source, options)
+        process.stderr.write('kept ' + (options.cachedData !== undefined) + ', refused ' + this.cachedDataRejected + '\\n')
+      }
+    }`
+
+  async function tell(program: string): Promise<Ended> {
+    const preload = join(folder, 'tell.cjs')
+    writeFileSync(preload, TELL)
+    return await sacm(['version'], { env: { NODE_OPTIONS: `--require ${preload}` }, program })
+  }
+
+  test('is taken; what is damaged, cut or of another text is not', async () => {
+    expect(await tell(SACM)).toMatchObject({ code: 0, stderr: 'kept true, refused false\n' })
+    const other = join(folder, 'bundle')
+    cpSync(dirname(SACM), other, { recursive: true })
+    const file = join(other, 'main.cjs.compiled')
+    const whole = readFileSync(file)
+    const damaged = Buffer.from(whole)
+    // Somewhere within.
+    damaged.writeUInt8((damaged.at(50_000) ?? 0) ^ 1, 50_000)
+    for (const content of [damaged, whole.subarray(0, 50_000), Buffer.alloc(0)]) {
+      writeFileSync(file, content)
+      expect(await tell(join(other, 'sacm.js'))).toMatchObject({ code: 0, stderr: 'kept false, refused undefined\n' })
+    }
+    writeFileSync(file, whole)
+    const text = readFileSync(join(other, 'main.cjs'), 'latin1')
+    writeFileSync(join(other, 'main.cjs'), text.replace('SACM repository', 'sacm repository'))
+    expect(await tell(join(other, 'sacm.js'))).toMatchObject({ code: 0, stderr: 'kept false, refused undefined\n' })
+  })
 })
 
 describe('help and misuse', () => {
