@@ -228,11 +228,14 @@ function parseOwner(
 function nodeIdOf(action: Element): string {
   const nodeId = attr(action, 'node')
   if (nodeId === undefined || nodeId === '') throw pubsubError('nodeIdRequired') // §8.2.3.3
-  return checkId(nodeId, 'NodeID')
+  return checkNodeId(nodeId)
 }
 
-function checkId(id: string, what: string): string {
-  const max = isKept(id) ? MAX_KEPT_ID_BYTES : MAX_ID_BYTES
+function checkNodeId(id: string): string {
+  return checkId(id, 'NodeID', isKept(id) ? MAX_KEPT_ID_BYTES : MAX_ID_BYTES)
+}
+
+function checkId(id: string, what: string, max: number): string {
   if (Buffer.byteLength(id) > max) throw pubsubError('malformed', `the ${what} is longer than ${max} bytes`)
   return id
 }
@@ -318,7 +321,7 @@ function parsePublish(pubsub: Element, action: Element): EntityRequest {
     kind: 'publish',
     nodeId,
     hasItem: item !== undefined,
-    itemId: id === undefined || id === '' ? undefined : checkId(id, 'ItemID'),
+    itemId: id === undefined || id === '' ? undefined : checkId(id, 'ItemID', MAX_ID_BYTES),
     payload: item && parsePayload(item),
     // XEP-0470 §4.3: there, whatever they are, they are ignored.
     preconditions: form && !isAttachmentNode(nodeId) ? parsePreconditions(parseForm(form)) : {},
@@ -361,7 +364,7 @@ function parseCreate(pubsub: Element, action: Element, bounds: ConfigBounds): En
   const nodeId = attr(action, 'node')
   return {
     kind: 'create',
-    nodeId: nodeId === undefined || nodeId === '' ? undefined : checkId(nodeId, 'NodeID'),
+    nodeId: nodeId === undefined || nodeId === '' ? undefined : checkNodeId(nodeId),
     submitted: (configure && childOf(configure, 'x', NS_FORMS) && submitted(configure, bounds)) ?? NOTHING_SAID,
   }
 }

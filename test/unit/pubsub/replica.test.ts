@@ -2,7 +2,7 @@
 
 import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
-import { type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
+import { allBeside, type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
 import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
@@ -136,6 +136,37 @@ test('collections above a node, nearest first and once each, as the graph change
   expect(above('a')).toEqual(['b1'])
   expect([...view('b').children].map(({ record }) => record.nodeId)).toEqual(['a'])
   expect(view('b').parents.size).toBe(0)
+})
+
+test('what is about a node has its affiliations and its models, and goes out of it', () => {
+  const summary = { ...node('summary'), target: { nodeId: 'a', itemId: undefined } }
+  const attachments = { ...node('attachments'), target: { nodeId: 'a', itemId: 'i' } }
+  for (const record of [summary, attachments]) replica.ensured(record)
+  const beside = () => allBeside(view('a')).map(({ record }) => record.nodeId)
+  expect(beside()).toEqual(['attachments', 'summary'])
+  expect(view('a').beside?.attachments.get('i')).toBe(view('attachments'))
+  // To be subscribed here is nothing, to be subscribed there is.
+  expect(replica.standing(view('summary'), bob)).toMatchObject({ affiliation: 'member', isSubscribed: true })
+  replica.subscribed(subscription('summary', 'carol@test'))
+  expect(replica.standing(view('summary'), { ...bob, bareJid: 'carol@test' })).toMatchObject({ isSubscribed: false })
+  const outcast = { ...at('a'), bareJid: 'bob@test', affiliation: 'outcast' } as const
+  replica.affiliationsModified({
+    ...at('a'),
+    ...{ changed: [outcast], refused: [], ended: [], endedBeside: [], approved: [] },
+  })
+  expect(replica.standing(view('attachments'), bob).affiliation).toBe('outcast')
+  // What an account is at the target it has there alone.
+  const affiliations = replica.affiliationsOf('bob@test', 'everywhere')
+  expect(affiliations.map(({ nodeId }) => nodeId)).toEqual(['a'])
+  const changed = { ...node('a'), config: { ...config, accessModel: 'whitelist', publishModel: 'open' } } as const
+  replica.configured({ node: changed, ended: [], approved: [], pruned: [], endedBeside: [], isPurged: false })
+  expect(view('summary').record.config).toMatchObject({ accessModel: 'whitelist', publishModel: 'open' })
+  expect(replica.ancestors(view('summary'))).toEqual([])
+  replica.deleted(at('attachments'))
+  expect(beside()).toEqual(['summary'])
+  replica.deleted(at('summary'))
+  expect(beside()).toEqual([])
+  expect(view('a').related?.size).toBe(0)
 })
 
 test('its watcher hears of each change of a subscription, by whatever road, and of nothing that is not one', () => {
