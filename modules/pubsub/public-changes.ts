@@ -63,8 +63,10 @@ function tell(parts: PubsubParts, list: NodeRef, before: readonly PublicEntry[],
       view,
       gone.map((itemId) => ({ itemId, scope: undefined })),
     )
-  for (const { id, payload } of is.values())
-    if (!was.has(id)) parts.notifier.published(view, { itemId: id, payload, publisher: '', publishedAt: 0 }, undefined)
+  for (const entry of is.values()) {
+    const item = { itemId: entry.id, payload: entry.payload(), publisher: '', publishedAt: 0 }
+    if (!was.has(entry.id)) parts.notifier.published(view, item, undefined)
+  }
 }
 
 /** A node is no more, and with it the list of its subscribers. */

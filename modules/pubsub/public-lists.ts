@@ -9,7 +9,6 @@ import { pubsubError } from './errors.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { listConfig } from './public-access.ts'
 import { NS_PPS, subjectOf } from './public-names.ts'
-import { subscriptionsAt } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
 import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './store.ts'
 import { knowsAccount, refuseStranger } from './strangers.ts'
@@ -22,7 +21,8 @@ type AtNode = PubsubRequest & { readonly nodeId: string }
 /** What a list holds. The id says what the payload does, so it is the same whenever that is. */
 export interface PublicEntry {
   readonly id: string
-  readonly payload: string
+  /** Written out when it is asked for: of a long list, a page is. */
+  payload(): string
 }
 
 /** As `perform` of service.ts, at a list. @throws StanzaError forbidden for whatever would make, change or fill it. §5 */
@@ -86,7 +86,7 @@ function inOrder(entries: readonly PublicEntry[], ids: readonly string[]): Publi
 }
 
 function render(nodeId: string, entries: readonly PublicEntry[], page?: Parameters<typeof renderItems>[3]): Element {
-  const items = entries.map(({ id, payload }) => ({ itemId: id, publisher: '', publishedAt: 0, payload }))
+  const items = entries.map((entry) => ({ itemId: entry.id, publisher: '', publishedAt: 0, payload: entry.payload() }))
   return renderItems(nodeId, items, () => undefined, page)
 }
 
@@ -96,19 +96,16 @@ export function readable(parts: PubsubParts, asker: Asker, nodeId: string): read
   const subject = subjectOf({ service, nodeId })
   if (!subject) throw pubsubError('nodeNotFound', `no node ${nodeId}`)
   // §8: who does not exist, and who makes nothing public, are the same.
-  if ('account' in subject) return sorted(entriesOf(parts, subject.account))
+  if ('account' in subject) return entriesOf(parts, subject.account).sort((a, b) => (a.id < b.id ? -1 : 1))
   if (asker.address === service) refuseStranger(parts, asker, subject.nodeId)
   const node = nodeView(parts, subject)
   const claim = parts.claims.of(subject)
   claim?.authorizeSubscribe(asker.jid, subject.nodeId)
   const refusal = claim ? undefined : mayRetrieve(node.record.config, parts.replica.standing(node, actor))
   if (refusal) throw pubsubError(refusal)
-  const accounts = new Set(subscriptionsAt(node).flatMap((each) => (each.isPublic ? [each.bareJid] : [])))
-  return sorted([...accounts].map(subscriberEntry))
-}
-
-function sorted(entries: readonly PublicEntry[]): readonly PublicEntry[] {
-  return [...entries].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const accounts = new Set<string>()
+  for (const { bareJid, subscriptions: all } of node.subscribers.values()) if (all.some(isShown)) accounts.add(bareJid)
+  return [...accounts].sort().map(subscriberEntry)
 }
 
 /** What an account is publicly subscribed to, each once. */
@@ -125,13 +122,13 @@ export function isShown(subscription: (Pick<SubscriptionRecord, 'isPublic'> & { 
 
 /** §4.4. */
 export function subscriberEntry(bareJid: string): PublicEntry {
-  return { id: bareJid, payload: payloadOf(el('subscriber', { xmlns: NS_PPS, jid: bareJid })).xml }
+  return { id: bareJid, payload: () => payloadOf(el('subscriber', { xmlns: NS_PPS, jid: bareJid })).xml }
 }
 
 /** §4.2; the root has no name. COMPAT(Libervia 0.9): it reads the service from an attribute of that name. */
 export function subscriptionEntry({ address, nodeId }: Pick<SubscriptionRecord, 'address' | 'nodeId'>): PublicEntry {
-  const element = el('subscription', { xmlns: NS_PPS, node: nodeId || undefined, jid: address, service: address })
-  return { id: `${address} ${nodeId}`, payload: payloadOf(element).xml }
+  const attributes = { xmlns: NS_PPS, node: nodeId || undefined, jid: address, service: address }
+  return { id: `${address} ${nodeId}`, payload: () => payloadOf(el('subscription', attributes)).xml }
 }
 
 export function elsewhereEntry({ service, nodeId }: ManagedSubscription): PublicEntry {
