@@ -1,4 +1,4 @@
-/** Personal eventing between clients that others wrote. XEP-0163, XEP-0222, XEP-0223; XEP-0118, XEP-0172, XEP-0084. */
+/** Personal eventing between clients that others wrote. XEP-0163, XEP-0222, XEP-0223, XEP-0470; XEP-0118, XEP-0172, XEP-0084. */
 
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -44,6 +44,25 @@ test('slixmpp: a tune is heard by who wants it, also later; private data stays p
     kept: ['mine alone'],
     refused: 'not-allowed',
     shown: ['http://jabber.org/protocol/tune', 'urn:example:public'],
+  })
+})
+
+test('slixmpp: what is attached to a post is counted, and its author hears of it', async (context) => {
+  needTool(context, ['/usr/bin/python3', '-c', 'import slixmpp'], 'apt-get install python3-slixmpp')
+  const [author, reader] = [`author@${server.domain}`, `reader@${server.domain}`]
+  for (const account of [author, reader]) await server.addUser(account, PASSWORD)
+  const place = [server.host, String(server.ports.c2s), server.caFile, PASSWORD]
+  const outcome = await run('/usr/bin/python3', [join(CLIENTS, 'slixmpp_attachments.py'), ...place, author, reader])
+  expect(outcome).toEqual({
+    advertised: true,
+    made: 'not-allowed',
+    heard: [
+      ['first', [1, { '👷': 1, '🔨': 1 }]],
+      ['first', [1, { '👷': 1, '🔨': 2 }]],
+      ['first', [0, { '🔨': 1 }]],
+    ],
+    kept: [reader, author],
+    summaries: [['first', [1, { '👷': 1, '🔨': 2 }]]],
   })
 })
 

@@ -149,6 +149,16 @@ describe('publishing', () => {
   })
 })
 
+test('nothing is attached to what other modules keep', async () => {
+  await publish('1')
+  const node = 'urn:xmpp:pubsub-attachments:1/xmpp:pubsub.test?;node=%2Fn;item=1'
+  const attachments = '<attachments xmlns="urn:xmpp:pubsub-attachments:1"/>'
+  for (const from of ['alice@test', 'all@test', 'root@test']) {
+    const request = `<publish node="${node}"><item id="${from}">${attachments}</item></publish>`
+    await expect(ask(from, 'set', request)).rejects.toMatchObject(refusedAs('item-not-found'))
+  }
+})
+
 describe('items with a scope', () => {
   beforeEach(async () => {
     for (const [id, scope] of [
