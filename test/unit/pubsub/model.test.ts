@@ -61,6 +61,7 @@ const KINDS: readonly Request['kind'][] = [
   ...(['publish', 'publish', 'publish', 'publish', 'affiliate', 'affiliate'] as const),
   ...(['create', 'create', 'subscribe', 'subscribe', 'dissociate', 'publish', 'publish'] as const),
   ...(['digest', 'digest', 'offline'] as const),
+  ...(['relate', 'relate', 'relate', 'relate'] as const),
   ...(['pages', 'pages', 'items', 'publish'] as const),
   ...(['follow', 'follow', 'follow', 'follow', 'associate', 'associate', 'associate'] as const),
 ]
@@ -82,7 +83,7 @@ const GRAPH_EVERY = 50
 function choose(from: Random): readonly [Actor, Request] {
   const request = chooseRequest(from)
   // Most accounts may make no nodes and link none: of such requests most come from who may.
-  const isOfOwners = ['create', 'associate', 'publish'].includes(request.kind) && from.int(4) > 0
+  const isOfOwners = ['create', 'associate', 'publish', 'relate'].includes(request.kind) && from.int(4) > 0
   return [from.pick<Actor>(isOfOwners ? ['alice', 'root'] : ACTORS), request]
 }
 
@@ -100,6 +101,10 @@ function chooseRequest(from: Random): Request {
     case 'associate':
     case 'dissociate':
       return { kind, node, child: from.pick(NODES) }
+    case 'relate': {
+      const said = () => (from.int(2) === 0 ? undefined : from.pick(['', ...NODES]))
+      return { kind, node, link: said(), parent: said() }
+    }
     case 'publish':
       return { kind, node, id: from.pick(IDS) }
     case 'pages':
@@ -255,6 +260,16 @@ function stanzaOf(actor: Actor, request: Request): { type: 'get' | 'set'; ns: st
     case 'associate':
     case 'dissociate':
       return own('set', `<collection node="${request.node}"><${request.kind} node="${request.child}"/></collection>`)
+    case 'relate': {
+      const rows = (['link', 'parent'] as const).flatMap((kind) => {
+        const value = request[kind]
+        return value === undefined
+          ? []
+          : [`<field var="{urn:xmpp:pubsub-relationships:0}${kind}"><value>${value}</value></field>`]
+      })
+      const submitted = `<x xmlns="jabber:x:data" type="submit">${rows.join('')}</x>`
+      return own('set', `<configure node="${request.node}">${submitted}</configure>`)
+    }
     case 'items':
       return get(`<items node="${request.node}"/>`)
     case 'publish':

@@ -39,6 +39,13 @@ export type Request =
   | { readonly kind: 'offline' }
   | { readonly kind: 'follow'; readonly node: string; readonly what: Follow; readonly depth: number | 'all' }
   | { readonly kind: 'associate' | 'dissociate'; readonly node: string; readonly child: string }
+  /** Undefined: not said; empty: none. */
+  | {
+      readonly kind: 'relate'
+      readonly node: string
+      readonly link: string | undefined
+      readonly parent: string | undefined
+    }
   | { readonly kind: 'publish'; readonly node: string; readonly id: string }
   | { readonly kind: 'retract'; readonly node: string; readonly id: string; readonly notify: boolean }
   | { readonly kind: 'affiliate'; readonly node: string; readonly jid: Actor; readonly affiliation: Affiliation }
@@ -53,6 +60,8 @@ interface Node {
   readonly affiliations: Map<Actor, Affiliation>
   readonly subscriptions: Map<Actor, Subscription>
   readonly parents: Set<Node>
+  /** XEP-0496. */
+  step: { readonly kind: 'link' | 'parent'; readonly to: Node } | undefined
   items: Item[]
 }
 
@@ -145,7 +154,7 @@ export class Model {
         const isMeant = isDeep && [subject, 'all'].includes(subscription.what) && mayKnow(node, jid, subject)
         return isMeant ? [{ subscription, via: collection === own ? '' : collection.name }] : []
       })
-      const direct = isDirect ? node.subscriptions.get(jid) : undefined
+      const direct = isDirect && !whyKeptOut(node, jid) ? node.subscriptions.get(jid) : undefined
       if (direct?.state === 'subscribed') ways.unshift({ subscription: direct, via: '' })
       if (!isOfItems) for (const { subscription } of ways) this.#flush(jid, subscription)
       const wanting = ways.filter(({ subscription }) => subscription.deliver)
@@ -180,6 +189,7 @@ export class Model {
     }
     subscription.held = []
     for (const { node, what, via } of messages) {
+      if (whyKeptOut(node, jid)) continue
       if (via === '') this.#tell(jid, what)
       else if (mayKnow(node, jid, 'items')) this.#tell(jid, `${what} via ${via}`)
     }
@@ -234,7 +244,15 @@ export class Model {
     const affiliations = new Map<Actor, Affiliation>([[actor, 'owner']])
     const persist_items = config.persist_items && config.node_type === 'leaf'
     const made = { ...config, persist_items }
-    const node: Node = { name, config: made, affiliations, subscriptions: new Map(), parents: new Set(), items: [] }
+    const node: Node = {
+      name,
+      config: made,
+      affiliations,
+      subscriptions: new Map(),
+      parents: new Set(),
+      step: undefined,
+      items: [],
+    }
     if (config.collection !== '') {
       const parent = config.collection === name ? node : this.#nodes.get(config.collection)
       this.#link(actor, parent ?? refuse('item-not-found'), node)
@@ -351,14 +369,52 @@ export class Model {
         return 'ok'
       case 'delete':
         if (!isOwner(node, actor)) refuse('forbidden')
-        this.#tellAll(node, 'delete', 'nodes')
-        for (const [jid, { state }] of node.subscriptions) if (state === 'pending') this.#tell(jid, 'delete')
-        this.#nodes.delete(node.name)
-        for (const each of this.#nodes.values()) each.parents.delete(node)
+        for (const each of this.#branch(node)) this.#delete(each)
         return 'ok'
+      case 'relate':
+        return this.#relate(actor, node, request)
       default:
         return refuse('no such request')
     }
+  }
+
+  #delete(node: Node): void {
+    this.#tellAll(node, 'delete', 'nodes')
+    for (const [jid, { state }] of node.subscriptions) if (state === 'pending') this.#tell(jid, 'delete')
+    this.#nodes.delete(node.name)
+    for (const each of this.#nodes.values()) each.parents.delete(node)
+  }
+
+  /** The node and all that belong to it, level by level. */
+  #branch(node: Node): Node[] {
+    const found = [node]
+    for (const each of found) found.push(...[...this.#nodes.values()].filter(({ step }) => step?.to === each))
+    return found
+  }
+
+  /** XEP-0496 §4.2. */
+  #relate(actor: Actor, node: Node, asked: Extract<Request, { kind: 'relate' }>): string {
+    if (!isOwner(node, actor)) refuse('forbidden')
+    const { step } = node
+    const named = (name: string) => (name === '' ? undefined : (this.#nodes.get(name) ?? refuse('item-not-found')))
+    const link = named(asked.link ?? (step?.kind === 'link' ? step.to.name : ''))
+    if (link) {
+      const above = superiors(link)[0]?.name ?? ''
+      const own = asked.parent ?? (step?.kind === 'parent' ? step.to.name : above)
+      const isNew = step?.kind !== 'link' || step.to !== link
+      if (own !== above && !(own === '' && isNew)) refuse('not-allowed/invalid-option')
+    }
+    const parent = link ? undefined : named(asked.parent ?? superiors(node)[0]?.name ?? '')
+    const to = link ?? parent
+    const kind = link ? 'link' : 'parent'
+    if (step?.to === to && (!to || step?.kind === kind)) return 'ok'
+    if (to && !(parent && superiors(node)[0] === parent)) {
+      const isReader = !whyNotRead(to, actor) && !needsApproval(to, actor)
+      if (!isReader || (parent && !mayPublish(to, actor))) refuse('forbidden')
+    }
+    for (let each = to; each; each = each.step?.to) if (each === node) refuse('not-allowed/invalid-option')
+    node.step = to && { kind, to }
+    return 'ok'
   }
 
   #subscribe(actor: Actor, node: Node): string {
@@ -367,13 +423,12 @@ export class Model {
     const existing = node.subscriptions.get(actor)
     if (existing?.state === 'pending') refuse('not-authorized/pending-subscription')
     if (existing) return 'subscribed'
-    const needsApproval =
-      node.config.access_model === 'authorize' && !isOwner(node, actor) && standing(node, actor) === 'none'
-    const state = needsApproval ? 'pending' : 'subscribed'
+    const isAsked = needsApproval(node, actor)
+    const state = isAsked ? 'pending' : 'subscribed'
     node.subscriptions.set(actor, { state, deliver: true, what: 'nodes', depth: 1, digest: false, held: [], began: 0 })
-    if (!needsApproval) this.#begin(node, actor)
+    if (!isAsked) this.#begin(node, actor)
     else for (const [jid, kind] of node.affiliations) if (kind === 'owner') this.#tell(jid, `ask for ${actor}`)
-    return needsApproval ? 'pending' : 'subscribed'
+    return isAsked ? 'pending' : 'subscribed'
   }
 
   /** XEP-0060 §6.1.7. */
@@ -381,6 +436,7 @@ export class Model {
     const { config, items } = node
     const last = items.at(-1)
     if (config.send_last_published_item === 'never' || !config.persist_items || !last) return
+    if (whyKeptOut(node, actor)) return
     if (!node.subscriptions.get(actor)?.deliver) return
     this.#tell(actor, `item ${last.id}${config.itemreply === 'publisher' ? ` by ${last.publisher}` : ''}`)
   }
@@ -488,6 +544,7 @@ function above(node: Node): Map<Node, number> {
 
 /** A collection shows nobody more than the node would. XEP-0248 §10.1 */
 function mayKnow(node: Node, actor: Actor, subject: 'items' | 'nodes'): boolean {
+  if (whyKeptOut(node, actor)) return false
   if (isOwner(node, actor)) return true
   const kind = standing(node, actor)
   const { access_model } = node.config
@@ -495,6 +552,27 @@ function mayKnow(node: Node, actor: Actor, subject: 'items' | 'nodes'): boolean 
   if (access_model === 'whitelist') return false
   const isSubscribed = node.subscriptions.get(actor)?.state === 'subscribed'
   return access_model === 'open' || subject === 'nodes' || isSubscribed
+}
+
+/** The nodes that decide with this one: the parents above it, and above what it links to. XEP-0496 §4.4 */
+function superiors(node: Node): Node[] {
+  const found: Node[] = []
+  for (let { step } = node; step; { step } = step.to) if (step.kind === 'parent') found.push(step.to)
+  return found
+}
+
+function whyKeptOut(node: Node, actor: Actor): string | undefined {
+  for (const parent of superiors(node)) {
+    const refusal = whyNotReadAlone(parent, actor)
+    if (refusal) return refusal
+    if (needsApproval(parent, actor)) return 'not-authorized/not-subscribed'
+  }
+  return undefined
+}
+
+function needsApproval(node: Node, actor: Actor): boolean {
+  if (node.config.access_model !== 'authorize' || isOwner(node, actor) || standing(node, actor) !== 'none') return false
+  return node.subscriptions.get(actor)?.state !== 'subscribed'
 }
 
 /** Accounts with a role, under the default options of the service. */
@@ -512,6 +590,10 @@ function isOwner(node: Node, actor: Actor): boolean {
 }
 
 function mayPublish(node: Node, actor: Actor): boolean {
+  return [node, ...superiors(node)].every((each) => mayPublishAlone(each, actor))
+}
+
+function mayPublishAlone(node: Node, actor: Actor): boolean {
   const kind = standing(node, actor)
   if (isOwner(node, actor) || kind === 'publisher' || kind === 'publish-only') return true
   if (kind === 'outcast' || node.config.publish_model === 'publishers') return false
@@ -519,6 +601,10 @@ function mayPublish(node: Node, actor: Actor): boolean {
 }
 
 function whyNotRead(node: Node, actor: Actor): string | undefined {
+  return whyKeptOut(node, actor) ?? whyNotReadAlone(node, actor)
+}
+
+function whyNotReadAlone(node: Node, actor: Actor): string | undefined {
   if (isOwner(node, actor)) return undefined
   const kind = standing(node, actor)
   if (kind === 'outcast' || kind === 'publish-only') return 'forbidden'
