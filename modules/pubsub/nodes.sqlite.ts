@@ -95,7 +95,7 @@ const queries = (db: Db) => ({
     .where(eq(nodes.id, ph('id')))
     .returning()
     .prepare(),
-  /** What is about a node, which reads and publishes as that does. XEP-0470 §4.3 */
+  /** What is about a node is for whom that is; typed as above. XEP-0470 §4.3 */
   follow: db
     .update(nodes)
     .set({

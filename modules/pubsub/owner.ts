@@ -150,7 +150,12 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
   if (before) accessChanged(parts, node, before)
-  for (const each of allBeside(node)) if (each.subscribers.size > 0) reviewSoon(parts, each)
+  reviewBeside(parts, node)
+}
+
+/** What is about a node is for whom that is. XEP-0470 §4.3 */
+function reviewBeside(parts: PubsubParts, node: NodeView, bareJid?: string): void {
+  for (const each of allBeside(node)) if (each.subscribers.size > 0) reviewSoon(parts, each, bareJid)
 }
 
 /** Subscriptions that began by an owner's doing. */
@@ -259,7 +264,10 @@ export async function setAffiliations(
     if (!node) return
     for (const change of result.changed)
       parts.notifier.toAccount(address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
-    for (const { bareJid } of result.changed) reviewSoon(parts, node, bareJid)
+    for (const { bareJid } of result.changed) {
+      reviewSoon(parts, node, bareJid)
+      reviewBeside(parts, node, bareJid)
+    }
     for (const { bareJid } of outside) tellNewReader(parts, node, bareJid)
     notifyEnded(parts, node, result.ended)
     applyEnded(parts, { ended: result.endedBeside })

@@ -287,7 +287,8 @@ export class Replica {
   affiliationsOf(bareJid: string, at: Where): AffiliationRecord[] {
     return this.#nodesOf(bareJid, at).flatMap((node) => {
       const { service, nodeId } = node.record
-      const affiliation = node.affiliations.get(bareJid)
+      // What one is at a target one is there alone.
+      const affiliation = node.target ? undefined : node.affiliations.get(bareJid)
       return affiliation ? [{ service, nodeId, bareJid, affiliation }] : []
     })
   }
@@ -523,7 +524,7 @@ export class Replica {
 
   /** Keeps the account's link to the node only while it has something there. */
   #relink(node: Node, bareJid: string): void {
-    if (node.affiliations.has(bareJid) || this.isSubscribed(bareJid, node)) return
+    if ((!node.target && node.affiliations.has(bareJid)) || this.isSubscribed(bareJid, node)) return
     if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
     this.#unlink(bareJid, node)
   }

@@ -499,7 +499,7 @@ export interface PubsubStore {
    *         tooManyNodes, nodeFull, tooManyReactions, payloadTooBig
    */
   readonly publishAttachment: Operation<PublishAttachment, AttachmentPublished>
-  /** With the summary. @throws Refusal mayNotRetract, itemNotFound */
+  /** With the summary. @throws Refusal nodeNotFound, those of mayRead, mayNotRetract, itemNotFound */
   readonly retractAttachment: Operation<RetractAttachment, AttachmentRetracted>
   /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
   readonly expireItems: Operation<NodeRef, ItemsExpired>

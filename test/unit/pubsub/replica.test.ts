@@ -156,8 +156,10 @@ test('what is about a node has its affiliations and its models, and goes out of 
   })
   expect(replica.standing(view('attachments'), bob).affiliation).toBe('outcast')
   // What an account is at the target it has there alone.
+  replica.subscribed(subscription('summary', 'bob@test'))
   const affiliations = replica.affiliationsOf('bob@test', 'everywhere')
   expect(affiliations.map(({ nodeId }) => nodeId)).toEqual(['a'])
+  replica.unsubscribed(subscription('summary', 'bob@test'))
   const changed = { ...node('a'), config: { ...config, accessModel: 'whitelist', publishModel: 'open' } } as const
   replica.configured({ node: changed, ended: [], approved: [], pruned: [], endedBeside: [], isPurged: false })
   expect(view('summary').record.config).toMatchObject({ accessModel: 'whitelist', publishModel: 'open' })
