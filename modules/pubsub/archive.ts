@@ -21,6 +21,7 @@ import { type Asker, addressesOf, freshen, nodeView, type PubsubParts, run } fro
 import { pubsubError } from './errors.ts'
 import { itemEvent } from './notify.ts'
 import { PUBLICATION_ORDER } from './order.ts'
+import { isPublicList } from './public-names.ts'
 import type { NodeView } from './replica.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 import type { ItemPage, PagedItem, Position, Visible, Within } from './store.ts'
@@ -54,6 +55,7 @@ async function archiveOf(
 ): Promise<{ readonly node: NodeView; readonly visible: Visible }> {
   const nodeId = canonicalName(asked, addressesOf(parts, asker.service))
   refuseReader(parts, asker, nodeId)
+  if (isPublicList(nodeId)) throw pubsubError('notPersistent', 'a list of public subscriptions has no archive')
   const node = nodeView(parts, { service: asker.service, nodeId })
   const visible = authorizeRetrieve(parts, asker, node)
   await freshen(parts, node)

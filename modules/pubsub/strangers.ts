@@ -7,6 +7,7 @@ import { isKept } from './attachment-names.ts'
 import { targetView } from './attachment-targets.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
+import { isPublicList } from './public-names.ts'
 import { mayPublish, maySee } from './rules.ts'
 
 /** Does it see the presence of the account, or is it that? Then it knows that there is one. */
@@ -22,6 +23,8 @@ export function refuseStranger(parts: PubsubParts, asker: Asker, nodeId: string)
 /** Has it nothing to do with the account, nor with the node? */
 export function isStranger(parts: PubsubParts, asker: Asker, nodeId: string): boolean {
   if (knowsAccount(asker)) return false
+  // XEP-0465 §8: what public-lists.ts does not tell everybody is for who knows the account, followed already or not.
+  if (isPublicList(nodeId)) return true
   const ref = { service: asker.service, nodeId }
   // XEP-0470: whether or not anything is attached
   const node = isKept(nodeId) ? targetView(parts, ref) : parts.replica.get(ref)
