@@ -1,9 +1,8 @@
-/** Nodes on SQLite: made, configured, deleted, loaded. XEP-0060 §8.1, §8.2, §8.4. */
+/** Nodes on SQLite: made, configured, deleted. XEP-0060 §8.1, §8.2, §8.4. */
 
-import { and, between, count, eq, getTableName, max, sql } from 'drizzle-orm'
+import { and, between, count, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { ATTACHMENT_NAMES } from './attachment-names.ts'
-import { allLinks } from './graph.sqlite.ts'
 import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { normalized } from './node-config.ts'
@@ -22,15 +21,16 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
-import { allRelations, linkBeside } from './relations.sqlite.ts'
+import { linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import type { CreateNode, NodeRecord, PubsubStore, Snapshot, SubscriptionRecord } from './store.ts'
-import { allSubscriptions, reviewSubscriptions } from './subscriptions.sqlite.ts'
+import type { CreateNode, PubsubStore, SubscriptionRecord } from './store.ts'
+import { reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
 
-const config = {
+/** What stands for a configuration in a query, by its columns. */
+export const config = {
   title: ph('title'),
   description: ph('description'),
   type: ph('type'),
@@ -114,24 +114,6 @@ const queries = (db: Db) => ({
   addOwner: db
     .insert(affiliations)
     .values({ node: ph('node'), bareJid: ph('bareJid'), affiliation: 'owner' })
-    .prepare(),
-})
-
-const snapshot = (db: Db) => ({
-  lastSeq: db
-    .select({ seq: max(items.seq) })
-    .from(items)
-    .prepare(),
-  nodes: db.select().from(nodes).orderBy(nodes.id).prepare(),
-  affiliations: db
-    .select({
-      service: nodes.service,
-      nodeId: nodes.nodeId,
-      bareJid: affiliations.bareJid,
-      affiliation: affiliations.affiliation,
-    })
-    .from(affiliations)
-    .innerJoin(nodes, eq(nodes.id, affiliations.node))
     .prepare(),
 })
 
@@ -244,22 +226,5 @@ export const deleteNode: PubsubStore['deleteNode'] = {
     }
     if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
     return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
-  },
-}
-
-export const readSnapshot: PubsubStore['readSnapshot'] = {
-  name: 'pubsub.readSnapshot',
-  kind: 'read',
-  run(tx): Snapshot {
-    const q = tx.use(snapshot)
-    const records: NodeRecord[] = q.nodes.all().map(recordOf)
-    return {
-      nodes: records,
-      affiliations: q.affiliations.all(),
-      subscriptions: allSubscriptions(tx),
-      lastSeq: q.lastSeq.get()?.seq ?? 0,
-      links: allLinks(tx),
-      relations: allRelations(tx),
-    }
   },
 }

@@ -145,7 +145,7 @@ export function countSubscriptions(tx: Tx, node: number, by: number): void {
   tx.use(queries).countSubscriptions.run({ node, by })
 }
 
-export function configOf(row: NodeRow): NodeConfig {
+export function configOf(row: Pick<NodeRow, keyof NodeConfig>): NodeConfig {
   const { title, description, type, accessModel, publishModel, persistItems, maxPayloadBytes, subscribe } = row
   const { deliverNotifications, deliverPayloads, notifyConfig, notifyDelete, notifyRetract } = row
   const { notificationType, itemReply, sendLastItem, language, contact, publishNodeFull, notifySub } = row
@@ -199,10 +199,14 @@ export function configColumns(config: NodeConfig): Omit<NodeConfig, Unbounded> &
   }
 }
 
-export function recordOf(row: NodeRow): NodeRecord {
+type RecordRow = Pick<NodeRow, 'service' | 'nodeId' | 'creator' | 'createdAt' | 'seenType' | 'target'>
+
+export function recordOf(row: NodeRow): NodeRecord
+/** @param config  of that node, read otherwise */
+export function recordOf(row: RecordRow, config: NodeConfig): NodeRecord
+export function recordOf(row: RecordRow & Partial<NodeRow>, config = configOf(row as NodeRow)): NodeRecord {
   const { service, nodeId, creator, createdAt } = row
   const target = row.target === null ? undefined : targetOf(nodeId)
-  const config = configOf(row)
   return { service, nodeId, creator, createdAt, config, seenType: row.seenType ?? undefined, ...(target && { target }) }
 }
 

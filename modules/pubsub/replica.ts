@@ -249,12 +249,18 @@ export class Replica {
 
   /** Nodes whose items expire. */
   expiring(): NodeRef[] {
-    return [...this.#all()].map(({ record }) => record).filter(({ config }) => config.itemExpireSeconds !== 'max')
+    return this.#where(({ config }) => config.itemExpireSeconds !== 'max')
   }
 
   /** Nodes where items go when who published them goes offline. */
   purgedOffline(): NodeRef[] {
-    return [...this.#all()].map(({ record }) => record).filter(({ config }) => config.purgeOffline)
+    return this.#where(({ config }) => config.purgeOffline)
+  }
+
+  #where(fits: (record: NodeRecord) => boolean): NodeRecord[] {
+    const found: NodeRecord[] = []
+    for (const { record } of this.#all()) if (fits(record)) found.push(record)
+    return found
   }
 
   /** Of these, where an account may have published: it is asked for as it leaves. */
