@@ -2,7 +2,7 @@
 
 import type { DiscoInfo, DiscoItem, DiscoItemsQuery, DiscoQuery } from '../../server/module/api.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
-import { type Page, pageOfSorted } from '../../server/stanza/rsm.ts'
+import { type Page, pageOfSorted, type RsmRequest } from '../../server/stanza/rsm.ts'
 import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf, type Element } from '../../server/xml/element.ts'
 import { ARCHIVE_FEATURES } from './archive-xml.ts'
@@ -11,7 +11,7 @@ import { cachingHints, NS_CACHING } from './caching-hints.ts'
 import { type Asker, addressesOf, askerOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { discoverMore, parseExtension } from './extended-discovery.ts'
-import { pageOfNodes } from './node-lists.ts'
+import { keyOfNode, pageOfNodes, parseNodeOrder, turned } from './node-lists.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import { readable } from './public-lists.ts'
 import { isPublicList, NS_PPS, subjectOf } from './public-names.ts'
@@ -282,8 +282,8 @@ function listFirstLevel(parts: PubsubParts, asker: Asker, query: DiscoItemsQuery
   const isShown = (node: NodeView) => isAtFirstLevel(parts, asker, node)
   const isAsked = typeFilter(query.payload)
   if (query.page && !hasTypeFilter(query.payload)) {
-    refuseOrder(query.payload)
-    return rendered(asker, pageOfNodes(parts, asker, query.page, isShown))
+    const order = parseNodeOrder(query.payload)
+    return rendered(asker, pageOfNodes(parts, asker, query.page, order, isShown))
   }
   const all = parts.replica.sortedNodeIds(service).flatMap((nodeId) => parts.replica.get({ service, nodeId }) ?? [])
   return listNodes(
@@ -295,7 +295,7 @@ function listFirstLevel(parts: PubsubParts, asker: Asker, query: DiscoItemsQuery
 }
 
 /**
- * Nodes in the order of their NodeIDs. That order tells where a page begins even when the node it was named by is no
+ * Nodes in the order of their NodeIDs, or of creation. That order tells where a page begins even when the node it was named by is no
  * more, so there is no item-not-found here. XEP-0059 §2.4.
  */
 function listNodes(
@@ -304,16 +304,20 @@ function listNodes(
   listed: readonly NodeView[],
   { page: request, payload }: DiscoItemsQuery,
 ): Page<DiscoItem> {
-  refuseOrder(payload)
+  const order = parseNodeOrder(payload)
   const isAsked = typeFilter(payload)
   const nodes = listed.filter(({ record }) => isAsked(record))
-  const all = { items: nodes, count: nodes.length, first: undefined, last: undefined }
-  const page = request && pageOfSorted(nodes, ({ record }) => record.nodeId, request, parts.config().pageMaxItems)
-  return rendered(asker, page ?? all)
+  const key = (node: NodeView) => keyOfNode(node, order)
+  if (order.by === 'creation') nodes.sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  const all = { items: order.isDescending ? nodes.toReversed() : nodes, count: nodes.length }
+  if (!request) return rendered(asker, { ...all, first: undefined, last: undefined })
+  const { pageMaxItems } = parts.config()
+  const read = (each: RsmRequest) => pageOfSorted(nodes, key, each, pageMaxItems)
+  return rendered(asker, order.isDescending ? turned(request, nodes.length, pageMaxItems, read) : read(request))
 }
 
 function refuseOrder(query: Element): void {
-  if (childOf(query, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs')
+  if (childOf(query, 'order', NS_ORDER_BY)) throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs here')
 }
 
 function rendered({ address: jid }: Asker, page: Page<NodeView>): Page<DiscoItem> {

@@ -92,7 +92,7 @@ export const pubsub = defineModule<PubsubConfig>({
       version: '0.2.1',
       status: 'partial',
       omits:
-        'lists of nodes; by creation at nodes of other modules that show each only what is its own, and together with times',
+        'lists of nodes by modification; by creation at nodes of other modules that show each only what is its own, and together with times',
     },
     {
       doc: 'XEP-0313',

@@ -1,28 +1,83 @@
 /**
- * Pages of all nodes of a service, as an asker is shown them: XEP-0060 §5.2, XEP-0059. A page is found by its place in
- * the order of NodeIDs, and what is in front of it is reckoned from the nodes that are hidden, so its cost is that of
+ * Pages of all nodes of a service, as an asker is shown them: XEP-0060 §5.2, XEP-0059, XEP-0413. A page is found by its
+ * place in the order of NodeIDs or of creation, and what is in front of it is reckoned from the nodes that are hidden, so its cost is that of
  * what is in it and of the nodes that not everybody is shown.
  */
 
 import { firstNot, type Page, type RsmRequest } from '../../server/stanza/rsm.ts'
+import { childOf, type Element } from '../../server/xml/element.ts'
 import type { Asker, PubsubParts } from './context.ts'
+import { pubsubError } from './errors.ts'
+import { NS_ORDER_BY, parseOrder } from './order.ts'
 import type { NodeView } from './replica.ts'
+import { creationKey, madeAs } from './service-nodes.ts'
+
+/** What a list of nodes is in the order of, and what stands for a place in it. */
+export interface NodeOrder {
+  readonly by: 'name' | 'creation'
+  readonly isDescending: boolean
+}
+
+/** XEP-0413: as it asks, else by NodeIDs. @throws StanzaError feature-not-implemented by modification, which nodes have not */
+export function parseNodeOrder(query: Element): NodeOrder {
+  if (!childOf(query, 'order', NS_ORDER_BY)) return { by: 'name', isDescending: false }
+  const { by, isDescending } = parseOrder(query)
+  if (by === 'modification') throw pubsubError('orderUnsupported', 'nodes come by their NodeIDs or by creation')
+  return { by, isDescending }
+}
+
+export function keyOfNode({ record }: NodeView, { by }: NodeOrder): string {
+  return by === 'name' ? record.nodeId : creationKey(record)
+}
+
+/** The page of a list that is read backwards, as one of the list. */
+export function turned<T>(
+  request: RsmRequest,
+  count: number,
+  max: number,
+  read: (request: RsmRequest) => Page<T>,
+): Page<T> {
+  const size = Math.min(request.max ?? max, max)
+  const { after, before, index } = request
+  const found = read({
+    max: index === undefined ? size : Math.max(0, Math.min(size, count - index)),
+    ...(index !== undefined && { index: Math.max(0, count - index - size) }),
+    ...(index === undefined && before === undefined && { before: after ?? '' }),
+    ...(before !== undefined && before !== '' && { after: before }),
+  })
+  const { items, index: at, first, last } = found
+  const turnedAt = at === undefined ? {} : { index: count - at - items.length }
+  return { ...found, items: items.toReversed(), ...turnedAt, first: last, last: first }
+}
 
 /** @param isShown  to this asker, in this list */
 export function pageOfNodes(
   parts: PubsubParts,
+  asker: Asker,
+  request: RsmRequest,
+  order: NodeOrder,
+  isShown: (node: NodeView) => boolean,
+): Page<NodeView> {
+  if (!order.isDescending) return pageUpwards(parts, asker, request, order, isShown)
+  const read = (each: RsmRequest) => pageUpwards(parts, asker, each, order, isShown)
+  return turned(request, read({ max: 0 }).count ?? 0, parts.config().pageMaxItems, read)
+}
+
+function pageUpwards(
+  parts: PubsubParts,
   { service, actor }: Asker,
   request: RsmRequest,
+  order: NodeOrder,
   isShown: (node: NodeView) => boolean,
 ): Page<NodeView> {
   const { replica } = parts
-  const ids = replica.listedNodeIds(service)
+  const ids = order.by === 'name' ? replica.listedNodeIds(service) : replica.listedByCreation(service)
   const restricted = replica.restrictedNodes(service)
   const hidden: string[] = []
-  for (const node of restricted) if (!isShown(node)) hidden.push(node.record.nodeId)
+  for (const node of restricted) if (!isShown(node)) hidden.push(keyOfNode(node, order))
   // Of all others, only an outcast is not shown one.
   for (const node of replica.affiliatedNodes(actor.bareJid, service))
-    if (!restricted.has(node) && !isShown(node)) hidden.push(node.record.nodeId)
+    if (!restricted.has(node) && !isShown(node)) hidden.push(keyOfNode(node, order))
   const { pageMaxItems } = parts.config()
   const size = Math.min(request.max ?? pageMaxItems, pageMaxItems)
   const isBackward = request.before !== undefined
@@ -31,11 +86,12 @@ export function pageOfNodes(
   const found: NodeView[] = []
   const step = isBackward ? -1 : 1
   for (let at = startOf(ids, hidden, request); found.length < size && at >= 0 && at < ids.length; at += step) {
-    const node = replica.get({ service, nodeId: ids[at] ?? '' })
+    const id = ids[at] ?? ''
+    const node = replica.get({ service, nodeId: order.by === 'name' ? id : madeAs(id) })
     if (node && isShown(node)) found.push(node)
   }
   const items = isBackward ? found.reverse() : found
-  const [first, last] = [items[0], items.at(-1)].map((node) => node?.record.nodeId)
+  const [first, last] = [items[0], items.at(-1)].map((node) => node && keyOfNode(node, order))
   const index = first === undefined ? {} : { index: indexOf(ids, hidden, first) }
   return { items, count, ...index, first, last }
 }

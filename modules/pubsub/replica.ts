@@ -173,6 +173,11 @@ export class Replica {
     return this.#services.get(service)?.listedIds ?? []
   }
 
+  /** The same, by `creationKey`. */
+  listedByCreation(service: string): readonly string[] {
+    return this.#services.get(service)?.listedByCreation ?? []
+  }
+
   /** Nodes of a service that not everybody is shown when the nodes are listed. */
   restrictedNodes(service: string): ReadonlySet<NodeView> {
     return this.#services.get(service)?.restricted ?? NO_NODES

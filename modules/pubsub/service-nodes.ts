@@ -17,6 +17,7 @@ export class ServiceNodes<N extends ListedNode> {
   readonly #restricted = new Set<N>()
   readonly #all = new SortedIds()
   readonly #listed = new SortedIds()
+  readonly #byCreation = new SortedIds()
 
   get size(): number {
     return this.#byId.size
@@ -41,6 +42,13 @@ export class ServiceNodes<N extends ListedNode> {
     )
   }
 
+  /** The same nodes by `creationKey`. XEP-0413 */
+  get listedByCreation(): readonly string[] {
+    return this.#byCreation.from(() =>
+      [...this.#byId.values()].filter(({ record }) => isListed(record)).map(({ record }) => creationKey(record)),
+    )
+  }
+
   /** Those listed of which somebody may be shown nothing; all others are shown to whoever is no outcast there. */
   get restricted(): ReadonlySet<N> {
     return this.#restricted
@@ -50,7 +58,10 @@ export class ServiceNodes<N extends ListedNode> {
     const { nodeId } = node.record
     this.#byId.set(nodeId, node)
     this.#all.add(nodeId)
-    if (isListed(node.record)) this.#listed.add(nodeId)
+    if (isListed(node.record)) {
+      this.#listed.add(nodeId)
+      this.#byCreation.add(creationKey(node.record))
+    }
     this.review(node)
   }
 
@@ -59,7 +70,10 @@ export class ServiceNodes<N extends ListedNode> {
     this.#byId.delete(nodeId)
     this.#restricted.delete(node)
     this.#all.remove(nodeId)
-    if (isListed(node.record)) this.#listed.remove(nodeId)
+    if (isListed(node.record)) {
+      this.#listed.remove(nodeId)
+      this.#byCreation.remove(creationKey(node.record))
+    }
   }
 
   /** Its configuration has changed, or its place among the others. */
@@ -67,6 +81,19 @@ export class ServiceNodes<N extends ListedNode> {
     if (!isListed(node.record) || isForAll(node)) this.#restricted.delete(node)
     else this.#restricted.add(node)
   }
+}
+
+/** More than any time has: so times compare as text does. */
+const TIME_DIGITS = 16
+
+/** Text by which nodes sort as they were made, and which stands for a node's place when it is no more. */
+export function creationKey({ createdAt, nodeId }: NodeRecord): string {
+  return `${String(createdAt).padStart(TIME_DIGITS, '0')} ${nodeId}`
+}
+
+/** The NodeID in such a key. */
+export function madeAs(key: string): string {
+  return key.slice(TIME_DIGITS + 1)
 }
 
 function isListed({ nodeId, target }: NodeRecord): boolean {

@@ -18,23 +18,26 @@ const names = Array.from({ length: 30 }, (_, at) => `n${String(at).padStart(2, '
 const ref = (nodeId: string) => ({ service: SHARED_SERVICE, nodeId })
 const bob = { bareJid: 'bob@test', isAdmin: false }
 
-function record(nodeId: string, accessModel: NodeRecord['config']['accessModel']): NodeRecord {
+function record(nodeId: string, accessModel: NodeRecord['config']['accessModel'], createdAt: number): NodeRecord {
   const node = { ...defaultConfig(config), accessModel }
-  return { ...ref(nodeId), creator: 'alice@test', createdAt: 0, config: node, seenType: undefined }
+  return { ...ref(nodeId), creator: 'alice@test', createdAt, config: node, seenType: undefined }
 }
 
 function change(from: Random, replica: Replica): void {
   const [nodeId, other] = [from.pick(names), from.pick(names)]
   const model = from.pick(['open', 'open', 'authorize', 'whitelist'] as const)
-  const changes = replica.get(ref(nodeId)) ? from.int(6) : 'create'
+  const known = replica.get(ref(nodeId))
+  const changes = known ? from.int(6) : 'create'
+  // Often two are made at one time.
+  const createdAt = known?.record.createdAt ?? from.int(20)
   const link = { service: SHARED_SERVICE, parent: nodeId, child: other }
   // Downwards only, so that there is no cycle.
   const isPut = nodeId < other && from.int(2) === 0
-  if (changes === 'create') replica.created(record(nodeId, model))
+  if (changes === 'create') replica.created(record(nodeId, model, createdAt))
   else if (changes === 0) replica.deleted(ref(nodeId))
   else if (changes === 1) {
     const configured = {
-      node: record(nodeId, model),
+      node: record(nodeId, model, createdAt),
       ended: [],
       approved: [],
       pruned: [],
@@ -87,5 +90,35 @@ test.each(Array.from({ length: rounds(5) }, (_, at) => at + 1))('nodes of seed %
     const listed = await listItems(parts, { to, asker: jid, node: undefined, page, payload: el('query') }, asker)
     const expected = pageOfSorted(shownToBob(replica), (nodeId) => nodeId, page, config.pageMaxItems)
     expect({ ...listed, items: listed?.items.map(({ node }) => node) }, JSON.stringify(page)).toEqual(expected)
+    const isDescending = from.int(2) === 0
+    const place = `${String(from.int(20)).padStart(16, '0')} ${from.pick(names)}`
+    const request = { ...page, ...(page.after && { after: place }), ...(page.before && { before: place }) }
+    const order = el('order', { xmlns: 'urn:xmpp:order-by:1', by: 'creation', desc: String(isDescending) })
+    const query = { to, asker: jid, node: undefined, page: request, payload: el('query', {}, order) }
+    const ordered = await listItems(parts, query, asker)
+    const keys = shownToBob(replica).map((nodeId) => {
+      const made = String(replica.get(ref(nodeId))?.record.createdAt ?? 0)
+      return `${made.padStart(16, '0')} ${nodeId}`
+    })
+    expect(
+      { ...ordered, items: ordered?.items.map(({ node }) => node) },
+      JSON.stringify({ request, isDescending }),
+    ).toEqual(byCreation(keys, request, isDescending))
   }
 })
+
+/** The page that is asked for, as it says it: the whole in order, and what of it is meant. */
+function byCreation(keys: readonly string[], request: RsmRequest, isDescending: boolean) {
+  const all = isDescending ? keys.toSorted().reverse() : keys.toSorted()
+  const { max = config.pageMaxItems, after, before, index = 0 } = request
+  const isBehind = (key: string, place: string) => (isDescending ? key < place : key > place)
+  const rest = all.filter((key, at) => {
+    if (after !== undefined) return isBehind(key, after)
+    return before ? isBehind(before, key) : before === '' || at >= index
+  })
+  const size = Math.min(max, config.pageMaxItems)
+  const found = before === undefined ? rest.slice(0, size) : rest.slice(Math.max(0, rest.length - size))
+  const [first, last] = [found[0], found.at(-1)]
+  const at = first === undefined ? {} : { index: all.indexOf(first) }
+  return { items: found.map((key) => key.slice(17)), count: all.length, ...at, first, last }
+}
