@@ -6,7 +6,7 @@
 import type { Endpoint, Logger, SessionHandle } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { type Element, el } from '../../server/xml/element.ts'
-import { NS_DISCO_INFO } from '../disco.ts'
+import { NS_DISCO_INFO } from '../disco/index.ts'
 import { caps2Input, capsInput, hashOf } from './hash.ts'
 import { type Info, type InfoIdentity, readInfo } from './info.ts'
 import { type CapsHash, parseCaps } from './xml.ts'

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { defineModule, ENDPOINTS, type EndpointView, token } from '../../server/module/api.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { NS_DISCO_INFO, ownInfo, renderInfo } from '../disco.ts'
+import { NS_DISCO_INFO, ownInfo, renderInfo } from '../disco/index.ts'
 import { type Capabilities, type ClientCapabilities, ClientCaps } from './clients.ts'
 import { caps2Input, capsInput, hashOf } from './hash.ts'
 import { readInfo } from './info.ts'

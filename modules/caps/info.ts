@@ -2,7 +2,7 @@
 
 import { attr, childElements, childOf, childrenOf, type Element, isElement, textOf } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
-import { NS_DISCO_INFO } from '../disco.ts'
+import { NS_DISCO_INFO } from '../disco/index.ts'
 
 export interface InfoIdentity {
   readonly category: string

@@ -8,18 +8,16 @@ import {
   type EndpointView,
   type IqHandler,
   type Module,
-} from '../server/module/api.ts'
-import { StanzaError } from '../server/stanza/errors.ts'
-import { renderForm } from '../server/stanza/forms.ts'
-import { type Page, pageOf, parseRsm, renderRsm } from '../server/stanza/rsm.ts'
-import { attr, type Element, el } from '../server/xml/element.ts'
-import { NS_RSM } from '../server/xml/namespaces.ts'
+} from '../../server/module/api.ts'
+import { StanzaError } from '../../server/stanza/errors.ts'
+import { renderForm } from '../../server/stanza/forms.ts'
+import { type Page, parseRsm, renderRsm } from '../../server/stanza/rsm.ts'
+import { attr, type Element, el } from '../../server/xml/element.ts'
+import { NS_RSM } from '../../server/xml/namespaces.ts'
+import { domainItems } from './domain.ts'
 
 export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info'
 export const NS_DISCO_ITEMS = 'http://jabber.org/protocol/disco#items'
-
-/** Listed at the domain itself in one answer. */
-const MAX_ROOT_ITEMS = 500
 
 export const disco: Module = {
   name: 'disco',
@@ -50,12 +48,15 @@ export const disco: Module = {
       onGet(NS_DISCO_ITEMS, async ({ from, to, payload }) => {
         const node = attr(payload, 'node') || undefined
         const page = parseRsm(payload)
-        const asked = { to, asker: from, node, page: isRoot(endpoint, node) ? undefined : page, payload }
-        let listed = await endpoint.itemsOf(asked)
-        if (isRoot(endpoint, node)) {
-          const all = [...servicesOf(services, endpoints), ...(listed?.items ?? [])]
-          listed = pageOf(all, ({ jid, node: at = '' }) => `${jid}${at}`, page, MAX_ROOT_ITEMS)
-        }
+        const asked = { to, asker: from, node, payload }
+        const listed = isRoot(endpoint, node)
+          ? await domainItems(
+              endpoint.address,
+              servicesOf(services, endpoints),
+              async (part) => endpoint.itemsOf({ ...asked, page: part }),
+              page,
+            )
+          : await endpoint.itemsOf({ ...asked, page })
         if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
         return el(
           'query',
