@@ -33,7 +33,7 @@ import {
   NODE_INVENTORY,
   parseBroadcastTopic,
 } from './rules.ts'
-import { dropOldJobs, setState } from './store.sqlite.ts'
+import { dropOldJobs, hasOldJobs, setState } from './store.sqlite.ts'
 import type { Component } from './store.ts'
 import { handle, request, type TopicParts, unhandle, usableTopics } from './topics.ts'
 import { refuseOther } from './unsupported.ts'
@@ -136,10 +136,7 @@ export const sacm = defineModule<z.output<typeof config>>({
 })
 
 /** Makes the topics that exist from the start, and an inventory in which nobody is online yet. */
-async function start(
-  { storage, log }: Pick<ModuleContext, 'storage' | 'log'>,
-  { pubsub, roster }: TopicParts,
-): Promise<void> {
+async function start({ storage }: Pick<ModuleContext, 'storage'>, { pubsub, roster }: TopicParts): Promise<void> {
   for (const type of CAPABILITY_TYPES) {
     await pubsub.ensureNode(`/collection/${type}`, { type: NS_COLLECTION, persistItems: false, maxItems: 1 })
     await pubsub.ensureNode(`/evaluation/${type}`, { type: NS_EVALUATION, persistItems: false, maxItems: 1 })
@@ -155,10 +152,7 @@ async function start(
     const together = stale.slice(from, from + MAX_AT_ONCE)
     await Promise.all(together.map(({ component: id }) => roster.change(setState, { id, state: 'gone' })))
   }
-  // Nothing waits for this.
-  storage
-    .run(dropOldJobs, undefined)
-    .catch((error: unknown) => log.error({ what: 'old_jobs_not_dropped', error: String(error) }))
+  if (await storage.run(hasOldJobs, undefined)) await storage.run(dropOldJobs, undefined)
 }
 
 /** Every NodeID that begins with `/` and is not the repository's. */

@@ -107,6 +107,12 @@ const queries = (db: Db) => ({
       ),
     )
     .prepare(),
+  oldJob: db
+    .select({ createdAt: jobs.createdAt })
+    .from(jobs)
+    .where(lt(jobs.createdAt, placeholder('before')))
+    .limit(1)
+    .prepare(),
   dropJobs: db
     .delete(jobs)
     .where(lt(jobs.createdAt, placeholder('before')))
@@ -240,6 +246,12 @@ export const forgetJob: Operation<JobKey, undefined> = {
     tx.use(queries).forgetJob.run({ ...key })
     return undefined
   },
+}
+
+export const hasOldJobs: Operation<undefined, boolean> = {
+  name: 'sacm.hasOldJobs',
+  kind: 'read',
+  run: (tx) => tx.use(queries).oldJob.get({ before: tx.now - JOB_MEMORY_MS }) !== undefined,
 }
 
 export const dropOldJobs: Operation<undefined, number> = {
