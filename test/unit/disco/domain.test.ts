@@ -7,7 +7,9 @@ import { pageOf, pageOfSorted, type RsmRequest } from '../../../server/stanza/rs
 import { random } from '../../support/random.ts'
 
 const DOMAIN = 'test'
-const idOf = ({ jid, node = '' }: DiscoItem) => `${jid}${node}`
+/** What a module has its places by is its own matter. */
+const keyOf = ({ node = '' }: DiscoItem) => `@${node}`
+const idOf = (item: DiscoItem) => (item.node === undefined ? item.jid : `${item.jid}${keyOf(item)}`)
 
 test.each([1, 2, 3])('pages of seed %i', async (seed) => {
   const from = random(seed)
@@ -15,7 +17,7 @@ test.each([1, 2, 3])('pages of seed %i', async (seed) => {
     const heads = Array.from({ length: from.int(4) }, (_, at): DiscoItem => ({ jid: `s${at}.test` }))
     const nodes = Array.from({ length: from.int(9) }, (_, at): DiscoItem => ({ jid: DOMAIN, node: `n${at}` }))
     const part = 1 + from.int(4)
-    const rest = async (page: RsmRequest) => pageOfSorted(nodes, ({ node = '' }) => node, page, part)
+    const rest = async (page: RsmRequest) => pageOfSorted(nodes, keyOf, page, part)
     const all = [...heads, ...nodes]
     const max = from.pick([0, 1, 3, 5, 20])
     const place = all.length > 0 ? idOf(from.pick(all)) : ''
