@@ -24,7 +24,7 @@ import {
 import { linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import type { CreateNode, PubsubStore, SubscriptionRecord } from './store.ts'
+import type { CreateNode, NodeRecord, PubsubStore, SubscriptionRecord } from './store.ts'
 import { reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
@@ -168,13 +168,22 @@ export const createNode: PubsubStore['createNode'] = {
   name: 'pubsub.createNode',
   kind: 'write',
   run(tx, node) {
-    const q = tx.use(queries)
     if (findNode(tx, node)) refuse('nodeExists')
-    if (nodeCount(tx, node.service) >= node.nodesMax) refuse('tooManyNodes')
-    const row = insertNode(tx, node)
-    q.addOwner.run({ node: row.id, bareJid: node.creator })
-    return recordOf(row)
+    return newNode(tx, node)
   },
+}
+
+export const createMissing: PubsubStore['createMissing'] = {
+  name: 'pubsub.createMissing',
+  kind: 'write',
+  run: (tx, node) => (findNode(tx, node) ? undefined : newNode(tx, node)),
+}
+
+function newNode(tx: Tx, node: CreateNode): NodeRecord {
+  if (nodeCount(tx, node.service) >= node.nodesMax) refuse('tooManyNodes')
+  const row = insertNode(tx, node)
+  tx.use(queries).addOwner.run({ node: row.id, bareJid: node.creator })
+  return recordOf(row)
 }
 
 export const ensureNode: PubsubStore['ensureNode'] = {

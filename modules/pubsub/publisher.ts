@@ -20,7 +20,7 @@ import {
   run,
   tellRemoved,
 } from './context.ts'
-import { asPubsubError, pubsubError, REFUSAL_PREFIX } from './errors.ts'
+import { asPubsubError, pubsubError } from './errors.ts'
 import { configFor } from './node-config.ts'
 import { type ItemPublished, type NodeRef, type PublishItem, SHARED_SERVICE } from './store.ts'
 import type { EntityRequest, Payload } from './xml.ts'
@@ -74,17 +74,18 @@ export async function createAndPublish(
   const { service, nodeId, actor } = item
   checkNewId(nodeId)
   const node = { service, nodeId, creator: actor.bareJid, config: configFor(fields, bounds), nodesMax }
-  const calls = [call(parts.store.createNode, node), call(parts.store.publishItem, item)] as const
+  // Somebody may have made it since we looked; asking again then would let others overtake this one.
+  const calls = [call(parts.store.createMissing, node), call(parts.store.publishItem, item)] as const
   try {
     await parts.storage.submit(calls, ([record, published]) => {
-      parts.replica.created(record)
-      tellCreated(parts, record)
+      if (record) {
+        parts.replica.created(record)
+        tellCreated(parts, record)
+      }
       applyPublished(parts, published, item.payload, by)
     })
   } catch (error) {
-    if (!(error instanceof Refusal && error.key === `${REFUSAL_PREFIX}nodeExists`)) throw asPubsubError(error)
-    // Somebody made it since we looked.
-    await publishItem(parts, item, by)
+    throw asPubsubError(error)
   }
 }
 

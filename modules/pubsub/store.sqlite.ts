@@ -9,7 +9,7 @@ import { allElsewhere, dropElsewhere, forgetElsewhere, keepElsewhere } from './e
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey, readKey } from './keys.sqlite.ts'
-import { configureNode, createNode, deleteNode, ensureNode } from './nodes.sqlite.ts'
+import { configureNode, createMissing, createNode, deleteNode, ensureNode } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import { relate } from './relations.sqlite.ts'
 import { readSnapshot } from './snapshot.sqlite.ts'
@@ -27,6 +27,7 @@ import {
 
 export const sqliteStore: PubsubStore = {
   createNode,
+  createMissing,
   ensureNode,
   configureNode,
   relink,

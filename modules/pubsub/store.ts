@@ -473,6 +473,8 @@ export interface ReadArchived extends NodeRef {
 export interface PubsubStore {
   /** @throws Refusal nodeExists, tooManyNodes */
   readonly createNode: Operation<CreateNode, NodeRecord>
+  /** As createNode; undefined: it was there. @throws Refusal tooManyNodes */
+  readonly createMissing: Operation<CreateNode, NodeRecord | undefined>
   /** Makes the node, or gives it this configuration. */
   readonly ensureNode: Operation<EnsureNode, NodeRecord>
   /** @throws Refusal notOwner, nodeTypeFixed */

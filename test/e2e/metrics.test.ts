@@ -55,7 +55,7 @@ test('counts what happens, pruned items too, for who holds the token', async () 
   for (const id of [1, 2, 3, 4, 5]) {
     alice.send(toPubsub(`p${id}`, `<publish node='n'><item id='${id}'><e xmlns='urn:e'/></item></publish>`))
   }
-  await alice.find((tree) => tree.local === 'iq' && tree.attributes.get('id') === 'p5')
+  await alice.sync()
   expect(await value('sacm_sessions')).toBe(1)
   expect(await value('sacm_pubsub_nodes')).toBe(nodes + 1)
   expect(await value('sacm_pubsub_items_published_total')).toBe(5)
