@@ -475,25 +475,6 @@ describe('items', () => {
         }
   })
 
-  test('of several nodes are not paged from a place behind which something went in one of them', async () => {
-    await create('a')
-    const { position } = await publish('1', at('a'))
-    if (!position) throw new Error('no position')
-    const read = async () => {
-      const bounds = { lastSeq: 1_000, max: 10, maxChars: 10_000, withPayloads: true, order: PUBLICATION_ORDER }
-      const start = { at: 'after', place: position } as const
-      const request = { service: SHARED_SERVICE, nodeIds: ['a', 'b'], start, ...bounds }
-      return (await opened.storage.run(store.readCollected, request)).items.map(({ itemId }) => itemId)
-    }
-    // That a node was made since hides nothing.
-    await create('b', { maxItems: 1 })
-    await publish('2', at('b'))
-    expect(await read()).toEqual(['2'])
-    await publish('3', at('b'))
-    await opened.reopen()
-    await expect(read()).rejects.toMatchObject(refused('pageNotFound'))
-  })
-
   test('are an archive: a part by place and by time, which says whether there is more', async () => {
     const storage = openDirectStorage()
     vi.useFakeTimers({ toFake: ['Date'] })
