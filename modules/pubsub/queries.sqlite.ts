@@ -201,10 +201,12 @@ export function configColumns(config: NodeConfig): Omit<NodeConfig, Unbounded> &
 
 type RecordRow = Pick<NodeRow, 'service' | 'nodeId' | 'creator' | 'createdAt' | 'seenType' | 'target'>
 
-export function recordOf(row: NodeRow): NodeRecord
+export function recordOf(row: NodeRow): NodeRecord {
+  return recordWith(configOf(row), row)
+}
+
 /** @param config  of that node, read otherwise */
-export function recordOf(row: RecordRow, config: NodeConfig): NodeRecord
-export function recordOf(row: RecordRow & Partial<NodeRow>, config = configOf(row as NodeRow)): NodeRecord {
+export function recordWith(config: NodeConfig, row: RecordRow): NodeRecord {
   const { service, nodeId, creator, createdAt } = row
   const target = row.target === null ? undefined : targetOf(nodeId)
   return { service, nodeId, creator, createdAt, config, seenType: row.seenType ?? undefined, ...(target && { target }) }

@@ -5,7 +5,7 @@ import type { Db } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
 import { config } from './nodes.sqlite.ts'
-import { configOf, type NodeRow, recordOf } from './queries.sqlite.ts'
+import { configOf, type NodeRow, recordWith } from './queries.sqlite.ts'
 import { allRelations } from './relations.sqlite.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
 import type { PubsubStore, Snapshot } from './store.ts'
@@ -57,7 +57,7 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
     const q = tx.use(queries)
     const configs = new Configs()
     return {
-      nodes: q.nodes.all().map((row) => recordOf(row, configs.of(row.config))),
+      nodes: q.nodes.all().map((row) => recordWith(configs.of(row.config), row)),
       affiliations: q.affiliations.all(),
       subscriptions: allSubscriptions(tx),
       lastSeq: q.lastSeq.get()?.seq ?? 0,
