@@ -69,7 +69,7 @@ export const writing = (db: Db) => ({
     .prepare(),
   dropped: db
     .update(nodes)
-    .set({ droppedSeq: sql`${ph('seq')}`, madeSeq: 0 })
+    .set({ droppedSeq: sql`${ph('seq')}` })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
   newest: db

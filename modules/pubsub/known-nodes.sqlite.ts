@@ -30,7 +30,6 @@ const queries = (db: Db) => ({
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
       droppedSeq: nodes.droppedSeq,
-      madeSeq: nodes.madeSeq,
       type: nodes.type,
       nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
@@ -58,7 +57,6 @@ const queries = (db: Db) => ({
       itemCount: sql`${ph('items')}`,
       scopedCount: sql`${ph('scoped')}`,
       droppedSeq: sql`${ph('dropped')}`,
-      madeSeq: sql`${ph('made')}`,
     })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
@@ -73,7 +71,7 @@ type Row = NonNullable<ReturnType<ReturnType<typeof queries>['node']['get']>>
 
 /** What a publish needs to know of its node. */
 export class KnownNode {
-  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'madeSeq' | 'seenType'>
+  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'seenType'>
   /** The one step up. XEP-0496 */
   readonly relation: RelationRow | undefined
   readonly #affiliations = new Map<string, Affiliation>()
@@ -81,18 +79,13 @@ export class KnownNode {
   #items: number
   #scoped: number
   #dropped: number
-  #made: number
 
-  constructor(
-    { itemCount, scopedCount, droppedSeq, madeSeq, seenType, ...row }: Row,
-    relation: RelationRow | undefined,
-  ) {
+  constructor({ itemCount, scopedCount, droppedSeq, seenType, ...row }: Row, relation: RelationRow | undefined) {
     this.row = row
     this.relation = relation
     this.#items = itemCount
     this.#scoped = scopedCount
     this.#dropped = droppedSeq
-    this.#made = madeSeq
     this.#seenType = seenType
   }
 
@@ -131,17 +124,15 @@ export class KnownNode {
 
   /** The oldest items went, up to that one. */
   dropped(tx: Tx, seq: number): void {
-    const [dropped, made] = [this.#dropped, this.#made]
+    const before = this.#dropped
     this.#dropped = seq
-    this.#made = 0
     this.#changed(tx, () => {
-      this.#dropped = dropped
-      this.#made = made
+      this.#dropped = before
     })
   }
 
   writeCounts(tx: Tx): void {
-    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped, made: this.#made }
+    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped }
     tx.use(queries).setCounts.run({ node: this.id, ...counts })
   }
 

@@ -64,8 +64,6 @@ export const config = {
   rosterGroupsAllowed: ph('rosterGroupsAllowed'),
 }
 
-const nextSeq = sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`
-
 const queries = (db: Db) => ({
   attachmentNodes: db
     .select({ nodes: count() })
@@ -80,8 +78,7 @@ const queries = (db: Db) => ({
       creator: ph('creator'),
       createdAt: ph('createdAt'),
       // A place of before is none here: a node of that name may have been there.
-      droppedSeq: nextSeq,
-      madeSeq: nextSeq,
+      droppedSeq: sql`coalesce((select seq from sqlite_sequence where name = ${getTableName(items)}), 0) + 1`,
       target: ph('target'),
       targetItem: ph('targetItem'),
       ...config,

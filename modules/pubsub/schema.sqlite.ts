@@ -22,8 +22,6 @@ export const nodes = sqliteTable(
     scopedCount: integer().notNull().default(0),
     /** The newest place whose item went for room, age or a purge: a reader that knows no later place missed something. */
     droppedSeq: integer().notNull().default(0),
-    /** What that is from the start, as long as nothing has gone; then 0. */
-    madeSeq: integer().notNull().default(0),
     subscriptionCount: integer().notNull().default(0),
     title: text().notNull(),
     description: text().notNull(),

@@ -1,0 +1,1 @@
+ALTER TABLE `pubsub_nodes` DROP COLUMN `made_seq`;
