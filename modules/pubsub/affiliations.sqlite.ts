@@ -3,6 +3,7 @@
 import { and, count, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../server/module/api.ts'
 import { forgetAll } from './known-nodes.sqlite.ts'
+import { forgetAllMoved } from './moved.sqlite.ts'
 import { forgetCount } from './node-counts.sqlite.ts'
 import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queries.sqlite.ts'
 import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
@@ -86,6 +87,7 @@ export const forgetAccount: PubsubStore['forgetAccount'] = {
     endAllOf(tx, bareJid)
     tx.use(queries).forget.run({ bareJid })
     forgetCount(tx, bareJid)
+    forgetAllMoved(tx, bareJid)
     // Items, subscriptions and affiliations go with their node.
     tx.use(queries).forgetNodes.run({ service: bareJid })
     return { bareJid }

@@ -90,6 +90,12 @@ export const pubsubConfig = z.object({
     100_000,
     'lists of subscriptions whose changes are kept (XEP-0376); clients of those used longest ago get the list',
   ),
+  redirectsMax: whole(
+    1_000,
+    0,
+    100_000,
+    'new addresses of deleted nodes remembered per service (<redirect/>); the oldest go, then item-not-found',
+  ),
   leaseMaxSeconds: whole(
     31_536_000,
     60,

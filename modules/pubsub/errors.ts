@@ -10,6 +10,7 @@ const ROWS = {
   malformed: ['modify', 'bad-request'], // XEP-0060 §18.1: not what the schema says
   nodeIdRequired: ['modify', 'bad-request', 'nodeid-required'], // XEP-0060 §7.2.3.3, §8.2.3.3
   nodeNotFound: ['cancel', 'item-not-found'], // XEP-0060 §6.1.3.12, §7.1.3.3, §8.2.3.5
+  nodeMoved: ['modify', 'gone'], // XEP-0060 §6.1.3.11
   claimedNode: ['cancel', 'not-allowed'], // SACM-XMPP §2; XEP-0060 §8.2.3.4
   subscribingDisabled: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.1.3.10
   notPersistent: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.4, §7.2.3.5, §8.5.3.3
@@ -111,6 +112,8 @@ export function asPubsubError(error: unknown): unknown {
   if (!(error instanceof Refusal) || !error.key.startsWith(REFUSAL_PREFIX)) return error
   const key = error.key.slice(REFUSAL_PREFIX.length)
   if (!isPubsubErrorKey(key)) return error
+  const content = error.detail['uri']
+  if (key === 'nodeMoved' && content !== undefined) return new StanzaError('modify', 'gone', '', { content })
   return pubsubError(key, error.message === error.key ? undefined : error.message)
 }
 

@@ -5,9 +5,10 @@ import type { Db, Tx } from '../../server/module/api.ts'
 import { ATTACHMENT_NAMES } from './attachment-names.ts'
 import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
+import { forgetMoved, rememberMoved } from './moved.sqlite.ts'
 import { normalized } from './node-config.ts'
 import { countNode, nodeCount } from './node-counts.sqlite.ts'
-import { branchOf } from './parents.sqlite.ts'
+import { branchOf, parentsOf } from './parents.sqlite.ts'
 import { subscribersListOf } from './public-names.ts'
 import {
   configColumns,
@@ -121,6 +122,7 @@ function insertNode(
 ): NodeRow {
   const { service, nodeId, creator } = node
   countNode(tx, node, 1)
+  forgetMoved(tx, node)
   const columns = { ...configColumns(normalized(node.config)), ...about }
   return tx.use(queries).insert.get({ service, nodeId, creator, createdAt: tx.now, ...columns })
 }
@@ -224,12 +226,14 @@ export const deleteNode: PubsubStore['deleteNode'] = {
     enforce(mayManage(standingOf(tx, node, request.actor)))
     // XEP-0496 §4.3, §4.4: whoever owns them
     const branch = [node, ...branchOf(tx, node.id)]
+    const isBelow = parentsOf(tx, node.id).length > 0
     for (const each of branch) {
       const list = findNode(tx, subscribersListOf(each))
       if (list) removeNode(tx, list)
       // Items, subscriptions and affiliations go with their node.
       removeNode(tx, each)
     }
+    if (request.redirect) rememberMoved(tx, node, request.redirect, isBelow)
     if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
     return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
   },

@@ -169,7 +169,9 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   const { nodeId, redirect } = request
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
-  await run(parts, parts.store.deleteNode, { service, nodeId, actor }, ({ nodes }) => {
+  const { redirectsMax: keptMax } = parts.config()
+  const deleted = { service, nodeId, actor, ...(redirect !== undefined && { redirect: { uri: redirect, keptMax } }) }
+  await run(parts, parts.store.deleteNode, deleted, ({ nodes }) => {
     const node = parts.replica.get({ service, nodeId })
     for (const gone of nodes) applyDeleted(parts, gone, gone.nodeId === nodeId ? redirect : undefined)
     if (node) dropSummary(parts, node)

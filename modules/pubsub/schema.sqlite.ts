@@ -197,6 +197,18 @@ export const scopeCounts = sqliteTable(
   (table) => [primaryKey({ columns: [table.node, table.scope] })],
 )
 
+/** Where deleted nodes are now, by their owners' word. XEP-0060 §8.4 */
+export const moved = sqliteTable(
+  'pubsub_moved',
+  {
+    id: integer().primaryKey(),
+    service: text().notNull(),
+    nodeId: text().notNull(),
+    uri: text().notNull(),
+  },
+  (table) => [uniqueIndex('pubsub_moved_by_name').on(table.service, table.nodeId)],
+)
+
 /** Made once, with the first start: the key that the cursors of items are made with. */
 export const keys = sqliteTable('pubsub_keys', {
   name: text().primaryKey(),

@@ -194,6 +194,15 @@ export interface Related extends NodeRef {
   /** Undefined: it belongs to none. */
   readonly relation: RelationRecord | undefined
 }
+/** Where a node is from now on. XEP-0060 §8.4 */
+export interface Redirect {
+  readonly uri: string
+  /** How many of them a service remembers. */
+  readonly keptMax: number
+}
+export interface DeleteNode extends OwnerRequest {
+  readonly redirect?: Redirect
+}
 export interface NodesDeleted {
   /** The node that was asked for, then those below it. */
   readonly nodes: readonly NodeRef[]
@@ -488,7 +497,7 @@ export interface PubsubStore {
   /** @throws Refusal notOwner, mayNotRelate, relationshipCycle, parentFixed, relationshipsTooDeep */
   readonly relate: Operation<Relate, Related>
   /** With all that belong to it, and the lists of their public subscribers. @throws Refusal notOwner */
-  readonly deleteNode: Operation<OwnerRequest, NodesDeleted>
+  readonly deleteNode: Operation<DeleteNode, NodesDeleted>
   /** @throws Refusal notOwner, notPersistent */
   readonly purgeNode: Operation<OwnerRequest, OwnerRequest>
   /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet, nodeFull */

@@ -3,6 +3,7 @@
 import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { canHaveBody } from './bodies.ts'
+import { nodeToSubscribe } from './moved.sqlite.ts'
 import {
   affiliationOf,
   configOf,
@@ -175,7 +176,7 @@ export const subscribe: PubsubStore['subscribe'] = {
   run(tx, request) {
     const { service, nodeId, actor, jid, address, isPublic, isAuthorized, perNodeMax, perAccountMax } = request
     const { bareJid } = actor
-    const node = nodeOf(tx, request)
+    const node = nodeToSubscribe(tx, request)
     const config = configOf(node)
     const standing = standingOf(tx, node, actor)
     if (!isAuthorized) enforce(maySubscribe(config, standing))

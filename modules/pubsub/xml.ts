@@ -126,6 +126,8 @@ export type PubsubRequest = EntityRequest | OwnerRequest
 
 /** NodeIDs and ItemIDs are kept and indexed, so they are bounded like a JID's parts. RFC 7622 §3.1. */
 const MAX_ID_BYTES = 1023
+/** Of an XMPP URI: every character of a NodeID may be escaped. */
+const MAX_ADDRESS_BYTES = 3 * MAX_ID_BYTES + 4096
 /** The name of an attachment node has a JID, a NodeID and an ItemID in it, three octets for each of theirs. XEP-0470 */
 const MAX_KEPT_ID_BYTES = 8 * 1024
 
@@ -208,7 +210,7 @@ function parseOwner(
     case 'set delete': {
       const redirect = childOf(action, 'redirect', NS_PUBSUB_OWNER)
       if (!attr(action, 'node')) throw pubsubError('rootFixed', 'the root is not deleted; name a node')
-      return { kind: 'delete', nodeId: nodeIdOf(action), redirect: redirect && attr(redirect, 'uri') }
+      return { kind: 'delete', nodeId: nodeIdOf(action), redirect: redirect && addressOf(redirect) }
     }
     case 'set purge':
       return { kind: 'purge', nodeId: nodeIdOf(action) }
@@ -229,6 +231,13 @@ function nodeIdOf(action: Element): string {
   const nodeId = attr(action, 'node')
   if (nodeId === undefined || nodeId === '') throw pubsubError('nodeIdRequired') // §8.2.3.3
   return checkNodeId(nodeId)
+}
+
+/** Where a deleted node is to be found. §8.4 */
+function addressOf(redirect: Element): string {
+  const uri = checkId(attr(redirect, 'uri') ?? '', 'address', MAX_ADDRESS_BYTES)
+  if (!URL.canParse(uri)) throw pubsubError('malformed', 'a <redirect/> has the address of a node in its uri')
+  return uri
 }
 
 function checkNodeId(id: string): string {
