@@ -121,6 +121,8 @@ export class Replica {
   readonly #services = new Map<string, ServiceNodes<Node>>()
   /** bareJid -> nodes where it has a subscription or an affiliation. */
   readonly #accounts = new Map<string, Set<Node>>()
+  /** bareJid -> the full JIDs that it subscribed by somewhere; most accounts have none. */
+  readonly #resources = new Map<string, Set<string>>()
   /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
   readonly #leaving = new Map<string, Set<Node>>()
 
@@ -226,19 +228,25 @@ export class Replica {
   }
 
   isSubscribed(bareJid: string, node: NodeView): boolean {
-    // Most entities subscribe by bare JID; the others are few per account, but a node's may be many.
+    // Most entities subscribe by bare JID.
     if (node.subscribers.has(bareJid)) return true
-    const known: ReadonlySet<NodeView> | undefined = this.#accounts.get(bareJid)
-    if (!known?.has(node)) return false
-    return isSubscribedAt(node, bareJid)
+    for (const jid of this.#resources.get(bareJid) ?? []) if (node.subscribers.has(jid)) return true
+    return false
   }
 
   /** An account's subscriptions, at one node, at all of a service or everywhere, pending ones too. XEP-0060 §5.6. */
   subscriptionsOf(bareJid: string, at: Where): SubscriptionRecord[] {
+    // A node's subscribers may be many.
+    const jids = this.#jidsOf(bareJid)
     return this.#nodesOf(bareJid, at).flatMap((node) => [
-      ...subscriptionsAt(node).filter((subscription) => subscription.bareJid === bareJid),
-      ...[...node.pending.values()].filter((subscription) => subscription.bareJid === bareJid),
+      ...jids.flatMap((jid) => node.subscribers.get(jid)?.subscriptions ?? []),
+      ...jids.flatMap((jid) => node.pending.get(jid) ?? []),
     ])
+  }
+
+  /** By which it may be subscribed. */
+  #jidsOf(bareJid: string): string[] {
+    return [bareJid, ...(this.#resources.get(bareJid) ?? [])]
   }
 
   /** Those of the bare JID itself, wherever they are; pending ones too. */
@@ -407,7 +415,10 @@ export class Replica {
     for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
     for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
-    for (const before of [...subscriptionsAt(node), ...node.pending.values()]) this.#watch({ before, after: undefined })
+    for (const before of [...subscriptionsAt(node), ...node.pending.values()]) {
+      this.#unname(before)
+      this.#watch({ before, after: undefined })
+    }
     return node
   }
 
@@ -450,6 +461,7 @@ export class Replica {
     const left = (node.subscribers.get(jid)?.subscriptions ?? []).filter((each) => each.subid !== subid)
     setSubscriber(node, jid, left)
     this.#relink(node, bareJid)
+    this.#unname(subscription)
     this.#watch({ before, after: undefined })
   }
 
@@ -468,10 +480,13 @@ export class Replica {
     const ended = this.subscriptionsOf(bareJid, 'everywhere')
     for (const node of this.#nodesOf(bareJid, 'everywhere')) {
       node.affiliations.delete(bareJid)
-      for (const [jid, subscriber] of node.subscribers) if (subscriber.bareJid === bareJid) node.subscribers.delete(jid)
-      for (const [jid, request] of node.pending) if (request.bareJid === bareJid) node.pending.delete(jid)
+      for (const jid of this.#jidsOf(bareJid)) {
+        node.subscribers.delete(jid)
+        node.pending.delete(jid)
+      }
     }
     this.#accounts.delete(bareJid)
+    this.#resources.delete(bareJid)
     for (const before of ended) this.#watch({ before, after: undefined })
   }
 
@@ -517,6 +532,19 @@ export class Replica {
       setSubscriber(node, jid, at < 0 ? [...known, subscription] : known.with(at, subscription))
     }
     this.#link(bareJid, node)
+    if (jid === bareJid) return
+    const resources = this.#resources.get(bareJid)
+    if (resources) resources.add(jid)
+    else this.#resources.set(bareJid, new Set([jid]))
+  }
+
+  /** A subscription is gone; perhaps it was the last by its full JID. */
+  #unname({ jid, bareJid }: SubscriptionRecord): void {
+    const resources = this.#resources.get(bareJid)
+    if (!resources?.has(jid)) return
+    for (const node of this.#accounts.get(bareJid) ?? []) if (node.subscribers.has(jid) || node.pending.has(jid)) return
+    resources.delete(jid)
+    if (resources.size === 0) this.#resources.delete(bareJid)
   }
 
   #affiliate(record: AffiliationRecord): void {
@@ -547,7 +575,7 @@ export class Replica {
   /** Keeps the account's link to the node only while it has something there. */
   #relink(node: Node, bareJid: string): void {
     if ((!node.target && node.affiliations.has(bareJid)) || this.isSubscribed(bareJid, node)) return
-    if ([...node.pending.values()].some((request) => request.bareJid === bareJid)) return
+    if (this.#jidsOf(bareJid).some((jid) => node.pending.has(jid))) return
     this.#unlink(bareJid, node)
   }
 }

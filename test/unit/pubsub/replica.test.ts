@@ -76,6 +76,19 @@ test('a subscription ends for its JID only, the last one for the account', () =>
   expect(jids()).toEqual(['bob@test'])
 })
 
+test('a resource is known as long as it is subscribed anywhere', () => {
+  replica.subscribed(subscription('a', 'bob@test/1'))
+  replica.unsubscribed(subscription('b', 'bob@test/1'))
+  expect(jids()).toEqual(['bob@test', 'bob@test/1', 'bob@test/2'])
+  replica.deleted(at('a'))
+  expect(jids()).toEqual(['bob@test/2'])
+  replica.subscribed({ ...subscription('b', 'bob@test/3'), state: 'pending' })
+  expect(jids('b')).toEqual(['bob@test/2', 'bob@test/3'])
+  replica.unsubscribed(subscription('b', 'bob@test/2'))
+  replica.unsubscribed({ ...subscription('b', 'bob@test/3'), state: 'pending' })
+  expect(jids()).toEqual([])
+})
+
 test('an affiliation goes and the subscriptions it allowed with it', () => {
   replica.affiliationsModified({
     ...at('a'),
