@@ -8,7 +8,7 @@ import { type PubsubParts, run } from './context.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import type { NodeConfig } from './node-config.ts'
-import { type NodeView, subscriptionsAt } from './replica.ts'
+import { type NodeView, subscriptionsAt } from './node-view.ts'
 import { asksRoster, mayRead } from './rules.ts'
 import { SHARED_SERVICE } from './store.ts'
 

@@ -5,7 +5,7 @@ import { type Jid, parseJid, tryParseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import type { PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
-import type { NodeView } from './replica.ts'
+import type { NodeView } from './node-view.ts'
 import type { SubscriptionRecord } from './store.ts'
 
 export const AUTHORIZATION_FORM = 'http://jabber.org/protocol/pubsub#subscribe_authorization'

@@ -3,8 +3,8 @@
 import { isKept, type Target, targetOf } from './attachment-names.ts'
 import { type Asker, addressesOf, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
+import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
-import type { NodeView } from './replica.ts'
 import { mayRead } from './rules.ts'
 import type { ItemName, NodeRef } from './store.ts'
 

@@ -4,9 +4,9 @@ import { call, type Operation } from '../../server/module/api.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
+import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
 import type { RelationshipChanges } from './relationship-fields.ts'
-import type { NodeView } from './replica.ts'
 import {
   type EnsureNode,
   type LinkRecord,

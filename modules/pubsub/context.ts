@@ -14,8 +14,9 @@ import type { Elsewhere } from './elsewhere.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
 import type { ConfigBounds } from './node-config.ts'
+import type { NodeView } from './node-view.ts'
 import type { Notifier } from './notify.ts'
-import type { NodeView, Replica } from './replica.ts'
+import type { Replica } from './replica.ts'
 import {
   type Actor,
   type ItemKey,

@@ -6,8 +6,9 @@
 import type { AccountView } from '../../server/module/api.ts'
 import type { Audience } from './audience.ts'
 import type { Claims } from './claims.ts'
+import type { Ancestor, NodeView, Subscriber } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
-import type { Ancestor, NodeView, Replica, Subscriber } from './replica.ts'
+import type { Replica } from './replica.ts'
 import { isLetThrough, mayGetThrough, maySee, type Standing } from './rules.ts'
 import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 

@@ -1,7 +1,7 @@
 /** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire, purge_offline). */
 
 import { dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
-import { isTemporary } from './replica.ts'
+import { isTemporary } from './node-view.ts'
 import {
   type AbsentPurged,
   type NodeRef,

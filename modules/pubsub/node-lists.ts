@@ -8,8 +8,8 @@ import { firstNot, type Page, type RsmRequest } from '../../server/stanza/rsm.ts
 import { childOf, type Element } from '../../server/xml/element.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
+import type { NodeView } from './node-view.ts'
 import { NS_ORDER_BY, parseOrder } from './order.ts'
-import type { NodeView } from './replica.ts'
 import { creationKey, madeAs } from './service-nodes.ts'
 
 /** What a list of nodes is in the order of, and what stands for a place in it. */

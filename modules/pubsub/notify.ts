@@ -15,7 +15,7 @@ import type { Audience } from './audience.ts'
 import { bodyOf } from './bodies.ts'
 import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
 import type { Inheritance, Inherited, Subject } from './inherited.ts'
-import { type NodeView, publisherShown, type Subscriber, subscriberOf } from './replica.ts'
+import { type NodeView, publisherShown, type Subscriber, subscriberOf } from './node-view.ts'
 import {
   type ItemKey,
   type ItemRecord,

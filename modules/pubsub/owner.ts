@@ -33,9 +33,9 @@ import { sendToNewcomer } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
+import { allBeside, type NodeView, subscriptionsAt } from './node-view.ts'
 import { listEnded } from './public-changes.ts'
 import { relationshipsOf } from './relationships.ts'
-import { allBeside, type NodeView, subscriptionsAt } from './replica.ts'
 import { mayManage } from './rules.ts'
 import {
   type NodeConfigured,

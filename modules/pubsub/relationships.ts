@@ -1,7 +1,7 @@
 /** What nodes belong to, as the copy in memory has it: who decides with a node, and what is told of it. XEP-0496 */
 
+import type { NodeView } from './node-view.ts'
 import { type Relationships, UNRELATED } from './relationship-fields.ts'
-import type { NodeView } from './replica.ts'
 import type { Standing, Superior } from './rules.ts'
 
 /** The nodes that decide with this one who may use it, the next one first: a link leads to where its target stands. */

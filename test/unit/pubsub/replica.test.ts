@@ -2,7 +2,8 @@
 
 import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
-import { allBeside, type NodeView, Replica } from '../../../modules/pubsub/replica.ts'
+import { allBeside, type NodeView } from '../../../modules/pubsub/node-view.ts'
+import { Replica } from '../../../modules/pubsub/replica.ts'
 import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
