@@ -15,7 +15,7 @@ export function subscriptions(
   request: Request<'subscriptions'>,
 ): Element {
   const { nodeId } = request
-  const all = parts.replica.subscriptionsOf(actor.bareJid, { service, nodeId })
+  const all = parts.replica.accounts.subscriptionsOf(actor.bareJid, { service, nodeId })
   const { list, page } = listPage(parts, all, (each) => `${each.nodeId} ${each.jid} ${each.subid}`, request.page)
   return renderSubscriptions(nodeId, list, page)
 }
@@ -23,7 +23,7 @@ export function subscriptions(
 /** §5.7. */
 export function affiliations(parts: PubsubParts, { actor, service }: Asker, request: Request<'affiliations'>): Element {
   const { nodeId } = request
-  const all = parts.replica.affiliationsOf(actor.bareJid, { service, nodeId })
+  const all = parts.replica.accounts.affiliationsOf(actor.bareJid, { service, nodeId })
   const { list, page } = listPage(parts, all, (each) => each.nodeId, request.page)
   return renderAffiliations(nodeId, list, page)
 }

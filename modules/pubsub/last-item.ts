@@ -78,7 +78,7 @@ export function sendToNewcomer(parts: PubsubParts, node: NodeView, subscription:
 /** Somebody came online: the last item of each node that tells it then, to that resource alone. §4.3 */
 export async function sendLastItems(parts: PubsubParts, session: SessionHandle): Promise<void> {
   const { bareJid, fullJid } = session
-  const subscriptions = parts.replica
+  const subscriptions = parts.replica.accounts
     .subscriptionsOf(bareJid, 'everywhere')
     .filter((each) => (each.jid === bareJid || each.jid === fullJid.full) && isWanted(parts.replica.get(each)))
   if (subscriptions.length === 0) return

@@ -31,7 +31,7 @@ async function endLeases(parts: PubsubParts, signal: AbortSignal): Promise<void>
 
 /** A resource went offline; `isLast`: and no other of the account is online. */
 export async function endTemporaryOf(parts: PubsubParts, bareJid: string, fullJid: string, isLast: boolean) {
-  const own = parts.replica.subscriptionsOf(bareJid, 'everywhere')
+  const own = parts.replica.accounts.subscriptionsOf(bareJid, 'everywhere')
   await endTemporary(
     parts,
     own.filter(({ jid }) => jid === fullJid || (isLast && jid === bareJid)),
@@ -55,7 +55,7 @@ async function endTemporary(parts: PubsubParts, candidates: readonly Subscriptio
 
 /** An account went offline: items of its go where the node is so configured. XEP-0060 §17.4.4 (purge_offline). */
 export async function purgeLeft(parts: PubsubParts, bareJid: string): Promise<void> {
-  await Promise.all(parts.replica.leftBy(bareJid).map((ref) => purgeAbsent(parts, ref, bareJid)))
+  await Promise.all(parts.replica.accounts.leftBy(bareJid).map((ref) => purgeAbsent(parts, ref, bareJid)))
 }
 
 /** Nobody is online when the server starts. */

@@ -200,7 +200,10 @@ export class Managed {
   }
 
   #listOf(account: string): ManagedSubscription[] {
-    return [...[...this.#parts.replica.ownSubscriptions(account)].map(managed), ...this.#parts.elsewhere.of(account)]
+    return [
+      ...[...this.#parts.replica.accounts.ownSubscriptions(account)].map(managed),
+      ...this.#parts.elsewhere.of(account),
+    ]
   }
 
   /** @throws StanzaError service-unavailable for who has no account here: a component that asks the domain */

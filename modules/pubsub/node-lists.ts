@@ -76,7 +76,7 @@ function pageUpwards(
   const hidden: string[] = []
   for (const node of restricted) if (!isShown(node)) hidden.push(keyOfNode(node, order))
   // Of all others, only an outcast is not shown one.
-  for (const node of replica.affiliatedNodes(actor.bareJid, service))
+  for (const node of replica.accounts.affiliatedNodes(actor.bareJid, service))
     if (!restricted.has(node) && !isShown(node)) hidden.push(keyOfNode(node, order))
   const { pageMaxItems } = parts.config()
   const size = Math.min(request.max ?? pageMaxItems, pageMaxItems)

@@ -21,7 +21,7 @@ export function getPending(parts: PubsubParts, askerOf: (jid: Jid) => Asker): Ad
     // §8.7.3.3: for those who own a node here
     mayRun(jid) {
       const { actor, service } = askerOf(jid)
-      return actor.isAdmin || parts.replica.ownsAny(actor.bareJid, service)
+      return actor.isAdmin || parts.replica.accounts.ownsAny(actor.bareJid, service)
     },
     run: ({ asker }): CommandStep => ({
       form: nodeForm(managed(askerOf(asker))),

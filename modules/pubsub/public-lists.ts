@@ -110,7 +110,7 @@ export function readable(parts: PubsubParts, asker: Asker, nodeId: string): read
 
 /** What an account is publicly subscribed to, each once. */
 function entriesOf({ replica, elsewhere }: PubsubParts, account: string): PublicEntry[] {
-  const here = [...replica.ownSubscriptions(account)].filter(isShown).map(subscriptionEntry)
+  const here = [...replica.accounts.ownSubscriptions(account)].filter(isShown).map(subscriptionEntry)
   const there = [...elsewhere.of(account)].filter(isShown).map(elsewhereEntry)
   return [...new Map([...here, ...there].map((entry) => [entry.id, entry])).values()]
 }

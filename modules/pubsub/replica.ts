@@ -3,17 +3,18 @@
  * applied here in commit order, so the copy is always one state that the database had. DESIGN decision 13.
  */
 
-import {
-  type Ancestor,
-  affiliationIn,
-  isTemporary,
-  type NodeView,
-  type Subscriber,
-  subscriberOf,
-  subscriptionsAt,
-} from './node-view.ts'
-import type { RelationshipKind } from './relationship-fields.ts'
+import { AccountNodes, type AccountNodesView } from './account-nodes.ts'
+import { Ancestry } from './ancestry.ts'
+import { type Ancestor, affiliationIn, isTemporary, type NodeView, subscriptionsAt } from './node-view.ts'
 import { superiorsOf } from './relationships.ts'
+import {
+  linkNodes,
+  newNode,
+  putSubscription,
+  type ReplicaNode,
+  removeBeside,
+  removeSubscription,
+} from './replica-node.ts'
 import type { Affiliation, Standing } from './rules.ts'
 import { ServiceNodes } from './service-nodes.ts'
 import {
@@ -33,31 +34,6 @@ import {
   type SubscriptionsModified,
 } from './store.ts'
 
-interface Node {
-  record: NodeRecord
-  readonly affiliations: Map<string, Affiliation>
-  // Shared and empty until something is put in.
-  subscribers: Map<string, Subscriber>
-  pending: Map<string, SubscriptionRecord>
-  parents: Set<Node>
-  children: Set<Node>
-  readonly target: Node | undefined
-  beside: { summary: Node | undefined; readonly attachments: Map<string, Node> } | undefined
-  relation: { readonly kind: RelationshipKind; readonly to: Node } | undefined
-  related: Set<Node> | undefined
-}
-
-/**
- * For what a node lacks: nearly all lack most. Of 100,000 nodes, empty ones of their own took 67 MB.
- * Nothing is ever put into these.
- */
-const NO_SUBSCRIBERS: Node['subscribers'] = new Map()
-const NO_REQUESTS: Node['pending'] = new Map()
-const NO_SET: Set<Node> = new Set()
-
-/** Which of an account's nodes: those of a service, one of them, or all there are. */
-export type Where = { readonly service: string; readonly nodeId: string | undefined } | 'everywhere'
-
 /** How a subscription changed: made without `before`, ended without `after`. */
 export interface SubscriptionChanged {
   readonly before: SubscriptionRecord | undefined
@@ -66,16 +42,9 @@ export interface SubscriptionChanged {
 
 export class Replica {
   #lastSeq = 0
-  readonly #services = new Map<string, ServiceNodes<Node>>()
-  /** bareJid -> nodes where it has a subscription or an affiliation. */
-  readonly #accounts = new Map<string, Set<Node>>()
-  /** bareJid -> the full JIDs that it subscribed by somewhere; most accounts have none. */
-  readonly #resources = new Map<string, Set<string>>()
-  /** bareJid -> nodes where items of its go when it goes offline, as far as it published there since the start. */
-  readonly #leaving = new Map<string, Set<Node>>()
-
-  /** Found when they are asked for, and anew when the graph has changed. */
-  #ancestors = new WeakMap<NodeView, readonly Ancestor[]>()
+  readonly #services = new Map<string, ServiceNodes<ReplicaNode>>()
+  readonly #accounts = new AccountNodes()
+  readonly #ancestry = new Ancestry((service) => this.rootOf(service))
   #watch: (change: SubscriptionChanged) => void = () => {}
 
   /** Of the newest item that subscribers were told of. */
@@ -102,7 +71,7 @@ export class Replica {
   }
 
   // Two look-ups by strings that are there already, not one by a text made of both: a publish comes by here.
-  #get({ service, nodeId }: NodeRef): Node | undefined {
+  #get({ service, nodeId }: NodeRef): ReplicaNode | undefined {
     return this.#services.get(service)?.get(nodeId)
   }
 
@@ -133,23 +102,14 @@ export class Replica {
     return this.#services.get(service)?.restricted ?? NO_NODES
   }
 
-  /** Nodes of a service where an account has an affiliation or a subscription. */
-  affiliatedNodes(bareJid: string, service: string): NodeView[] {
-    return [...(this.#accounts.get(bareJid) ?? [])].filter(({ record }) => record.service === service)
+  /** What accounts have at the nodes. */
+  get accounts(): AccountNodesView {
+    return this.#accounts
   }
 
   /** All collections above a node, nearest first; by the shortest way where there are several. */
   ancestors(node: NodeView): readonly Ancestor[] {
-    const known = this.#ancestors.get(node)
-    if (known) return known
-    const distances = new Map<NodeView, number>([[node, 0]])
-    // A map is walked to its end, what is added on the way too.
-    for (const [each, distance] of distances)
-      for (const parent of this.#above(each)) if (!distances.has(parent)) distances.set(parent, distance + 1)
-    distances.delete(node)
-    const found = [...distances].map(([each, distance]) => ({ node: each, distance }))
-    this.#ancestors.set(node, found)
-    return found
+    return this.#ancestry.of(node)
   }
 
   /** The collection of all of a service that are in no other; undefined until there is one. XEP-0248 §8.1. */
@@ -157,59 +117,16 @@ export class Replica {
     return this.#services.get(service)?.get(ROOT_ID)
   }
 
-  #above(node: NodeView): Iterable<NodeView> {
-    if (node.parents.size > 0) return node.parents
-    if (node.target) return []
-    const root = this.rootOf(node.record.service)
-    return root && node !== root ? [root] : []
-  }
-
-  *#all(): Iterable<Node> {
+  *#all(): Iterable<ReplicaNode> {
     for (const nodes of this.#services.values()) yield* nodes.values()
   }
 
   /** What the entity is at this node and at its parents. */
   standing(node: NodeView, actor: Actor): Standing {
     const ruling = node.target ?? node
-    const at = (each: NodeView, parents?: Standing['parents']) => new KnownStanding(this, each, actor, parents)
+    const at = (each: NodeView, parents?: Standing['parents']) =>
+      new KnownStanding(this.#accounts, each, actor, parents)
     return at(ruling, superiorsOf(ruling, at))
-  }
-
-  isSubscribed(bareJid: string, node: NodeView): boolean {
-    // Most entities subscribe by bare JID.
-    if (node.subscribers.has(bareJid)) return true
-    for (const jid of this.#resources.get(bareJid) ?? []) if (node.subscribers.has(jid)) return true
-    return false
-  }
-
-  /** An account's subscriptions, at one node, at all of a service or everywhere, pending ones too. XEP-0060 §5.6. */
-  subscriptionsOf(bareJid: string, at: Where): SubscriptionRecord[] {
-    // A node's subscribers may be many.
-    const jids = this.#jidsOf(bareJid)
-    return this.#nodesOf(bareJid, at).flatMap((node) => [
-      ...jids.flatMap((jid) => node.subscribers.get(jid)?.subscriptions ?? []),
-      ...jids.flatMap((jid) => node.pending.get(jid) ?? []),
-    ])
-  }
-
-  /** By which it may be subscribed. */
-  #jidsOf(bareJid: string): string[] {
-    return [bareJid, ...(this.#resources.get(bareJid) ?? [])]
-  }
-
-  /** Those of the bare JID itself, wherever they are; pending ones too. */
-  *ownSubscriptions(bareJid: string): Iterable<SubscriptionRecord> {
-    for (const { subscribers, pending } of this.#accounts.get(bareJid) ?? []) {
-      yield* subscribers.get(bareJid)?.subscriptions ?? []
-      const request = pending.get(bareJid)
-      if (request) yield request
-    }
-  }
-
-  ownsAny(bareJid: string, service: string): boolean {
-    return this.#nodesOf(bareJid, { service, nodeId: undefined }).some(
-      (node) => node.affiliations.get(bareJid) === 'owner',
-    )
   }
 
   /** A service's NodeIDs where somebody waits for an owner's answer, in the order of their code units. */
@@ -233,13 +150,6 @@ export class Replica {
     return found
   }
 
-  /** Of these, where an account may have published: it is asked for as it leaves. */
-  leftBy(bareJid: string): NodeRef[] {
-    const known = [...(this.#leaving.get(bareJid) ?? []), ...(this.#accounts.get(bareJid) ?? [])]
-    this.#leaving.delete(bareJid)
-    return [...new Set(known)].map(({ record }) => record).filter(({ config }) => config.purgeOffline)
-  }
-
   /** The nodes of accounts. */
   personal(): NodeView[] {
     return [...this.#all()].filter(({ record }) => record.service !== SHARED_SERVICE)
@@ -259,24 +169,6 @@ export class Replica {
     return [...this.#all()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
   }
 
-  /** An account's affiliations, at one node or at all of a service. XEP-0060 §5.7. */
-  affiliationsOf(bareJid: string, at: Where): AffiliationRecord[] {
-    return this.#nodesOf(bareJid, at).flatMap((node) => {
-      const { service, nodeId } = node.record
-      // What one is at a target one is there alone.
-      const affiliation = node.target ? undefined : node.affiliations.get(bareJid)
-      return affiliation ? [{ service, nodeId, bareJid, affiliation }] : []
-    })
-  }
-
-  #nodesOf(bareJid: string, at: Where): Node[] {
-    const known = [...(this.#accounts.get(bareJid) ?? [])]
-    const meant = known.filter(({ record: { service, nodeId } }) => {
-      return at === 'everywhere' || (service === at.service && (at.nodeId === undefined || nodeId === at.nodeId))
-    })
-    return meant.sort((a, b) => (a.record.nodeId < b.record.nodeId ? -1 : 1))
-  }
-
   // What was committed, applied.
 
   created(record: NodeRecord): void {
@@ -291,12 +183,12 @@ export class Replica {
     else this.#put(record)
   }
 
-  #reconfigured(node: Node, record: NodeRecord): void {
+  #reconfigured(node: ReplicaNode, record: NodeRecord): void {
     node.record = record
     this.#review(node)
   }
 
-  #review(node: Node): void {
+  #review(node: ReplicaNode): void {
     this.#services.get(node.record.service)?.review(node)
   }
 
@@ -323,11 +215,10 @@ export class Replica {
     for (const { service, parent, child } of added) {
       const [upper, lower] = [this.#get({ service, nodeId: parent }), this.#get({ service, nodeId: child })]
       if (!upper || !lower) continue
-      ownSet(upper, 'children').add(lower)
-      ownSet(lower, 'parents').add(upper)
+      linkNodes(upper, lower)
       this.#review(lower)
     }
-    if (added.length > 0 || removed.length > 0) this.#ancestors = new WeakMap()
+    if (added.length > 0 || removed.length > 0) this.#ancestry.graphChanged()
   }
 
   related({ relation, ...ref }: Related): void {
@@ -354,19 +245,13 @@ export class Replica {
       child.parents.delete(node)
       this.#review(child)
     }
-    if (node.children.size > 0 || ref.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
+    if (node.children.size > 0 || ref.nodeId === ROOT_ID) this.#ancestry.graphChanged()
     // What decided who may use it still does, for the last notification.
     node.relation?.to.related?.delete(node)
-    const { target, record } = node
-    if (target?.beside?.summary === node) target.beside.summary = undefined
-    else if (record.target?.itemId !== undefined) target?.beside?.attachments.delete(record.target.itemId)
-    for (const bareJid of node.affiliations.keys()) this.#unlink(bareJid, node)
-    for (const { bareJid } of node.subscribers.values()) this.#unlink(bareJid, node)
-    for (const { bareJid } of node.pending.values()) this.#unlink(bareJid, node)
-    for (const before of [...subscriptionsAt(node), ...node.pending.values()]) {
-      this.#unname(before)
-      this.#watch({ before, after: undefined })
-    }
+    removeBeside(node)
+    const ended = [...subscriptionsAt(node), ...node.pending.values()]
+    this.#accounts.deleted(node, ended)
+    for (const before of ended) this.#watch({ before, after: undefined })
     return node
   }
 
@@ -376,14 +261,8 @@ export class Replica {
     if (position) this.#lastSeq = position.seq
     const node = this.#get(result)
     if (node && seenType !== undefined) node.record = { ...node.record, seenType }
-    if (node?.record.config.purgeOffline) this.#mayLeave(publisher, node)
+    if (node?.record.config.purgeOffline) this.#accounts.mayLeave(publisher, node)
     return node
-  }
-
-  #mayLeave(bareJid: string, node: Node): void {
-    const nodes = this.#leaving.get(bareJid)
-    if (nodes) nodes.add(node)
-    else this.#leaving.set(bareJid, new Set([node]))
   }
 
   /** Made, approved, moved or given other options. */
@@ -401,15 +280,11 @@ export class Replica {
   }
 
   unsubscribed(subscription: SubscriptionRecord): void {
-    const { jid, bareJid, subid } = subscription
     const node = this.#get(subscription)
     const before = this.#known(subscription)
     if (!node || !before) return
-    if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
-    const left = (node.subscribers.get(jid)?.subscriptions ?? []).filter((each) => each.subid !== subid)
-    setSubscriber(node, jid, left)
-    this.#relink(node, bareJid)
-    this.#unname(subscription)
+    removeSubscription(node, subscription)
+    this.#accounts.unsubscribed(subscription, node)
     this.#watch({ before, after: undefined })
   }
 
@@ -425,16 +300,8 @@ export class Replica {
   }
 
   accountForgotten(bareJid: string): void {
-    const ended = this.subscriptionsOf(bareJid, 'everywhere')
-    for (const node of this.#nodesOf(bareJid, 'everywhere')) {
-      node.affiliations.delete(bareJid)
-      for (const jid of this.#jidsOf(bareJid)) {
-        node.subscribers.delete(jid)
-        node.pending.delete(jid)
-      }
-    }
-    this.#accounts.delete(bareJid)
-    this.#resources.delete(bareJid)
+    const ended = this.#accounts.subscriptionsOf(bareJid, 'everywhere')
+    this.#accounts.forget(bareJid)
     for (const before of ended) this.#watch({ before, after: undefined })
   }
 
@@ -444,55 +311,15 @@ export class Replica {
       service = new ServiceNodes()
       this.#services.set(record.service, service)
     }
-    const target = record.target && service.get(record.target.nodeId)
-    const node: Node = {
-      record,
-      affiliations: target?.affiliations ?? new Map(),
-      subscribers: NO_SUBSCRIBERS,
-      pending: NO_REQUESTS,
-      parents: NO_SET,
-      children: NO_SET,
-      relation: target && { kind: 'link', to: target },
-      related: undefined,
-      target,
-      beside: undefined,
-    }
-    if (target) {
-      putBeside(target, node)
-      target.related ??= new Set()
-      target.related.add(node)
-    }
-    service.add(node)
-    if (record.nodeId === ROOT_ID) this.#ancestors = new WeakMap()
+    service.add(newNode(record, record.target && service.get(record.target.nodeId)))
+    if (record.nodeId === ROOT_ID) this.#ancestry.graphChanged()
   }
 
   #subscribe(subscription: SubscriptionRecord): void {
-    const { jid, bareJid, subid, state } = subscription
     const node = this.#get(subscription)
     if (!node) return
-    if (state === 'pending') {
-      if (node.pending === NO_REQUESTS) node.pending = new Map()
-      node.pending.set(jid, subscription)
-    } else {
-      if (node.pending.get(jid)?.subid === subid) node.pending.delete(jid)
-      const known: readonly SubscriptionRecord[] = node.subscribers.get(jid)?.subscriptions ?? []
-      const at = known.findIndex((each) => each.subid === subid)
-      setSubscriber(node, jid, at < 0 ? [...known, subscription] : known.with(at, subscription))
-    }
-    this.#link(bareJid, node)
-    if (jid === bareJid) return
-    const resources = this.#resources.get(bareJid)
-    if (resources) resources.add(jid)
-    else this.#resources.set(bareJid, new Set([jid]))
-  }
-
-  /** A subscription is gone; perhaps it was the last by its full JID. */
-  #unname({ jid, bareJid }: SubscriptionRecord): void {
-    const resources = this.#resources.get(bareJid)
-    if (!resources?.has(jid)) return
-    for (const node of this.#accounts.get(bareJid) ?? []) if (node.subscribers.has(jid) || node.pending.has(jid)) return
-    resources.delete(jid)
-    if (resources.size === 0) this.#resources.delete(bareJid)
+    putSubscription(node, subscription)
+    this.#accounts.subscribed(subscription, node)
   }
 
   #affiliate(record: AffiliationRecord): void {
@@ -501,30 +328,11 @@ export class Replica {
     if (!node) return
     if (affiliation === 'none') {
       node.affiliations.delete(bareJid)
-      this.#relink(node, bareJid)
+      this.#accounts.unaffiliated(bareJid, node)
     } else {
       node.affiliations.set(bareJid, affiliation)
-      this.#link(bareJid, node)
+      this.#accounts.affiliated(bareJid, node)
     }
-  }
-
-  #link(bareJid: string, node: Node): void {
-    const nodes = this.#accounts.get(bareJid)
-    if (nodes) nodes.add(node)
-    else this.#accounts.set(bareJid, new Set([node]))
-  }
-
-  #unlink(bareJid: string, node: Node): void {
-    const nodes = this.#accounts.get(bareJid)
-    nodes?.delete(node)
-    if (nodes?.size === 0) this.#accounts.delete(bareJid)
-  }
-
-  /** Keeps the account's link to the node only while it has something there. */
-  #relink(node: Node, bareJid: string): void {
-    if ((!node.target && node.affiliations.has(bareJid)) || this.isSubscribed(bareJid, node)) return
-    if (this.#jidsOf(bareJid).some((jid) => node.pending.has(jid))) return
-    this.#unlink(bareJid, node)
   }
 }
 
@@ -534,45 +342,28 @@ class KnownStanding implements Standing {
   readonly isAdmin: boolean
   readonly relation: Actor['relation']
   readonly parents: Standing['parents']
-  readonly #replica: Replica
+  readonly #accounts: AccountNodesView
   readonly #node: NodeView
   readonly #bareJid: string
 
-  constructor(replica: Replica, node: NodeView, { bareJid, isAdmin, relation }: Actor, parents: Standing['parents']) {
+  constructor(
+    accounts: AccountNodesView,
+    node: NodeView,
+    { bareJid, isAdmin, relation }: Actor,
+    parents: Standing['parents'],
+  ) {
     this.affiliation = affiliationIn(node, bareJid)
     this.isAdmin = isAdmin
     this.relation = relation
     this.parents = parents
-    this.#replica = replica
+    this.#accounts = accounts
     this.#node = node
     this.#bareJid = bareJid
   }
 
   get isSubscribed(): boolean {
-    return this.#replica.isSubscribed(this.#bareJid, this.#node)
+    return this.#accounts.isSubscribed(this.#bareJid, this.#node)
   }
 }
 
 const NO_NODES: ReadonlySet<NodeView> = new Set()
-
-function putBeside(target: Node, node: Node): void {
-  target.beside ??= { summary: undefined, attachments: new Map() }
-  const itemId = node.record.target?.itemId
-  if (itemId === undefined) target.beside.summary = node
-  else target.beside.attachments.set(itemId, node)
-}
-
-function ownSet(node: Node, name: 'parents' | 'children'): Set<Node> {
-  if (node[name] === NO_SET) node[name] = new Set()
-  return node[name]
-}
-
-function setSubscriber(node: Node, jid: string, subscriptions: readonly SubscriptionRecord[]): void {
-  const [first, ...others] = subscriptions
-  if (!first) {
-    node.subscribers.delete(jid)
-    return
-  }
-  if (node.subscribers === NO_SUBSCRIBERS) node.subscribers = new Map()
-  node.subscribers.set(jid, subscriberOf(first, others))
-}

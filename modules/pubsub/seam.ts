@@ -33,7 +33,7 @@ export function pubsubSeam(parts: PubsubParts): Pubsub {
     },
     isSubscribed(bareJid, nodeId) {
       const node = parts.replica.get(shared(nodeId))
-      return node !== undefined && parts.replica.isSubscribed(bareJid, node)
+      return node !== undefined && parts.replica.accounts.isSubscribed(bareJid, node)
     },
   }
 }

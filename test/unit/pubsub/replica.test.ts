@@ -50,7 +50,7 @@ function view(nodeId: string): NodeView {
   return found
 }
 const jids = (nodeId?: string) =>
-  replica.subscriptionsOf('bob@test', { service: SHARED_SERVICE, nodeId }).map(({ jid }) => jid)
+  replica.accounts.subscriptionsOf('bob@test', { service: SHARED_SERVICE, nodeId }).map(({ jid }) => jid)
 
 test('what was loaded is found by node and by account', () => {
   expect(replica.sortedNodeIds(SHARED_SERVICE)).toEqual(['a', 'b'])
@@ -60,20 +60,20 @@ test('what was loaded is found by node and by account', () => {
   }
   expect(standing('a')).toEqual({ affiliation: 'member', isSubscribed: true, isAdmin: false })
   expect(standing('b')).toEqual({ affiliation: 'none', isSubscribed: true, isAdmin: false })
-  expect(replica.isSubscribed('alice@test', view('b'))).toBe(false)
+  expect(replica.accounts.isSubscribed('alice@test', view('b'))).toBe(false)
   expect(jids()).toEqual(['bob@test', 'bob@test/1', 'bob@test/2'])
   expect(jids('b')).toEqual(['bob@test/1', 'bob@test/2'])
   expect(jids('c')).toEqual([])
-  expect(replica.affiliationsOf('bob@test', 'everywhere')).toEqual([
+  expect(replica.accounts.affiliationsOf('bob@test', 'everywhere')).toEqual([
     { ...at('a'), bareJid: 'bob@test', affiliation: 'member' },
   ])
 })
 
 test('a subscription ends for its JID only, the last one for the account', () => {
   replica.unsubscribed(subscription('b', 'bob@test/1'))
-  expect(replica.isSubscribed('bob@test', view('b'))).toBe(true)
+  expect(replica.accounts.isSubscribed('bob@test', view('b'))).toBe(true)
   replica.unsubscribed(subscription('b', 'bob@test/2'))
-  expect(replica.isSubscribed('bob@test', view('b'))).toBe(false)
+  expect(replica.accounts.isSubscribed('bob@test', view('b'))).toBe(false)
   expect(jids()).toEqual(['bob@test'])
 })
 
@@ -99,7 +99,7 @@ test('an affiliation goes and the subscriptions it allowed with it', () => {
     endedBeside: [],
     approved: [],
   })
-  expect(replica.affiliationsOf('bob@test', at('a'))).toEqual([])
+  expect(replica.accounts.affiliationsOf('bob@test', at('a'))).toEqual([])
   expect(jids('a')).toEqual([])
 })
 
@@ -119,11 +119,11 @@ test('nodes of one name at two services are two', () => {
   replica.created(node('a', 'alice@test'))
   replica.subscribed({ ...subscription('a', 'bob@test'), ...hers, address: 'alice@test' })
   expect(replica.sortedNodeIds('alice@test')).toEqual(['a'])
-  expect(replica.subscriptionsOf('bob@test', hers)).toHaveLength(1)
-  expect(replica.subscriptionsOf('bob@test', 'everywhere')).toHaveLength(4)
-  expect(replica.ownsAny('alice@test', 'alice@test')).toBe(true)
+  expect(replica.accounts.subscriptionsOf('bob@test', hers)).toHaveLength(1)
+  expect(replica.accounts.subscriptionsOf('bob@test', 'everywhere')).toHaveLength(4)
+  expect(replica.accounts.ownsAny('alice@test', 'alice@test')).toBe(true)
   replica.unsubscribed(subscription('a', 'bob@test'))
-  expect(replica.subscriptionsOf('bob@test', hers)).toHaveLength(1)
+  expect(replica.accounts.subscriptionsOf('bob@test', hers)).toHaveLength(1)
   replica.deleted(hers)
   expect([replica.sortedNodeIds('alice@test'), jids()]).toEqual([[], ['bob@test/1', 'bob@test/2']])
   expect(view('a').affiliations.get('bob@test')).toBe('member')
@@ -171,7 +171,7 @@ test('what is about a node has its affiliations and its models, and goes out of 
   expect(replica.standing(view('attachments'), bob).affiliation).toBe('outcast')
   // What an account is at the target it has there alone.
   replica.subscribed(subscription('summary', 'bob@test'))
-  const affiliations = replica.affiliationsOf('bob@test', 'everywhere')
+  const affiliations = replica.accounts.affiliationsOf('bob@test', 'everywhere')
   expect(affiliations.map(({ nodeId }) => nodeId)).toEqual(['a'])
   replica.unsubscribed(subscription('summary', 'bob@test'))
   const changed = { ...node('a'), config: { ...config, accessModel: 'whitelist', publishModel: 'open' } } as const
@@ -189,7 +189,7 @@ test('its watcher hears of each change of a subscription, by whatever road, and 
   const heard: string[] = []
   const show = (each: SubscriptionRecord | undefined) => (each ? `${each.jid} ${each.state} ${each.isPublic}` : 'none')
   replica.watch(({ before, after }) => heard.push(`${show(before)} -> ${show(after)}`))
-  const [own] = [...replica.ownSubscriptions('bob@test')]
+  const [own] = [...replica.accounts.ownSubscriptions('bob@test')]
   if (!own) throw new Error('not loaded')
   replica.subscribed({ ...own, isPublic: true })
   replica.subscribed({ ...subscription('b', 'carol@test'), state: 'pending' })
@@ -232,14 +232,14 @@ test('a request that waits is no subscriber, until it is approved', () => {
   const request: SubscriptionRecord = { ...subscription('b', 'carol@test'), state: 'pending' }
   replica.subscribed(request)
   expect(view('b').pending.size).toBe(1)
-  expect(replica.isSubscribed('carol@test', view('b'))).toBe(false)
-  expect(replica.subscriptionsOf('carol@test', 'everywhere')).toEqual([request])
+  expect(replica.accounts.isSubscribed('carol@test', view('b'))).toBe(false)
+  expect(replica.accounts.subscriptionsOf('carol@test', 'everywhere')).toEqual([request])
   expect(replica.nodesWithPending(SHARED_SERVICE)).toEqual(['b'])
   replica.subscribed({ ...request, state: 'subscribed' })
   expect(view('b').pending.size).toBe(0)
-  expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
+  expect(replica.accounts.isSubscribed('carol@test', view('b'))).toBe(true)
   replica.subscribed({ ...request, subid: '9' })
   replica.unsubscribed({ ...request, subid: '9' })
   expect(replica.nodesWithPending(SHARED_SERVICE)).toEqual([])
-  expect(replica.isSubscribed('carol@test', view('b'))).toBe(true)
+  expect(replica.accounts.isSubscribed('carol@test', view('b'))).toBe(true)
 })
