@@ -9,8 +9,8 @@ import { sendPersonalItems } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import type { NodeConfig } from './node-config.ts'
 import { type NodeView, subscriptionsAt } from './node-view.ts'
+import { SHARED_SERVICE } from './records.ts'
 import { asksRoster, mayRead } from './rules.ts'
-import { SHARED_SERVICE } from './store.ts'
 
 /** Ends what the roster does not allow, of everyone at the node or of one account. */
 export async function reviewAccess(parts: PubsubParts, node: NodeView, bareJid?: string): Promise<void> {

@@ -1,8 +1,8 @@
 /** Where accounts have something: their subscriptions and affiliations, found without walking all nodes. */
 
 import type { NodeView } from './node-view.ts'
+import type { AffiliationRecord, NodeRef, SubscriptionRecord } from './records.ts'
 import type { ReplicaNode } from './replica-node.ts'
-import type { AffiliationRecord, NodeRef, SubscriptionRecord } from './store.ts'
 
 /** Which of an account's nodes: those of a service, one of them, or all there are. */
 export type Where = { readonly service: string; readonly nodeId: string | undefined } | 'everywhere'

@@ -6,9 +6,10 @@ import { forgetAll } from './known-nodes.sqlite.ts'
 import { forgetAllMoved } from './moved.sqlite.ts'
 import { forgetCount } from './node-counts.sqlite.ts'
 import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queries.sqlite.ts'
+import type { AffiliationRecord, SubscriptionRecord } from './records.ts'
 import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
 import { affiliations, nodes } from './schema.sqlite.ts'
-import type { AffiliationRecord, PubsubStore, SubscriptionRecord } from './store.ts'
+import type { PubsubStore } from './store.ts'
 import { endAllOf, reviewBeside, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder

@@ -4,7 +4,7 @@ import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
 import { type Element, el, RawXml } from '../../server/xml/element.ts'
 import { escapeAttribute, serialize } from '../../server/xml/serialize.ts'
-import { type AffiliationRecord, type ItemRecord, ROOT_ID, type SubscriptionRecord } from './store.ts'
+import { type AffiliationRecord, type ItemRecord, ROOT_ID, type SubscriptionRecord } from './records.ts'
 import { NS_PUBSUB, NS_PUBSUB_EVENT, NS_PUBSUB_OWNER } from './xml.ts'
 
 /** `<pubsub/>` around an answer. */

@@ -6,7 +6,7 @@ import type { Element } from '../../server/xml/element.ts'
 import type { PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { NodeView } from './node-view.ts'
-import type { SubscriptionRecord } from './store.ts'
+import type { SubscriptionRecord } from './records.ts'
 
 export const AUTHORIZATION_FORM = 'http://jabber.org/protocol/pubsub#subscribe_authorization'
 

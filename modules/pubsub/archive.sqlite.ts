@@ -5,8 +5,10 @@ import type { Db, Tx } from '../../server/module/api.ts'
 import { isVisible, itemOf, itemRow, type Window } from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
 import { readingOf, refuse } from './queries.sqlite.ts'
+import type { PagedItem, Visible, Within } from './reads.ts'
+import type { Position } from './records.ts'
 import { items } from './schema.sqlite.ts'
-import type { PagedItem, Position, PubsubStore, Visible, Within } from './store.ts'
+import type { PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 

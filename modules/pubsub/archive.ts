@@ -23,8 +23,9 @@ import type { NodeView } from './node-view.ts'
 import { itemEvent } from './notify.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { isPublicList } from './public-names.ts'
+import type { ItemPage, PagedItem, Visible, Within } from './reads.ts'
+import type { Position } from './records.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
-import type { ItemPage, PagedItem, Position, Visible, Within } from './store.ts'
 
 const NONE: ItemPage = { items: [], count: 0, index: undefined, hasMore: false }
 

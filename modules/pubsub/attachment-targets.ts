@@ -5,8 +5,8 @@ import { type Asker, addressesOf, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
+import type { ItemName, NodeRef } from './records.ts'
 import { mayRead } from './rules.ts'
-import type { ItemName, NodeRef } from './store.ts'
 
 /** The node that it is about; undefined: there is none. */
 export function targetView(parts: PubsubParts, ref: NodeRef): NodeView | undefined {

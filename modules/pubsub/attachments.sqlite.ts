@@ -23,9 +23,10 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
+import type { NodeRecord, NodeRef } from './records.ts'
 import { isOwner, mayPublish, mayRead, mayRetract, mayRetrieve } from './rules.ts'
 import { items } from './schema.sqlite.ts'
-import type { ItemPublished, NodeRecord, NodeRef, PublishAttachment, PubsubStore, SummaryChange } from './store.ts'
+import type { ItemPublished, PublishAttachment, PubsubStore, SummaryChange } from './store.ts'
 
 const ph = sql.placeholder
 

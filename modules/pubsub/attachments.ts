@@ -12,7 +12,8 @@ import { type Asker, addressesOf, boundsOf, type PubsubParts, run } from './cont
 import { pubsubError } from './errors.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
 import { applyPublished } from './publisher.ts'
-import { SHARED_SERVICE, type SummaryChange } from './store.ts'
+import { SHARED_SERVICE } from './records.ts'
+import type { SummaryChange } from './store.ts'
 import type { EntityRequest, PubsubRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>

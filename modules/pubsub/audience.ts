@@ -14,9 +14,9 @@ import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
 import type { Relation, Rosters } from '../roster/index.ts'
 import { affiliationIn, isSubscribedAt, type NodeView } from './node-view.ts'
+import { SHARED_SERVICE } from './records.ts'
 import { superiorsOf } from './relationships.ts'
 import { mayRead, needsApproval, type Standing } from './rules.ts'
-import { SHARED_SERVICE } from './store.ts'
 import { Visitors } from './visitors.ts'
 
 /** A client that wants the events of a node says so by a feature of the node's name and this. XEP-0060 §9.2. */

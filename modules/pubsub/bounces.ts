@@ -5,7 +5,7 @@ import { StanzaError } from '../../server/stanza/errors.ts'
 import { attr, childElements, childOf, type Element } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import { type PubsubParts, run, tellOwners } from './context.ts'
-import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
+import { SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import { collectionsOf } from './xml.ts'
 
 /**

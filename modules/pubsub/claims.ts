@@ -4,7 +4,8 @@ import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClaimedNodes } from './api.ts'
 import { pubsubError } from './errors.ts'
 import { isPublicList } from './public-names.ts'
-import { type NodeRef, SHARED_SERVICE, type Visible } from './store.ts'
+import type { Visible } from './reads.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
 
 export class Claims {
   readonly #claims: ClaimedNodes[] = []

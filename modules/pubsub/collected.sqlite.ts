@@ -20,8 +20,9 @@ import {
 } from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
 import { refuse } from './queries.sqlite.ts'
+import type { CollectedItem, ReadCollected } from './reads.ts'
 import { items, nodes } from './schema.sqlite.ts'
-import type { CollectedItem, PubsubStore, ReadCollected } from './store.ts'
+import type { PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -6,17 +6,9 @@ import { asPubsubError, pubsubError } from './errors.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
 import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
+import { type LinkRecord, type NodeRef, ROOT_ID, SHARED_SERVICE } from './records.ts'
 import type { RelationshipChanges } from './relationship-fields.ts'
-import {
-  type EnsureNode,
-  type LinkRecord,
-  type NodeRef,
-  type OwnerRequest as OwnerArgs,
-  type Related,
-  type Relinked,
-  ROOT_ID,
-  SHARED_SERVICE,
-} from './store.ts'
+import type { EnsureNode, OwnerRequest as OwnerArgs, Related, Relinked } from './store.ts'
 import type { OwnerRequest } from './xml.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>

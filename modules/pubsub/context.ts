@@ -16,16 +16,9 @@ import type { Awaiting } from './last-item.ts'
 import type { ConfigBounds } from './node-config.ts'
 import type { NodeView } from './node-view.ts'
 import type { Notifier } from './notify.ts'
+import { type Actor, type ItemKey, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import type { Replica } from './replica.ts'
-import {
-  type Actor,
-  type ItemKey,
-  type NodeRef,
-  PRUNE_BATCH,
-  type PubsubStore,
-  SHARED_SERVICE,
-  type SubscriptionRecord,
-} from './store.ts'
+import { PRUNE_BATCH, type PubsubStore } from './store.ts'
 
 export interface PubsubParts {
   readonly domain: string

@@ -4,7 +4,7 @@
  */
 
 import { type Cipheriv, createCipheriv, createDecipheriv, type Decipheriv, hash, randomBytes } from 'node:crypto'
-import type { Position } from './store.ts'
+import type { Position } from './records.ts'
 
 const ALGORITHM = 'aes-128-ecb'
 const KEY_BYTES = 16

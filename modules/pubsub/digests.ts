@@ -11,7 +11,7 @@
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { PubsubEvent } from './answer-xml.ts'
 import type { NodeView } from './node-view.ts'
-import type { SubscriptionRecord } from './store.ts'
+import type { SubscriptionRecord } from './records.ts'
 
 /** What is gathered: events about items. Those about nodes and subscriptions go at once. */
 export type ItemsEvent = Extract<PubsubEvent, { kind: 'items' | 'retract' }>

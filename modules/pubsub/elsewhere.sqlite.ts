@@ -2,8 +2,9 @@
 
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../server/module/api.ts'
+import type { ManagedSubscription } from './records.ts'
 import { elsewhere } from './schema.sqlite.ts'
-import type { ManagedSubscription, PubsubStore } from './store.ts'
+import type { PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -3,7 +3,7 @@
  * service answered and told since, applied from what was committed as the replica is. XEP-0376.
  */
 
-import type { ElsewhereKey, ManagedSubscription } from './store.ts'
+import type { ElsewhereKey, ManagedSubscription } from './records.ts'
 
 /** How one of them changed: made without `before`, ended without `after`. */
 export interface ElsewhereChanged {

@@ -18,8 +18,9 @@ import { pubsubError } from './errors.ts'
 import type { NodeView } from './node-view.ts'
 import { PUBLICATION_ORDER } from './order.ts'
 import { isPublicList } from './public-names.ts'
+import type { Visible } from './reads.ts'
+import { type NodeRecord, ROOT_ID } from './records.ts'
 import { authorizeRetrieve, readPage } from './retrieval.ts'
-import { type NodeRecord, ROOT_ID, type Visible } from './store.ts'
 
 export const NS_EXTENDED_DISCOVERY = 'urn:xmpp:pubsub-ext-disco:0'
 

@@ -3,9 +3,10 @@
 import { aliasedTable, and, asc, count, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { enforce, type NodeRow, nodeOf, refuse, standingOf } from './queries.sqlite.ts'
+import type { Actor, LinkRecord } from './records.ts'
 import { mayAssociate, mayManage } from './rules.ts'
 import { links, nodes } from './schema.sqlite.ts'
-import type { Actor, LinkBounds, LinkRecord, PubsubStore } from './store.ts'
+import type { LinkBounds, PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -8,9 +8,9 @@ import type { Audience } from './audience.ts'
 import type { Claims } from './claims.ts'
 import type { Ancestor, NodeView, Subscriber } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
+import { SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import type { Replica } from './replica.ts'
 import { isLetThrough, mayGetThrough, maySee, type Standing } from './rules.ts'
-import { SHARED_SERVICE, type SubscriptionRecord } from './store.ts'
 
 /** A subscription that gets an event by the collection it is of. */
 export interface Inherited {

@@ -2,8 +2,8 @@
 
 import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
 import type { Order } from './order.ts'
+import type { PagedItem, Visible } from './reads.ts'
 import { items } from './schema.sqlite.ts'
-import type { PagedItem, Visible } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -5,8 +5,9 @@ import type { Db, Tx } from '../../server/module/api.ts'
 import { forget, KnownNode } from './known-nodes.sqlite.ts'
 import { countNode } from './node-counts.sqlite.ts'
 import { findNode, itemLimit, type NodeRow, plus, refuse } from './queries.sqlite.ts'
+import type { ItemKey } from './records.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
-import { type ItemKey, type ItemPublished, PRUNE_BATCH, type PublishItem } from './store.ts'
+import { type ItemPublished, PRUNE_BATCH, type PublishItem } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -8,8 +8,8 @@ import type { KeptMessage } from '../offline/index.ts'
 import { askerOf, type PubsubParts } from './context.ts'
 import { mayReadList } from './public-access.ts'
 import { isPublicList } from './public-names.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
 import { mayGetThrough, mayRetrieve } from './rules.ts'
-import { type NodeRef, SHARED_SERVICE } from './store.ts'
 import { collectionsOf, NS_PUBSUB_EVENT } from './xml.ts'
 
 /**

@@ -11,9 +11,9 @@
 import { and, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { type RelationRow, relationOf } from './parents.sqlite.ts'
+import type { NodeRef } from './records.ts'
 import type { Affiliation } from './rules.ts'
 import { affiliations, nodes } from './schema.sqlite.ts'
-import type { NodeRef } from './store.ts'
 
 /** Nodes known at most: the one known longest goes. About 500 bytes each. */
 const NODES_MAX = 20_000

@@ -13,8 +13,9 @@ import type { KeptMessage } from '../offline/index.ts'
 import { askerOf, freshen, type PubsubParts } from './context.ts'
 import { type NodeView, subscriberOf } from './node-view.ts'
 import { PUBLICATION_ORDER } from './order.ts'
+import type { PagedItem, Visible } from './reads.ts'
+import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import { isLetThrough } from './rules.ts'
-import { type NodeRef, type PagedItem, SHARED_SERVICE, type SubscriptionRecord, type Visible } from './store.ts'
 
 /** What came to one receiver while its last items were on their way. */
 interface Arrivals {

@@ -2,14 +2,8 @@
 
 import { dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
 import { isTemporary } from './node-view.ts'
-import {
-  type AbsentPurged,
-  type NodeRef,
-  type PurgeAbsent,
-  type SubscriptionRecord,
-  type SubscriptionsEnded,
-  SWEEP_BATCH,
-} from './store.ts'
+import type { NodeRef, SubscriptionRecord } from './records.ts'
+import { type AbsentPurged, type PurgeAbsent, type SubscriptionsEnded, SWEEP_BATCH } from './store.ts'
 
 /** Looks for what is over: leases, and the items of nodes where they expire. */
 export async function sweep(parts: PubsubParts, signal: AbortSignal): Promise<void> {

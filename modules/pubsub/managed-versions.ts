@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { ManagedSubscription } from './store.ts'
+import type { ManagedSubscription } from './records.ts'
 
 /** One entry that came, became another, or went. */
 export interface ManagedChange {

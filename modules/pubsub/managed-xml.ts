@@ -5,7 +5,7 @@ import { attr, childElements, childOf, type Element, el } from '../../server/xml
 import { parseFragment } from '../../server/xml/parser.ts'
 import { pubsubError } from './errors.ts'
 import { NS_PPS } from './public-names.ts'
-import type { ElsewhereKey, ManagedSubscription } from './store.ts'
+import type { ElsewhereKey, ManagedSubscription } from './records.ts'
 import { asksToBePublic, NS_PUBSUB, payloadOf } from './xml.ts'
 
 export const NS_PAM = 'urn:xmpp:pam:0'

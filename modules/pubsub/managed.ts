@@ -26,8 +26,8 @@ import {
   renderNotice,
 } from './managed-xml.ts'
 import { publicElsewhereChanged } from './public-changes.ts'
+import type { ElsewhereKey, ManagedSubscription, SubscriptionRecord } from './records.ts'
 import type { SubscriptionChanged } from './replica.ts'
-import type { ElsewhereKey, ManagedSubscription, SubscriptionRecord } from './store.ts'
 
 export interface ManagedParts {
   readonly parts: PubsubParts

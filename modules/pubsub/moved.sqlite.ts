@@ -4,8 +4,9 @@ import { and, desc, eq, lt, sql } from 'drizzle-orm'
 import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
 import { REFUSAL_PREFIX } from './errors.ts'
 import { findNode, type NodeRow, refuse } from './queries.sqlite.ts'
+import type { NodeRef } from './records.ts'
 import { moved } from './schema.sqlite.ts'
-import type { NodeRef, Redirect } from './store.ts'
+import type { Redirect } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -9,8 +9,8 @@ import { and, count, eq, ne, notBetween, notLike, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { ATTACHMENT_NAMES, isKept, SUMMARY_NAMES } from './attachment-names.ts'
 import { isPublicList, SUBSCRIBERS_PREFIX, SUBSCRIPTIONS_LIST } from './public-names.ts'
+import { type NodeRef, ROOT_ID } from './records.ts'
 import { nodes } from './schema.sqlite.ts'
-import { type NodeRef, ROOT_ID } from './store.ts'
 
 /** Services known at most: the one known longest goes. About 100 bytes each. */
 const SERVICES_MAX = 10_000

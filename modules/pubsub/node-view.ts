@@ -1,9 +1,9 @@
 /** A node as the main thread's copy shows it, and what is read off it. */
 
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
+import type { NodeRecord, SubscriptionRecord } from './records.ts'
 import type { RelationshipKind } from './relationship-fields.ts'
 import { type Affiliation, affiliationAt } from './rules.ts'
-import type { NodeRecord, SubscriptionRecord } from './store.ts'
 import { endOf } from './subscription-options.ts'
 
 /** A JID that gets events; one event, however many subscriptions it has. XEP-0060 §6.1.6. */

@@ -22,10 +22,11 @@ import {
   refuse,
   standingOf,
 } from './queries.sqlite.ts'
+import type { NodeRecord, SubscriptionRecord } from './records.ts'
 import { linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import type { CreateNode, NodeRecord, PubsubStore, SubscriptionRecord } from './store.ts'
+import type { CreateNode, PubsubStore } from './store.ts'
 import { reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder

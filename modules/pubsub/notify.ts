@@ -16,15 +16,15 @@ import { bodyOf } from './bodies.ts'
 import { type DigestBounds, Digests, type Notice, type Recipient } from './digests.ts'
 import type { Inheritance, Inherited, Subject } from './inherited.ts'
 import { type NodeView, publisherShown, type Subscriber, subscriberOf } from './node-view.ts'
+import type { PagedItem } from './reads.ts'
 import {
   type ItemKey,
   type ItemRecord,
   type NodeRef,
-  type PagedItem,
   type Position,
   SHARED_SERVICE,
   type SubscriptionRecord,
-} from './store.ts'
+} from './records.ts'
 import type { ShowValue, SubscriptionOptions } from './subscription-options.ts'
 import { NS_SHIM } from './xml.ts'
 

@@ -35,15 +35,10 @@ import { listPage } from './list-page.ts'
 import { configForm, configResult, defaultConfig } from './node-config.ts'
 import { allBeside, type NodeView, subscriptionsAt } from './node-view.ts'
 import { listEnded } from './public-changes.ts'
+import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import { relationshipsOf } from './relationships.ts'
 import { mayManage } from './rules.ts'
-import {
-  type NodeConfigured,
-  type NodeRef,
-  SHARED_SERVICE,
-  type SubscriptionChange,
-  type SubscriptionRecord,
-} from './store.ts'
+import type { NodeConfigured, SubscriptionChange } from './store.ts'
 import { newSubid } from './subscriber.ts'
 import type { EntityRequest, OwnerRequest } from './xml.ts'
 

@@ -17,8 +17,10 @@ import {
 } from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
 import { type ReadNode, readingOf, refuse } from './queries.sqlite.ts'
+import type { ItemPage, PageStart, Place, ReadPage, Visible } from './reads.ts'
+import type { ItemRecord } from './records.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
-import type { ItemPage, ItemRecord, PageStart, Place, PubsubStore, ReadPage, Visible } from './store.ts'
+import type { PubsubStore } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -2,9 +2,9 @@
 
 import { asc, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
+import type { NodeRef } from './records.ts'
 import type { RelationshipKind } from './relationship-fields.ts'
 import { nodes, relations } from './schema.sqlite.ts'
-import type { NodeRef } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -7,7 +7,8 @@ import { pubsubError } from './errors.ts'
 import { lastOf } from './last-item.ts'
 import type { Preconditions } from './node-config.ts'
 import { createAndPublish, publishItem, retractItem } from './publisher.ts'
-import type { Actor, ItemRecord, NodeRef, PublishItem } from './store.ts'
+import type { Actor, ItemRecord, NodeRef } from './records.ts'
+import type { PublishItem } from './store.ts'
 import { payloadOf } from './xml.ts'
 
 export function personalNodes(parts: PubsubParts): PersonalNodes {

@@ -11,9 +11,9 @@ import type { Claims } from './claims.ts'
 import { type ConfigBounds, defaultConfig, type NodeConfig } from './node-config.ts'
 import type { NodeView } from './node-view.ts'
 import { subjectOf } from './public-names.ts'
+import type { Actor, NodeRef } from './records.ts'
 import type { Replica } from './replica.ts'
 import { mayRetrieve } from './rules.ts'
-import type { Actor, NodeRef } from './store.ts'
 
 /** Who decides. */
 export interface Deciders {

@@ -5,8 +5,8 @@ import type { ElsewhereChanged } from './elsewhere.ts'
 import { listView } from './public-access.ts'
 import { elsewhereEntry, isShown, type PublicEntry, subscriberEntry, subscriptionEntry } from './public-lists.ts'
 import { SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
+import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './records.ts'
 import type { SubscriptionChanged } from './replica.ts'
-import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './store.ts'
 
 /** A subscription changed, for whatever reason; most are not public, and nothing is to be done. */
 export function publicChanged(parts: PubsubParts, { before, after }: SubscriptionChanged): void {

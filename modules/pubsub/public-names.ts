@@ -1,7 +1,7 @@
 /** The names of the lists of public subscriptions: nodes that the service itself makes and fills. XEP-0465 §4.2, §4.4. */
 
 import { isKept } from './attachment-names.ts'
-import { type NodeRef, SHARED_SERVICE } from './store.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
 
 export const NS_PPS = 'urn:xmpp:pps:0'
 /** At an account: the nodes that it is publicly subscribed to. */

@@ -22,7 +22,8 @@ import {
 } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import { configFor } from './node-config.ts'
-import { type ItemPublished, type NodeRef, type PublishItem, SHARED_SERVICE } from './store.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
+import type { ItemPublished, PublishItem } from './store.ts'
 import type { EntityRequest, Payload } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>

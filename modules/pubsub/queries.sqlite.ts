@@ -7,9 +7,9 @@ import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
 import { parentsOf } from './parents.sqlite.ts'
+import type { Actor, NodeRecord, NodeRef } from './records.ts'
 import { type Affiliation, affiliationAt, type Standing, type Verdict } from './rules.ts'
 import { affiliations, nodes, subscriptions } from './schema.sqlite.ts'
-import type { Actor, NodeRecord, NodeRef } from './store.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
 

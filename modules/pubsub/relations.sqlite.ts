@@ -10,10 +10,11 @@ import { aliasedTable, asc, eq, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { branchOf, chainOf, parentsOf, type RelatedRow, type RelationRow, relationOf } from './parents.sqlite.ts'
 import { enforce, type NodeRow, nodeOf, refuse, standingOf } from './queries.sqlite.ts'
+import type { NodeRef, RelationRecord } from './records.ts'
 import type { RelationshipChanges, RelationshipKind } from './relationship-fields.ts'
 import { mayManage, mayRelate } from './rules.ts'
 import { nodes, relations } from './schema.sqlite.ts'
-import type { NodeRef, PubsubStore, Relate, RelationRecord } from './store.ts'
+import type { PubsubStore, Relate } from './store.ts'
 
 const ph = sql.placeholder
 

@@ -1,9 +1,9 @@
 /** A node of the main thread's copy, as the replica writes it; everybody else reads it as a NodeView. */
 
 import { type NodeView, type Subscriber, subscriberOf } from './node-view.ts'
+import type { NodeRecord, SubscriptionRecord } from './records.ts'
 import type { RelationshipKind } from './relationship-fields.ts'
 import type { Affiliation } from './rules.ts'
-import type { NodeRecord, SubscriptionRecord } from './store.ts'
 
 export interface ReplicaNode extends NodeView {
   record: NodeRecord

@@ -6,6 +6,16 @@
 import { AccountNodes, type AccountNodesView } from './account-nodes.ts'
 import { Ancestry } from './ancestry.ts'
 import { type Ancestor, affiliationIn, isTemporary, type NodeView, subscriptionsAt } from './node-view.ts'
+import {
+  type Actor,
+  type AffiliationRecord,
+  type NodeRecord,
+  type NodeRef,
+  ROOT_ID,
+  SHARED_SERVICE,
+  type Snapshot,
+  type SubscriptionRecord,
+} from './records.ts'
 import { superiorsOf } from './relationships.ts'
 import {
   linkNodes,
@@ -17,21 +27,13 @@ import {
 } from './replica-node.ts'
 import type { Affiliation, Standing } from './rules.ts'
 import { ServiceNodes } from './service-nodes.ts'
-import {
-  type Actor,
-  type AffiliationRecord,
-  type AffiliationsModified,
-  type ItemPublished,
-  type NodeConfigured,
-  type NodeRecord,
-  type NodeRef,
-  type Related,
-  type Relinked,
-  ROOT_ID,
-  SHARED_SERVICE,
-  type Snapshot,
-  type SubscriptionRecord,
-  type SubscriptionsModified,
+import type {
+  AffiliationsModified,
+  ItemPublished,
+  NodeConfigured,
+  Related,
+  Relinked,
+  SubscriptionsModified,
 } from './store.ts'
 
 /** How a subscription changed: made without `before`, ended without `after`. */

@@ -7,8 +7,9 @@ import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.
 import { pubsubError } from './errors.ts'
 import { type NodeView, publisherShown } from './node-view.ts'
 import type { Order } from './order.ts'
+import type { CollectedItem, ItemPage, PageStart, Place, Visible, Within } from './reads.ts'
+import type { NodeRef } from './records.ts'
 import { mayGetThrough, mayRetrieve } from './rules.ts'
-import type { CollectedItem, ItemPage, NodeRef, PageStart, Place, Visible, Within } from './store.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>

@@ -3,8 +3,8 @@
 import type { Relation } from '../roster/index.ts'
 import type { PubsubErrorKey } from './errors.ts'
 import type { NodeConfig } from './node-config.ts'
+import { SHARED_SERVICE } from './records.ts'
 import type { RelationshipKind } from './relationship-fields.ts'
-import { SHARED_SERVICE } from './store.ts'
 
 /** XEP-0060 §4.1. */
 export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'none', 'outcast'] as const

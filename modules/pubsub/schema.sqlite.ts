@@ -2,7 +2,7 @@
 
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
-import { SHARED_SERVICE } from './store.ts'
+import { SHARED_SERVICE } from './records.ts'
 import type { SubscriptionOptions } from './subscription-options.ts'
 
 export const nodes = sqliteTable(

@@ -7,7 +7,7 @@ import { type PubsubParts, run } from './context.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
 import { personalNodes } from './personal.ts'
 import { publishAsServer, retractItem } from './publisher.ts'
-import { type NodeRef, SHARED_SERVICE } from './store.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
 import { payloadOf } from './xml.ts'
 
 /** Claims, and what the server publishes, are of the shared service. */

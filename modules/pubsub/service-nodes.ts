@@ -2,8 +2,8 @@
 
 import { firstNot } from '../../server/stanza/rsm.ts'
 import { isPublicList } from './public-names.ts'
+import { type NodeRecord, ROOT_ID } from './records.ts'
 import { asksRoster } from './rules.ts'
-import { type NodeRecord, ROOT_ID } from './store.ts'
 
 /** What tells whether everybody is shown a node. */
 export interface ListedNode {

@@ -6,9 +6,10 @@ import { allLinks } from './graph.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
 import { config } from './nodes.sqlite.ts'
 import { configOf, type NodeRow, recordWith } from './queries.sqlite.ts'
+import type { Snapshot } from './records.ts'
 import { allRelations } from './relations.sqlite.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
-import type { PubsubStore, Snapshot } from './store.ts'
+import type { PubsubStore } from './store.ts'
 import { allSubscriptions } from './subscriptions.sqlite.ts'
 
 type ConfigName = keyof typeof config

@@ -13,7 +13,8 @@ import { type Asker, nodeView, notifyEnded, notifyMade, type PubsubParts, run, t
 import { asPubsubError, pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import type { NodeView } from './node-view.ts'
-import { type RequestAnswered, ROOT_ID, type Subscribe, type Subscribed, type SubscriptionRecord } from './store.ts'
+import { ROOT_ID, type SubscriptionRecord } from './records.ts'
+import type { RequestAnswered, Subscribe, Subscribed } from './store.ts'
 import { DEFAULT_OPTIONS, type Offers, optionsForm } from './subscription-options.ts'
 import type { EntityRequest } from './xml.ts'
 

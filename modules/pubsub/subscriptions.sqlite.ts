@@ -16,6 +16,7 @@ import {
   ruledBy,
   standingOf,
 } from './queries.sqlite.ts'
+import type { NodeRef, SubscriptionKey, SubscriptionRecord } from './records.ts'
 import {
   affiliationAt,
   asksRoster,
@@ -26,15 +27,7 @@ import {
   type Standing,
 } from './rules.ts'
 import { nodes, subscriptions } from './schema.sqlite.ts'
-import {
-  type ModifySubscriptions,
-  type NodeRef,
-  type PubsubStore,
-  type SubscriptionChange,
-  type SubscriptionKey,
-  type SubscriptionRecord,
-  SWEEP_BATCH,
-} from './store.ts'
+import { type ModifySubscriptions, type PubsubStore, type SubscriptionChange, SWEEP_BATCH } from './store.ts'
 import {
   areOfOneType,
   areSameOptions,

@@ -4,7 +4,7 @@ import { parseForm } from '../../server/stanza/forms.ts'
 import { childOf, type Element } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { pubsubError } from './errors.ts'
-import type { NodeRecord } from './store.ts'
+import type { NodeRecord } from './records.ts'
 
 export const NS_TYPE_FILTER = 'urn:xmpp:pubsub-filter:0'
 

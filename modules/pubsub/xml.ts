@@ -20,9 +20,10 @@ import {
 } from './node-config.ts'
 import { type Order, parseOrder } from './order.ts'
 import { NS_PPS } from './public-names.ts'
+import { ROOT_ID } from './records.ts'
 import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
 import { isAffiliation } from './rules.ts'
-import { type AffiliationChange, ROOT_ID } from './store.ts'
+import type { AffiliationChange } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
 
 export const NS_PUBSUB = 'http://jabber.org/protocol/pubsub'

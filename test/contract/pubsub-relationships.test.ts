@@ -2,10 +2,10 @@
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
+import { type Actor, SHARED_SERVICE } from '../../modules/pubsub/records.ts'
 import type { RelationshipChanges } from '../../modules/pubsub/relationship-fields.ts'
 import type { Affiliation } from '../../modules/pubsub/rules.ts'
 import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import { type Actor, SHARED_SERVICE } from '../../modules/pubsub/store.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
 
 const BOUNDS = { itemsMax: 1_000, childrenMax: 100, payloadMaxBytes: 1_000 }

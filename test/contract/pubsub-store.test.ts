@@ -8,17 +8,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { SHARED_SCOPE } from '../../modules/pubsub/api.ts'
 import { defaultConfig, type LinkChanges, type NodeConfig } from '../../modules/pubsub/node-config.ts'
 import { type Order, PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
+import type { PageStart, Place, ReadPage, Within } from '../../modules/pubsub/reads.ts'
+import { type Actor, SHARED_SERVICE } from '../../modules/pubsub/records.ts'
 import { pubsubOperations, sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import {
-  type Actor,
-  type PageStart,
-  type Place,
-  PRUNE_BATCH,
-  type PublishItem,
-  type ReadPage,
-  SHARED_SERVICE,
-  type Within,
-} from '../../modules/pubsub/store.ts'
+import { PRUNE_BATCH, type PublishItem } from '../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS, type OptionChanges } from '../../modules/pubsub/subscription-options.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
 import { groupCommit } from '../../server/storage/batch.ts'

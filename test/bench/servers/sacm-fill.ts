@@ -5,8 +5,9 @@
 
 import { join } from 'node:path'
 import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
+import { SHARED_SERVICE } from '../../../modules/pubsub/records.ts'
 import { pubsubOperations, sqliteStore } from '../../../modules/pubsub/store.sqlite.ts'
-import { type PublishItem, SHARED_SERVICE } from '../../../modules/pubsub/store.ts'
+import type { PublishItem } from '../../../modules/pubsub/store.ts'
 import { groupCommit } from '../../../server/storage/batch.ts'
 import { DATABASE_NAME, openWriter } from '../../../server/storage/sqlite.ts'
 import { type Call, call } from '../../../server/storage/storage.ts'

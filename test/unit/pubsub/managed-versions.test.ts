@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { ManagedVersions } from '../../../modules/pubsub/managed-versions.ts'
-import type { ManagedSubscription } from '../../../modules/pubsub/store.ts'
+import type { ManagedSubscription } from '../../../modules/pubsub/records.ts'
 
 const BOB = 'bob@test'
 const to = (nodeId: string, isPublic = false): ManagedSubscription => ({

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
 import type { NodeView } from '../../../modules/pubsub/node-view.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
+import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/records.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
-import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import {
   DEFAULT_OPTIONS,
   type ShowValue,

@@ -3,8 +3,8 @@
 import { beforeEach, expect, test } from 'vitest'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
 import { allBeside, type NodeView } from '../../../modules/pubsub/node-view.ts'
+import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/records.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
-import { type NodeRecord, SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 
 const config = defaultConfig({ itemsMax: 10, childrenMax: 10, payloadMaxBytes: 10 })

@@ -16,7 +16,7 @@ import {
 } from '../../../modules/pubsub/answer-xml.ts'
 import { configForm, defaultConfig, NODE_CONFIG_FORM } from '../../../modules/pubsub/node-config.ts'
 import { PUBLICATION_ORDER } from '../../../modules/pubsub/order.ts'
-import { SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/store.ts'
+import { SHARED_SERVICE, type SubscriptionRecord } from '../../../modules/pubsub/records.ts'
 import { DEFAULT_OPTIONS } from '../../../modules/pubsub/subscription-options.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub, payloadOf } from '../../../modules/pubsub/xml.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
