@@ -3,7 +3,6 @@
  * `xml.ts`, act in `service.ts`, decide in `rules.ts`, write in `store.ts`, register in `index.ts`.
  */
 
-import { z } from 'zod'
 import type { Grant, Role } from '../auth/roles.ts'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
@@ -19,6 +18,7 @@ export { type Grant, ROLES, type Role } from '../auth/roles.ts'
 export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
 export type { Logger } from '../log.ts'
 export type { Counter, Metrics } from '../metrics.ts'
+export { commaList, yesNo } from '../option-kinds.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
 export { call, Refusal, StorageUnavailable, scanStep, wire } from '../storage/storage.ts'
 
@@ -35,19 +35,6 @@ export interface SpecRef {
 /** A module's options: a zod schema whose every field has a default, a unit in its name, bounds and a description. */
 export interface ConfigSchema<C> {
   parse(value: unknown): C
-}
-
-/** An option that is a list: an array in `sacm.toml`, values between commas in the environment and in flags. */
-export function commaList<T extends z.ZodType<string>>(item: T) {
-  const split = (value: unknown): unknown =>
-    typeof value === 'string' ? value.split(',').flatMap((part) => part.trim() || []) : value
-  return z.preprocess(split, z.array(item).readonly())
-}
-
-/** An option that is true or false, in `sacm.toml`, the environment and flags alike. */
-export function yesNo(fallback: boolean) {
-  const read = (value: unknown): unknown => (value === 'true' ? true : value === 'false' ? false : value)
-  return z.preprocess(read, z.boolean()).default(fallback)
 }
 
 /** Options that do not go together; the server does not start with them. The hint is the way out. */
