@@ -16,6 +16,7 @@ import { type KnownNode, knownNode, knownParents } from './known-nodes.sqlite.ts
 import { unmetPrecondition } from './node-config.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import { configOf, enforce, findNode, nodeOf, readNode, refuse, standingAt, standingOf } from './queries.sqlite.ts'
+import { SHARED_SERVICE } from './records.ts'
 import { fitsNode, mayManage, mayPublish, mayRetract, type Standing } from './rules.ts'
 import { PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
 
@@ -84,10 +85,11 @@ function standingHere(tx: Tx, node: KnownNode, { service, actor }: PublishItem):
 
 /** §7.1.5. */
 function checkPreconditions(tx: Tx, request: PublishItem): void {
-  const { preconditions } = request
+  const { preconditions, itemsMax, payloadMaxBytes, service } = request
   // Most publishes have none, and then the whole configuration need not be read.
   if (Object.keys(preconditions).length === 0) return
-  const unmet = unmetPrecondition(configOf(readNode(tx, request) ?? refuse('nodeNotFound')), preconditions)
+  const bounds = { itemsMax, payloadMaxBytes, childrenMax: 0, isAccount: service !== SHARED_SERVICE } // no collection gets here
+  const unmet = unmetPrecondition(configOf(readNode(tx, request) ?? refuse('nodeNotFound')), preconditions, bounds)
   if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
 }
 

@@ -1,8 +1,9 @@
 /** A node's configuration and its data forms. XEP-0060 §8.1.3, §8.2, §8.3, §17.4.4; XEP-0004. */
 
+import { StanzaError } from '../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { pubsubError } from './errors.ts'
-import { isForAccounts, isMulti, OPTIONS, type Option, optionsOf, REFUSED, readFlag } from './node-options.ts'
+import { isForAccounts, isMulti, OPTIONS, type Option, optionsOf, REFUSED } from './node-options.ts'
 import { type Relationships, relationshipFields, UNRELATED } from './relationship-fields.ts'
 
 export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
@@ -236,7 +237,7 @@ export function parsePreconditions(form: DataForm): Preconditions {
 
 /**
  * The configuration of a node that a publish makes: the default but for what the preconditions want. XEP-0060 §7.1.5.
- * @throws StanzaError precondition-not-met for a field that is unknown, or a value that cannot be
+ * @throws StanzaError precondition-not-met for a field that is unknown, not-acceptable for a value that cannot be
  */
 export function configFor(preconditions: Preconditions, bounds: ConfigBounds): NodeConfig {
   const fields = Object.entries(preconditions).map(([name, value]) => ({ name, values: value.split('\n') }))
@@ -246,18 +247,33 @@ export function configFor(preconditions: Preconditions, bounds: ConfigBounds): N
   return { ...defaultConfig(bounds), ...parseConfigForm({ type: 'submit', formType: undefined, fields }, bounds) }
 }
 
-/** The first precondition that does not hold, an unknown field included; undefined when all do. XEP-0060 §7.1.5. */
-export function unmetPrecondition(config: NodeConfig, preconditions: Preconditions): string | undefined {
+/**
+ * The first precondition that does not hold, an unknown field included; undefined when all do. What made a node holds
+ * when it is wanted again: a value that the service writes otherwise, or cuts to what it allows, means what it became.
+ * XEP-0060 §7.1.5.
+ */
+export function unmetPrecondition(
+  config: NodeConfig,
+  preconditions: Preconditions,
+  bounds: ConfigBounds,
+): string | undefined {
   for (const [name, wanted] of Object.entries(preconditions)) {
     const option = OPTIONS.find(({ field }) => field === name)
-    if (!option) return name
-    const flag = readFlag(wanted) === true ? '1' : '0'
-    const value = option.type === 'boolean' ? flag : isMulti(option) ? inOrder(wanted) : wanted
-    if (option.type === 'boolean' && readFlag(wanted) === undefined) return name
-    const now = option.render(config)
-    if ((isMulti(option) ? inOrder(now) : now) !== value) return name
+    if (!option || !isSo(option, config, wanted, bounds)) return name
   }
   return undefined
+}
+
+function isSo(option: Option, config: NodeConfig, wanted: string, bounds: ConfigBounds): boolean {
+  const shown = (each: NodeConfig) => (isMulti(option) ? inOrder(option.render(each)) : option.render(each))
+  const now = shown(config)
+  if (now === wanted) return true
+  try {
+    return shown({ ...config, [option.key]: option.parse(wanted, bounds) }) === now
+  } catch (error) {
+    if (error instanceof StanzaError) return false // no node can be so
+    throw error
+  }
 }
 
 /** A list without the order that its values came in. */

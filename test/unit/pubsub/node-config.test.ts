@@ -124,8 +124,10 @@ test('what only a roster can tell is for the nodes of accounts', () => {
   expect(choices('access_model', [])).toEqual(['open', 'authorize', 'whitelist', 'presence', 'roster'])
   expect(choices('access_model')).toEqual(['open', 'authorize', 'whitelist'])
   const allowed = { ...defaultConfig(account), rosterGroupsAllowed: 'A\nB' }
-  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'B\nA' })).toBeUndefined()
-  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'A' })).toBe('pubsub#roster_groups_allowed')
+  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'B\nA' }, account)).toBeUndefined()
+  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'A' }, account)).toBe(
+    'pubsub#roster_groups_allowed',
+  )
   expect(refusal(() => configFor({ 'pubsub#roster_groups_allowed': 'A' }, BOUNDS))).toEqual([
     'conflict',
     'precondition-not-met',
@@ -172,7 +174,7 @@ describe('refused', () => {
 
 test('preconditions hold by value; an unknown field never does', () => {
   const config = defaultConfig(BOUNDS)
-  const unmet = (fields: Record<string, string>) => unmetPrecondition(config, fields)
+  const unmet = (fields: Record<string, string>) => unmetPrecondition(config, fields, BOUNDS)
   expect(unmet({})).toBeUndefined()
   expect(
     unmet({ 'pubsub#access_model': 'open', 'pubsub#persist_items': 'true', 'pubsub#max_items': 'max' }),
