@@ -68,7 +68,8 @@ function isKnown({ live, kept }: Arrivals, node: NodeRef, { itemId, publishedAt 
 
 /** A subscription that began just now, with or without an owner's help: the last item, where the node is so configured. */
 export function sendToNewcomer(parts: PubsubParts, node: NodeView, subscription: SubscriptionRecord): void {
-  if (node.record.config.sendLastItem === 'never' || !node.record.config.persistItems) return
+  const { sendLastItem: when, persistItems, deliverNotifications } = node.record.config
+  if (when === 'never' || !persistItems || !deliverNotifications) return
   const arrivals = parts.awaiting.begin()
   // §6.1.7: after the answer to the request, which goes out in this turn of the loop.
   setImmediate(() => {
