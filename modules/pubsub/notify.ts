@@ -180,11 +180,12 @@ export class Notifier {
     const message = envelope(node, event, scope, archived + delay)
     const body = bodyOnce(event)
     const { presenceBasedDelivery } = node.record.config
+    const replyTo = this.#replyTo(node.record.service, by)
     for (const subscriber of recipients) {
       // §13.6
       if (presenceBasedDelivery && this.#parts.presenceOf(subscriber.to).length === 0) continue
       if (subscriber.isPlain) {
-        this.#deliverAll(node, subscriber, subscriber.address, message)
+        this.#deliverAll(node, subscriber, subscriber.address, message, replyTo(subscriber.bareJid))
         continue
       }
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
@@ -194,17 +195,20 @@ export class Notifier {
       const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
       const [first] = atOnce
       if (!first) continue
-      const extension = headersFor(subscriber, atOnce, event) + bodyXml(text)
+      const extension = replyTo(subscriber.bareJid) + headersFor(subscriber, atOnce, event) + bodyXml(text)
       this.#deliverAll(node, subscriber, first.address, message, extension)
     }
-    if (implied.length === 0) return
-    const { service } = node.record
-    const replyTo = by ? replyToPublisher(by) : ''
-    for (const to of implied) {
-      // XEP-0163 §4.3.1: nobody else learns at which resource the publisher is.
-      const mayKnow = replyTo !== '' && this.#parts.audience.seesPresence(service, to.bare)
-      this.#deliver(service, to, message, mayKnow ? replyTo : '')
-    }
+    for (const to of implied) this.#deliver(node.record.service, to, message, replyTo(to.bare))
+  }
+
+  /**
+   * At which of its resources the account published: for who sees its presence, and for nobody else. Of another that
+   * publishes there nobody is told, as it is not that one's presence that is seen. XEP-0163 §4.3.1
+   */
+  #replyTo(service: string, by: Jid | undefined): (bareJid: string) => string {
+    if (by?.bare !== service) return () => ''
+    const replyTo = replyToPublisher(by)
+    return (bareJid) => (this.#parts.audience.seesPresence(service, bareJid) ? replyTo : '')
   }
 
   /** Holds the event for the subscriptions that want digests; returns the others. */
