@@ -156,6 +156,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.on('observe', 'account.removed', ({ bareJid }) => forgetAccount(parts, bareJid))
     ctx.on('observe', 'roster.changed', (change) => rosterChanged(parts, change))
     serveAccounts(ctx, parts)
+    ctx.endpoint('server').identity('pubsub', 'pep') // XEP-0222 §5, XEP-0223 §5: before they store anything, clients ask there
     for (const at of ['server', 'service:pubsub'] as const) {
       const endpoint = ctx.endpoint(at)
       endpoint.identity('pubsub', 'service')
