@@ -204,8 +204,7 @@ function parseOwner(
     case 'set configure':
       return { kind: 'configure', nodeId: nodeIdOf(action), submitted: submitted(action, bounds) }
     case 'get default':
-      // XEP-0248 §7.3.1
-      return { kind: 'getDefault', nodeType: attr(action, 'type') === 'collection' ? 'collection' : 'leaf' }
+      return { kind: 'getDefault', nodeType: nodeTypeOf(action) }
     case 'set collection':
       return parseAssociation(action)
     case 'set delete': {
@@ -226,6 +225,13 @@ function parseOwner(
     default:
       return undefined
   }
+}
+
+/** §8.3.2; XEP-0248 §7.3.1. */
+function nodeTypeOf(action: Element): NodeConfig['nodeType'] {
+  const type = attr(action, 'type') ?? 'leaf'
+  if (type !== 'leaf' && type !== 'collection') throw pubsubError('malformed', `no nodes of type ${type} here`)
+  return type
 }
 
 function nodeIdOf(action: Element): string {
