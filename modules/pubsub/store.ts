@@ -299,7 +299,15 @@ export interface SubscriptionsModified extends NodeRef {
   /** New ones, and pending ones that were approved. */
   readonly made: readonly SubscriptionRecord[]
   readonly ended: readonly SubscriptionRecord[]
-  readonly refused: readonly { readonly jid: string; readonly state: 'subscribed' | 'pending' | 'none' }[]
+  readonly refused: readonly RefusedSubscription[]
+}
+
+/** An entry that was not changed, with what it is. */
+export interface RefusedSubscription {
+  readonly jid: string
+  /** As the request named it; it may be none of this JID's. */
+  readonly subid?: string
+  readonly state: 'subscribed' | 'pending' | 'none'
 }
 
 /** Hexadecimal. */

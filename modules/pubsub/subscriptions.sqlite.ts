@@ -27,7 +27,13 @@ import {
   type Standing,
 } from './rules.ts'
 import { nodes, subscriptions } from './schema.sqlite.ts'
-import { type ModifySubscriptions, type PubsubStore, type SubscriptionChange, SWEEP_BATCH } from './store.ts'
+import {
+  type ModifySubscriptions,
+  type PubsubStore,
+  type RefusedSubscription,
+  type SubscriptionChange,
+  SWEEP_BATCH,
+} from './store.ts'
 import {
   areOfOneType,
   areSameOptions,
@@ -276,7 +282,7 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
     enforce(mayManage(standingOf(tx, node, request.actor)))
     const made: SubscriptionRecord[] = []
     const ended: SubscriptionRecord[] = []
-    const refused: { jid: string; state: 'subscribed' | 'pending' | 'none' }[] = []
+    const refused: RefusedSubscription[] = []
     for (const change of request.changes) {
       const { jid, subid, state } = change
       const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
@@ -291,7 +297,8 @@ export const modifySubscriptions: PubsubStore['modifySubscriptions'] = {
         addSubscription(tx, node, subscription)
         made.push(subscription)
       } else {
-        refused.push({ jid, state: rows[0]?.state ?? 'none' })
+        // What is there, by the id that was named.
+        refused.push({ jid, ...(subid !== undefined && { subid }), state: meant[0]?.state ?? 'none' })
       }
     }
     return { service, nodeId, made, ended, refused }
