@@ -22,15 +22,18 @@ export interface IqRequest {
 /** Returns the result's payload (undefined: an empty result), or throws a StanzaError. */
 export type IqHandler = (iq: IqRequest) => Promise<Element | undefined> | Element | undefined
 
+/** A stanza on its way, its addresses prepared. */
 export interface InboundStanza {
   readonly from: Jid
   readonly to: Jid
   readonly stanza: Element
+  /** The client that sends it just now; none for the server, a service, a component, and what is routed again. */
   readonly session: SessionHandle | undefined
 }
+
 /**
- * At an account: asked for errors, for what its own clients send to it, and for what components do; `false` when the message is not for the
- * server, and goes to the account's clients.
+ * At an account: asked for errors, for what its own clients send to it, and for what components do; `false` when the
+ * message is not for the server, and goes to the account's clients.
  */
 export type MessageHandler = (message: InboundStanza & { readonly payload: Element }) => void | false | Promise<void>
 export type PresenceHandler = (presence: InboundStanza) => void | Promise<void>

@@ -1,6 +1,6 @@
 /** Delivers messages to accounts. RFC 6121 §8.5, every row of its table 1; what is chosen there is said at its line. */
 
-import type { AccountView, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
+import type { AccountView, InboundStanza, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import { attr, type Element } from '../xml/element.ts'
@@ -16,21 +16,13 @@ export interface MessageParts {
   }
 }
 
-interface RoutedMessage {
-  readonly stanza: Element
-  readonly from: Jid
-  readonly to: Jid
-  /** The client that sends it just now; none for a service, a component, and what is routed again. */
-  readonly session: SessionHandle | undefined
-}
-
 type MessageType = 'normal' | 'chat' | 'groupchat' | 'headline' | 'error'
 
 /**
  * Returns nothing when the message is delivered or ignored; a promise when it is being kept.
  * @throws StanzaError service-unavailable (as a rejection too)
  */
-export function deliverMessage(parts: MessageParts, routed: RoutedMessage): void | Promise<void> {
+export function deliverMessage(parts: MessageParts, routed: InboundStanza): void | Promise<void> {
   const { stanza, from, to } = routed
   const type = typeOf(attr(stanza, 'type'))
   if (to.resource !== '') {
@@ -93,7 +85,7 @@ function keep(
 /** E where the sender learns nothing new from it, else S. §8.1. */
 function refuseWhereKnown(
   { accounts, presence }: MessageParts,
-  { to, from, session }: RoutedMessage,
+  { to, from, session }: InboundStanza,
 ): void | Promise<void> {
   if (!accounts.exists(to.bare)) return
   const refuse = (): void => {

@@ -3,7 +3,7 @@
  * probes. RFC 6121 §4, §8.5. Who is subscribed to whom is the authority's to say.
  */
 
-import type { PresenceAuthority, SessionHandle, SessionView, SubscriptionType } from '../module/api.ts'
+import type { InboundStanza, PresenceAuthority, SessionHandle, SessionView, SubscriptionType } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, tryParseJid } from '../stanza/jid.ts'
 import { readdressed } from '../stanza/stanza.ts'
@@ -24,14 +24,6 @@ export interface PresenceParts {
   readonly sessions: PresenceStore
   readonly hooks: HookTable
   readonly exists: (bareJid: string) => boolean
-}
-
-/** A presence on its way. `session`: a client's own; without it, the server or a service sends it. */
-export interface RoutedPresence {
-  readonly stanza: Element
-  readonly from: Jid
-  readonly to: Jid
-  readonly session: SessionHandle | undefined
 }
 
 const SUBSCRIPTION_TYPES: ReadonlySet<string> = new Set<SubscriptionType>([
@@ -119,7 +111,7 @@ export class PresenceRouter {
    * A presence to an account's bare or full JID. A promise rejects with what the sender is to be told.
    * RFC 6121 §3, §4.3, §4.6, §8.5.2, §8.5.3.
    */
-  direct(routed: RoutedPresence): void | Promise<void> {
+  direct(routed: InboundStanza): void | Promise<void> {
     const { stanza, to, from, session } = routed
     const type = checkType(stanza)
     if (isSubscription(type)) return this.#negotiate(type, routed)
@@ -139,7 +131,7 @@ export class PresenceRouter {
   }
 
   /** A presence to a service or component. A promise as for `direct`; without one it is to be handed over now. */
-  toService(routed: RoutedPresence): void | Promise<void> {
+  toService(routed: InboundStanza): void | Promise<void> {
     const { stanza, to, session } = routed
     const type = checkType(stanza)
     if (isSubscription(type) && session) return this.#negotiate(type, routed)
@@ -230,11 +222,11 @@ export class PresenceRouter {
   }
 
   /** §3.1.2, §3.1.3: subscriptions are the accounts', whatever resource was named. */
-  #negotiate(type: SubscriptionType, { stanza, from, to }: RoutedPresence): Promise<void> {
+  #negotiate(type: SubscriptionType, { stanza, from, to }: InboundStanza): Promise<void> {
     return this.#authority.negotiate({ type, from: bareJid(from), to: bareJid(to), stanza })
   }
 
-  #probe({ stanza, from, to }: RoutedPresence): void | Promise<void> {
+  #probe({ stanza, from, to }: InboundStanza): void | Promise<void> {
     const { sessions, exists } = this.#parts
     const answer = (): void | Promise<void> => {
       const answers = answerProbe(

@@ -1,16 +1,19 @@
 /** Routes each stanza to exactly one place: a handler, a session, or an error reply. RFC 6120 §8, §10; RFC 6121 §8. */
 
 import type { Logger } from '../log.ts'
-import type { AccountView, EndpointView, IqHandler, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
+import type { AccountView, EndpointView, InboundStanza, RawStanza, SessionHandle, SessionView } from '../module/api.ts'
 import { StanzaError } from '../stanza/errors.ts'
 import { bareJid, type Jid, parseJid, tryParseJid } from '../stanza/jid.ts'
-import { errorReply, writeResult } from '../stanza/stanza.ts'
-import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
-import { attr, childElements, Element, el, firstChild, hasOneChild } from '../xml/element.ts'
-import { NS_CLIENT, NS_STANZAS } from '../xml/namespaces.ts'
+import { errorReply } from '../stanza/stanza.ts'
+import type { Storage } from '../storage/storage.ts'
+import { attr, childElements, Element, el } from '../xml/element.ts'
+import { NS_CLIENT } from '../xml/namespaces.ts'
 import { serialize } from '../xml/serialize.ts'
 import { type EndpointRoutes, ServerEndpoint } from './endpoint.ts'
+import { asStanzaError } from './failures.ts'
+import { type ForeignDomains, notConnected } from './foreign.ts'
 import { describeError, type HookTable } from './hooks.ts'
+import { checkIq, IqRouter } from './iqs.ts'
 import { deliverMessage, deliverWritten } from './messages.ts'
 import { PendingIqs } from './pending.ts'
 import type { PresenceRouter } from './presence.ts'
@@ -28,31 +31,13 @@ export interface RouterParts {
   readonly log: Logger
 }
 
-/** Domains that others answer for: external components. */
-export interface ForeignDomains {
-  /** Does one answer for this domain, connected or not? */
-  serves(domain: string): boolean
-  isConnected(domain: string): boolean
-  /** False: it is not connected. */
-  deliver(domain: string, stanza: Element | RawStanza): boolean
-  /** Those connected now. */
-  readonly connected: readonly string[]
-}
-
-/** A stanza on its way, its addresses prepared. */
-interface Routed {
-  readonly stanza: Element
-  readonly from: Jid
-  readonly to: Jid
-  readonly session: SessionHandle | undefined
-}
-
 export class Router {
   readonly #parts: RouterParts
   readonly #endpoints = new Map<string, ServerEndpoint>()
   readonly #server: ServerEndpoint
   readonly #account: ServerEndpoint
   readonly #pending = new PendingIqs()
+  readonly #iqs: IqRouter
   readonly #shown = new ShownPresence()
   readonly #watchers: ((endpoint: ServerEndpoint) => void)[] = []
   /** The number of each session's or component's last submitted write: a read waits for it. DESIGN decision 13. */
@@ -63,6 +48,7 @@ export class Router {
     this.#server = this.#make('server', parts.domain)
     this.#account = this.#make('account', parts.domain)
     this.#endpoints.set(parts.domain, this.#server)
+    this.#iqs = new IqRouter(parts, this.#account, this.#pending, (stanza, error) => this.#fail(stanza, error))
   }
 
   /** The endpoint registered as `at`; a service is made at its first mention. */
@@ -192,12 +178,12 @@ export class Router {
     // RFC 6120 §10.3.1, §10.3.3: without a `to` the server acts for the sender's own account
     const to = toText === undefined ? bareJid(session.fullJid) : tryParseJid(toText)
     if (!to) throw new StanzaError('modify', 'jid-malformed', `not an address: ${toText?.slice(0, 200)}`)
-    const routed: Routed = { stanza, from: session.fullJid, to, session }
+    const routed: InboundStanza = { stanza, from: session.fullJid, to, session }
     if (name === 'iq') checkIq(stanza)
     this.#route(routed)
   }
 
-  #route(routed: Routed): void {
+  #route(routed: InboundStanza): void {
     const { to, stanza } = routed
     const endpoint = this.#endpoints.get(to.domain)
     if (!endpoint) {
@@ -210,7 +196,7 @@ export class Router {
     else {
       switch (stanza.getName()) {
         case 'iq':
-          this.#iqToAccount(routed)
+          this.#iqs.toAccount(routed)
           return
         case 'presence':
           this.#later(this.#parts.presence.direct(routed), stanza, routed.session)
@@ -222,7 +208,7 @@ export class Router {
     }
   }
 
-  #toForeign(routed: Routed): void {
+  #toForeign(routed: InboundStanza): void {
     const { stanza, to, session } = routed
     const { foreign, presence, domain } = this.#parts
     // RFC 6120 §10.4: there is no server-to-server side here; §8.3.2: and it is this server that says so
@@ -241,10 +227,10 @@ export class Router {
     if (!foreign.deliver(to.domain, stanza)) throw notConnected(to.domain, domain)
   }
 
-  #toEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
+  #toEndpoint(endpoint: ServerEndpoint, routed: InboundStanza): void {
     switch (routed.stanza.getName()) {
       case 'iq':
-        this.#iqToEndpoint(endpoint, routed)
+        this.#iqs.toEndpoint(endpoint, routed)
         return
       case 'presence':
         this.#presenceToEndpoint(endpoint, routed)
@@ -254,7 +240,7 @@ export class Router {
     }
   }
 
-  #presenceToEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
+  #presenceToEndpoint(endpoint: ServerEndpoint, routed: InboundStanza): void {
     const outcome = this.#parts.presence.toService(routed)
     if (outcome instanceof Promise) this.#later(outcome, routed.stanza, routed.session)
     else for (const handler of endpoint.presenceHandlers) this.#later(handler(routed), undefined)
@@ -264,7 +250,7 @@ export class Router {
    * To the account's server: what comes back to it as an error, what the account's own clients tell it, and what a
    * component does. False: to its clients. All others pass unread, as nearly every message does.
    */
-  #messageToAccount({ stanza, from, to, session }: Routed): boolean {
+  #messageToAccount({ stanza, from, to, session }: InboundStanza): boolean {
     const isOfAccounts = from.domain === this.#parts.domain
     if (attr(stanza, 'type') !== 'error' && from.bare !== to.bare && isOfAccounts) return false
     for (const payload of childElements(stanza)) {
@@ -277,7 +263,7 @@ export class Router {
     return false
   }
 
-  #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: Routed): void {
+  #messageToEndpoint(endpoint: ServerEndpoint, { stanza, from, to, session }: InboundStanza): void {
     for (const payload of childElements(stanza)) {
       const handler = endpoint.messageHandler(payload)
       if (!handler) continue
@@ -287,85 +273,6 @@ export class Router {
     }
     if (attr(stanza, 'type') !== 'error')
       throw new StanzaError('cancel', 'service-unavailable', 'no message is taken here')
-  }
-
-  #iqToAccount(routed: Routed): void {
-    const { stanza, from, to } = routed
-    const type = attr(stanza, 'type')
-    if (to.resource !== '') {
-      const session = this.#parts.sessions.get(to.full)
-      const isRequest = type === 'get' || type === 'set'
-      // RFC 6121 §8.5.3.1; what a service asks needs nobody's leave
-      const mayAsk = !isRequest || !routed.session || (session && this.#parts.presence.mayAsk(session, from))
-      if (session && mayAsk && this.#parts.sessions.deliver(session, stanza)) return
-      if (isRequest) throw new StanzaError('cancel', 'service-unavailable') // RFC 6121 §8.5.3.2.3
-      return
-    }
-    if (type === 'result' || type === 'error') {
-      this.#pending.settle(from, to, stanza)
-      return
-    }
-    const payload = firstChild(stanza)
-    const registration = payload && this.#account.iqHandler(type === 'set' ? 'set' : 'get', payload)
-    const isOwn = from.bare === to.bare
-    const isThere = registration?.from === 'whether-or-not' || this.#parts.accounts.exists(to.bare)
-    // RFC 6120 §8.3.3.19: the same answer for no such account, no such service and not for you
-    if (!registration || (!isOwn && (registration.from === 'self' || !isThere))) {
-      throw new StanzaError('cancel', 'service-unavailable')
-    }
-    if (isOwn || registration.from !== 'subscribed') {
-      this.#answer(registration.handler, routed, payload)
-      return
-    }
-    const answer = (): void => {
-      if (!this.#parts.presence.maySee(to.bare, from.bare)) throw new StanzaError('cancel', 'service-unavailable')
-      this.#answer(registration.handler, routed, payload)
-    }
-    // The roster of an account without a session may have to be read.
-    const ready = this.#parts.presence.ready(to.bare)
-    if (ready) this.#later(ready.then(answer), stanza)
-    else answer()
-  }
-
-  #iqToEndpoint(endpoint: ServerEndpoint, routed: Routed): void {
-    const { stanza, from, to } = routed
-    const type = attr(stanza, 'type')
-    if (type === 'result' || type === 'error') {
-      this.#pending.settle(from, to, stanza)
-      return
-    }
-    const payload = firstChild(stanza)
-    const registration = payload && endpoint.iqHandler(type === 'set' ? 'set' : 'get', payload)
-    if (!registration) throw new StanzaError('cancel', 'service-unavailable', 'nothing here answers that') // RFC 6120 §8.4
-    this.#answer(registration.handler, routed, payload)
-  }
-
-  #answer(handler: IqHandler, routed: Routed, payload: Element): void {
-    const { stanza, from, to, session } = routed
-    const type = attr(stanza, 'type') === 'set' ? 'set' : 'get'
-    const answer = handler({ type, id: attr(stanza, 'id') ?? '', from, to, payload, stanza, session })
-    if (answer instanceof Promise) {
-      answer.then(
-        (result) => this.#result(routed, result),
-        (error: unknown) => this.#fail(stanza, error),
-      )
-    } else {
-      this.#result(routed, answer)
-    }
-  }
-
-  /** To who asked, and to nobody else who may have its address by now. */
-  #result({ stanza, from, to, session }: Routed, payload: Element | undefined): void {
-    const { sessions, foreign, domain } = this.#parts
-    const asker = session ?? sessions.get(from.full)
-    if (!asker && from.domain === domain) {
-      // What the server asked for an account is asked from its bare address.
-      if (from.resource === '') this.#pending.answered(to, from, attr(stanza, 'id') ?? '', payload)
-      return
-    }
-    const answer: RawStanza = { name: 'iq', to: from, type: 'result', xml: writeResult(stanza, payload) }
-    if (asker) sessions.deliver(asker, answer)
-    else foreign.deliver(from.domain, answer)
   }
 
   #later(pending: void | Promise<void>, stanza: Element | undefined, session?: SessionHandle): void {
@@ -378,30 +285,12 @@ export class Router {
 
   /** Turns whatever was thrown into the one error reply, or into silence where RFC 6120 §8.3.1 demands it. */
   #fail(stanza: Element, error: unknown, sender?: SessionHandle): void {
-    const known = this.#asStanzaError(error)
+    const known = asStanzaError(error, this.#parts.log)
     const reply = errorReply(stanza, known)
     if (!reply) return
     // A subscription stanza comes from the bare address; its error goes to the resource that sent it all the same.
     if (sender) this.#parts.sessions.deliver(sender, reply)
     else this.#reply(reply)
-  }
-
-  #asStanzaError(error: unknown): StanzaError {
-    if (error instanceof StanzaError) return error
-    if (error instanceof StorageUnavailable) {
-      // Storage tells a person, once; here is each stanza that it meets.
-      this.#parts.log.debug({ what: 'storage_unavailable', reason: error.reason, error: error.message })
-      return error.reason === 'queue-full' || error.reason === 'disk-full'
-        ? new StanzaError('wait', 'resource-constraint', 'the server cannot store more at the moment; try again later')
-        : new StanzaError('wait', 'internal-server-error', 'the server cannot store anything at the moment')
-    }
-    // It asked for more than a scan may look at: narrower, it may be asked again.
-    if (error instanceof Refusal && error.key === 'scanTooLarge')
-      return new StanzaError('modify', 'policy-violation', error.message)
-    const logId = Math.random().toString(36).slice(2, 10)
-    const refused = error instanceof Refusal ? { refusal: error.key } : {}
-    this.#parts.log.error({ what: 'handler_failed', logId, ...refused, error: describeError(error) })
-    return new StanzaError('cancel', 'internal-server-error', `the server's log has it under ${logId}`)
   }
 
   #reply(reply: Element): void {
@@ -494,28 +383,5 @@ export class Router {
 
   close(): void {
     this.#pending.close()
-  }
-}
-
-/** RFC 6120 §8.3.3.17: known, but communication cannot be established. */
-function notConnected(domain: string, by: string): StanzaError {
-  return new StanzaError('wait', 'remote-server-timeout', `${domain} is not connected`, { by })
-}
-
-/** RFC 6120 §8.2.3: an id, one of four types, and exactly one child in a get or set. */
-function checkIq(stanza: Element): void {
-  const type = attr(stanza, 'type')
-  if (attr(stanza, 'id') === undefined) throw new StanzaError('modify', 'bad-request', 'an IQ needs an id')
-  if (type !== 'get' && type !== 'set' && type !== 'result' && type !== 'error')
-    throw new StanzaError('modify', 'bad-request', 'an IQ is get, set, result or error')
-  if ((type === 'get' || type === 'set') && !hasOneChild(stanza)) {
-    throw new StanzaError('modify', 'bad-request', 'an IQ of type get or set has exactly one child element')
-  }
-  if (type === 'error' && !childElements(stanza).some((child) => child.is('error'))) {
-    throw new StanzaError(
-      'modify',
-      'bad-request',
-      `an IQ of type error has an <error/> with a condition of ${NS_STANZAS}`,
-    )
   }
 }
