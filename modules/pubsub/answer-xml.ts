@@ -121,8 +121,8 @@ function itemsXml({ nodeId, list, publisherOf }: NodeItems): string {
     if (shown !== undefined) entries += ` publisher="${escapeAttribute(shown)}"`
     entries += payload === undefined ? '/>' : `>${payload}</item>`
   }
-  const node = escapeAttribute(nodeId)
-  return entries === '' ? `<items node="${node}"/>` : `<items node="${node}">${entries}</items>`
+  const node = nodeId === ROOT_ID ? '' : ` node="${escapeAttribute(nodeId)}"`
+  return entries === '' ? `<items${node}/>` : `<items${node}>${entries}</items>`
 }
 
 function renderItemsXml(items: string, page: Page<unknown> | undefined): Element {

@@ -33,7 +33,7 @@ export const pubsubConfig = z.object({
     1_000,
     1,
     100_000,
-    'leaf nodes of a collection whose items are read together; more: feature-not-implemented with unsupported',
+    'nodes below a collection, or the root, whose items are read together; more: feature-not-implemented with unsupported',
   ),
   relationshipDepthMax: whole(
     16,

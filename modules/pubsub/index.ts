@@ -74,12 +74,7 @@ export const pubsub = defineModule<PubsubConfig>({
     { doc: 'XEP-0222', version: '1.0', status: 'complete' },
     { doc: 'XEP-0223', version: '1.1.1', status: 'complete' },
     { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID and Collection' },
-    {
-      doc: 'XEP-0248',
-      version: '0.5.0',
-      status: 'partial',
-      omits: 'items of nodes below the collections in a collection, and of the root (§6.2)',
-    },
+    { doc: 'XEP-0248', version: '0.5.0', status: 'complete' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
       doc: 'XEP-0376',

@@ -1,15 +1,15 @@
-/** Retrieve items. XEP-0060 §6.5; XEP-0248 §6.2; XEP-0059. */
+/** Retrieve items of a node. XEP-0060 §6.5; XEP-0059. Of a collection: collected.ts. */
 
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { renderCollected, renderItems } from './answer-xml.ts'
+import { renderItems } from './answer-xml.ts'
 import { type Asker, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { type NodeView, publisherShown } from './node-view.ts'
 import type { Order } from './order.ts'
-import type { CollectedItem, ItemPage, PageStart, Place, Visible, Within } from './reads.ts'
+import type { ItemPage, PageStart, Place, Visible, Within } from './reads.ts'
 import type { NodeRef } from './records.ts'
-import { mayGetThrough, mayRetrieve } from './rules.ts'
+import { mayRetrieve } from './rules.ts'
 import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
@@ -19,7 +19,6 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
   const { nodeId, itemIds } = request
   const ref = { service: asker.service, nodeId }
   const node = nodeView(parts, ref)
-  if (node.record.config.nodeType === 'collection') return collectedItems(parts, asker, node, request)
   const visible = authorizeRetrieve(parts, asker, node)
   checkSubid(node, asker, request.subid)
   const publisherOf = publisherShown(node)
@@ -36,63 +35,18 @@ export async function items(parts: PubsubParts, asker: Asker, request: Request<'
 }
 
 /** §6.5.4: an answer that was cut says so, whether or not the asker knows result sets. */
-function toldOf(parts: PubsubParts, page: ItemPage, request: Request<'items'>): Page<unknown> | undefined {
+export function toldOf(
+  parts: PubsubParts,
+  page: ItemPage,
+  request: Pick<PageRequest, 'page' | 'maxItems'>,
+): Page<unknown> | undefined {
   const count = page.count ?? page.items.length
   const isCut = page.items.length < Math.min(request.maxItems ?? count, count)
   return request.page || isCut ? pageOf(parts, page) : undefined
 }
 
-/**
- * Of the leaf nodes in a collection, as if they were one: in the same orders, with the same cursors. XEP-0248 §6.2.
- * Not of those farther down, which are in a collection of their own, to be asked for by its name.
- */
-async function collectedItems(
-  parts: PubsubParts,
-  asker: Asker,
-  collection: NodeView,
-  request: Request<'items'>,
-): Promise<Element> {
-  const { nodeId, service } = collection.record
-  const refusal = mayRetrieve(collection.record.config, parts.replica.standing(collection, asker.actor))
-  if (refusal) throw pubsubError(refusal)
-  checkSubid(collection, asker, request.subid)
-  // An id is an item's in its node.
-  if (request.itemIds.length > 0) throw pubsubError('noItemsHere', 'ask the nodes in the collection for items by id')
-  const leaves = new Map(leavesOf(parts, asker, collection).map((leaf) => [leaf.record.nodeId, leaf]))
-  await Promise.all([...leaves.values()].map((leaf) => freshen(parts, leaf)))
-  const bounds = pageBounds(parts, { ...request, withPayloads: true })
-  const page = await run(parts, parts.store.readCollected, { service, nodeIds: [...leaves.keys()], ...bounds })
-  const groups = new Map<string, CollectedItem[]>()
-  for (const item of page.items) {
-    const group = groups.get(item.nodeId)
-    if (group) group.push(item)
-    else groups.set(item.nodeId, [item])
-  }
-  const lists = [...groups].flatMap(([each, list]) => {
-    const leaf = leaves.get(each)
-    return leaf ? [{ nodeId: each, list, publisherOf: publisherShown(leaf) }] : []
-  })
-  const none = { nodeId, list: [], publisherOf: () => undefined }
-  return renderCollected(lists.length > 0 ? lists : [none], toldOf(parts, page, request))
-}
-
-/** Those that the asker may retrieve from, and those that it gets events of by following the collection. */
-function leavesOf(parts: PubsubParts, asker: Asker, collection: NodeView): NodeView[] {
-  const { collectionReadNodesMax: nodesMax } = parts.config()
-  const leaves = [...collection.children].filter(({ record: { config } }) => {
-    return config.nodeType === 'leaf' && config.persistItems
-  })
-  if (leaves.length > nodesMax) throw pubsubError('noItemsHere', `more than ${nodesMax} nodes; ask them one by one`)
-  const { isSubscribed } = parts.replica.standing(collection, asker.actor)
-  return leaves.filter((leaf) => {
-    const { config } = leaf.record
-    const standing = parts.replica.standing(leaf, asker.actor)
-    return mayRetrieve(config, standing) === undefined || (isSubscribed && mayGetThrough(config, standing))
-  })
-}
-
 /** Who has several subscriptions says which one asks. §6.5.9.1, §6.5.9.2 */
-function checkSubid({ subscribers }: NodeView, { jid }: Asker, subid: string | undefined): void {
+export function checkSubid({ subscribers }: NodeView, { jid }: Asker, subid: string | undefined): void {
   const own = [jid.full, jid.bare].flatMap((each) => subscribers.get(each)?.subscriptions ?? [])
   if (subid === undefined && own.length > 1) throw pubsubError('subidRequired')
   if (subid !== undefined && own.length > 0 && !own.some((each) => each.subid === subid))
@@ -134,7 +88,8 @@ export function readPage(
   return run(parts, parts.store.readPage, { service, nodeId, visible, indexMax, ...bounds, ...(within && { within }) })
 }
 
-function pageBounds(parts: PubsubParts, request: PageRequest) {
+/** What is read, and how much of it at most. */
+export function pageBounds(parts: PubsubParts, request: PageRequest) {
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   const { page, order, maxItems, withPayloads } = request
   return {

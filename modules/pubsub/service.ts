@@ -3,6 +3,7 @@
 import type { Element } from '../../server/xml/element.ts'
 import { isAttachmentNode } from './attachment-names.ts'
 import { publishAttachment, refuseKept, retractAttachment, withCanonicalName } from './attachments.ts'
+import { collectedItems, collectionAsked } from './collected.ts'
 import { associate, dissociate } from './collections.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { affiliations, subscriptions } from './entity.ts'
@@ -54,8 +55,10 @@ export function perform(
       return setOptions(parts, asker, request)
     case 'getDefaultOptions':
       return getDefaultOptions(parts, asker, request)
-    case 'items':
-      return items(parts, asker, request)
+    case 'items': {
+      const collection = collectionAsked(parts, asker, request.nodeId)
+      return collection ? collectedItems(parts, asker, collection, request) : items(parts, asker, request)
+    }
     case 'publish':
       return isAttachmentNode(request.nodeId)
         ? publishAttachment(parts, asker, request)

@@ -256,8 +256,8 @@ function checkId(id: string, what: string, max: number): string {
   return id
 }
 
-/** A subscription without a node is one to the root. XEP-0060 §6.3.2; XEP-0248 §8.1. */
-function followedOf(action: Element): string {
+/** A subscription without a node is one to the root, and so are items asked for without one. XEP-0060 §6.3.2; XEP-0248 §8.1. */
+function nodeOrRoot(action: Element): string {
   return attr(action, 'node') ? nodeIdOf(action) : ROOT_ID
 }
 
@@ -268,7 +268,7 @@ function subscriberOf(action: Element): Jid {
 }
 
 function oneSubscription(action: Element): OneSubscription {
-  const nodeId = followedOf(action)
+  const nodeId = nodeOrRoot(action)
   if (attr(action, 'jid') === undefined) throw pubsubError('jidRequired') // §6.3.4.3
   return { nodeId, jid: subscriberOf(action), subid: subidOf(action) }
 }
@@ -286,7 +286,7 @@ function parseSubscribe(pubsub: Element, action: Element): EntityRequest {
   const x = options && childOf(options, 'x', NS_FORMS)
   const changes = x && submittedOptions(options)
   const isPublic = asksToBePublic(action, options)
-  return { kind: 'subscribe', nodeId: followedOf(action), jid: subscriberOf(action), options: changes, isPublic }
+  return { kind: 'subscribe', nodeId: nodeOrRoot(action), jid: subscriberOf(action), options: changes, isPublic }
 }
 
 /** XEP-0465 §4.1. COMPAT(Libervia 0.9): a field of the options' form says so. */
@@ -315,7 +315,7 @@ function parseItems(pubsub: Element, action: Element): EntityRequest {
   })
   return {
     kind: 'items',
-    nodeId: nodeIdOf(action),
+    nodeId: nodeOrRoot(action),
     itemIds,
     maxItems: maxItems === undefined ? undefined : Number(maxItems),
     page: parseRsm(pubsub),

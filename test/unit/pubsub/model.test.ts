@@ -22,6 +22,8 @@ import { ACTORS, type Actor, AFFILIATIONS, type Config, DEFAULTS, Model, type Re
 const RUNS = rounds(12)
 const REQUESTS = 250
 const NODES = ['k', 'm', 'n']
+/** The root has no name. */
+const READ = ['', ...NODES]
 const IDS = ['1', '2', '3', '4']
 
 test.each(Array.from({ length: RUNS }, (_, at) => at + 1))('requests of seed %i', async (seed) => {
@@ -107,8 +109,10 @@ function chooseRequest(from: Random): Request {
     }
     case 'publish':
       return { kind, node, id: from.pick(IDS) }
+    case 'items':
+      return { kind, node: from.pick(READ) }
     case 'pages':
-      return { kind, node, by: from.pick(['creation', 'modification']), isDown: from.int(2) === 0 }
+      return { kind, node: from.pick(READ), by: from.pick(['creation', 'modification']), isDown: from.int(2) === 0 }
     case 'retract':
       return { kind, node, id: from.pick(IDS), notify: from.int(2) === 0 }
     case 'affiliate':

@@ -224,8 +224,13 @@ export class Model {
         for (const subscription of this.#inOrder(actor)) this.#flush(actor, subscription)
         return 'ok'
       default:
-        return this.#atNode(actor, this.#nodes.get(request.node) ?? refuse('item-not-found'), request)
+        return this.#atNode(actor, this.#named(request.node), request)
     }
+  }
+
+  /** The root has no name, and stands in nothing. XEP-0248 §8.1. */
+  #named(name: string): Node {
+    return name === '' ? rootNode() : (this.#nodes.get(name) ?? refuse('item-not-found'))
   }
 
   #list(of: (node: Node) => string | undefined): string {
@@ -441,20 +446,35 @@ export class Model {
     this.#tell(actor, `item ${last.id}${config.itemreply === 'publisher' ? ` by ${last.publisher}` : ''}`)
   }
 
-  /** In the order of publication. XEP-0060 §6.5; XEP-0248 §6.2: of a collection, as far as each leaf in it may be read. */
+  /** In the order of publication. XEP-0060 §6.5; XEP-0248 §6.2: of a collection, of all that is below it. */
   #read(actor: Actor, node: Node): Found[] {
     const refusal = whyNotRetrieve(node, actor)
     if (refusal) refuse(refusal)
     const isCollection = node.config.node_type === 'collection'
     if (!isCollection && !node.config.persist_items) refuse('feature-not-implemented/unsupported')
-    const follows = node.subscriptions.get(actor)?.state === 'subscribed'
-    const leaves = [...this.#nodes.values()].filter(
-      (leaf) =>
-        leaf.parents.has(node) &&
-        (whyNotRetrieve(leaf, actor) === undefined || (follows && mayKnow(leaf, actor, 'items'))),
-    )
-    const all = (isCollection ? leaves : [node]).flatMap((leaf) => leaf.items.map((item) => ({ node: leaf, item })))
+    const read = isCollection ? this.#below(actor, node) : [node]
+    const all = read.flatMap((leaf) => leaf.items.map((item) => ({ node: leaf, item })))
     return all.sort((a, b) => a.item.at - b.item.at)
+  }
+
+  /** All that is below a collection, as far as each node on the road lets the account go on. */
+  #below(actor: Actor, collection: Node): Node[] {
+    const subscription = collection.subscriptions.get(actor)
+    const depth = subscription?.state === 'subscribed' ? subscription.depth : 0
+    const found = new Set<Node>()
+    let level = [collection]
+    for (let distance = 1; level.length > 0; distance++) {
+      const isFollowed = depth === 'all' || depth >= distance
+      level = level.flatMap((each) => this.#inside(each)).filter((node) => !found.has(node))
+      level = level.filter((node) => !whyNotRetrieve(node, actor) || (isFollowed && mayKnow(node, actor, 'items')))
+      for (const node of level) found.add(node)
+    }
+    return [...found]
+  }
+
+  #inside(collection: Node): Node[] {
+    const all = [...this.#nodes.values()]
+    return all.filter(({ parents }) => (collection.name === '' ? parents.size === 0 : parents.has(collection)))
   }
 
   #retract(actor: Actor, node: Node, id: string, notify: boolean): string {
@@ -529,6 +549,12 @@ export const DEFAULTS: Config = {
   notify_retract: false,
   itemreply: 'none',
   send_last_published_item: 'on_sub',
+}
+
+function rootNode(): Node {
+  const config: Config = { ...DEFAULTS, node_type: 'collection', persist_items: false }
+  const nothing = { affiliations: new Map(), subscriptions: new Map(), parents: new Set<Node>() }
+  return { name: '', config, step: undefined, items: [], ...nothing }
 }
 
 /** Every collection above a node, and how far: the shortest way counts. */
