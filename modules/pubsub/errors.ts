@@ -22,7 +22,8 @@ const ROWS = {
   outcast: ['auth', 'forbidden'], // XEP-0060 §6.1.3.8, §6.5.9.10
   publishOnly: ['auth', 'forbidden'], // XEP-0060 §4.1: publish-only neither subscribes nor retrieves
   tooManySubscriptions: ['wait', 'policy-violation', 'too-many-subscriptions'], // XEP-0060 §6.1.3.9
-  notSubscribed: ['cancel', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.2.3.2, §6.3.4.2
+  notSubscribed: ['cancel', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.2.3.2
+  noSuchSubscriber: ['modify', 'unexpected-request', 'not-subscribed'], // XEP-0060 §6.3.4.2
   pendingSubscription: ['auth', 'not-authorized', 'pending-subscription'], // XEP-0060 §6.1.3.7
   jidRequired: ['modify', 'bad-request', 'jid-required'], // XEP-0060 §6.3.4.3
   subidRequired: ['modify', 'bad-request', 'subid-required'], // XEP-0060 §6.2.3.1, §6.3.4.4, §6.5.9.1

@@ -60,7 +60,8 @@ function ofSubscriber(
   request: Request<'unsubscribe' | 'getOptions' | 'setOptions'>,
 ): undefined {
   if (replica.get({ service, nodeId: request.nodeId })) return
-  throw pubsubError(request.jid.bare === jid.bare ? 'notSubscribed' : 'notYourSubscription')
+  if (request.jid.bare !== jid.bare) throw pubsubError('notYourSubscription')
+  throw pubsubError(request.kind === 'unsubscribe' ? 'notSubscribed' : 'noSuchSubscriber')
 }
 
 /** §4.2, §4.4. @throws StanzaError as retrieving from the node itself would */

@@ -361,7 +361,7 @@ export interface PubsubStore {
   readonly subscribe: Operation<Subscribe, Subscribed>
   /** @throws Refusal notSubscribed, subidRequired, invalidSubid */
   readonly unsubscribe: Operation<SubscriptionKey, SubscriptionRecord>
-  /** @throws Refusal notSubscribed, subidRequired, invalidSubid */
+  /** @throws Refusal noSuchSubscriber, subidRequired, invalidSubid */
   readonly setOptions: Operation<SetOptions, SubscriptionRecord>
   /** @throws Refusal notOwner, noRequest */
   readonly answerRequest: Operation<AnswerRequest, RequestAnswered>

@@ -126,7 +126,7 @@ function ownSubscription(
   const request = node.pending.get(jid.full)
   const all = [...(node.subscribers.get(jid.full)?.subscriptions ?? []), ...(request ? [request] : [])]
   const [first] = all
-  if (!first) throw pubsubError('notSubscribed')
+  if (!first) throw pubsubError('noSuchSubscriber')
   if (subid === undefined && all.length > 1) throw pubsubError('subidRequired')
   const meant = subid === undefined ? first : all.find((each) => each.subid === subid)
   if (!meant) throw pubsubError('invalidSubid')
@@ -151,7 +151,7 @@ export function getDefaultOptions(
   { nodeId }: Request<'getDefaultOptions'>,
 ): Element {
   const offers = nodeId === undefined ? OF_SERVICE : offersOf(nodeView(parts, { service, nodeId }))
-  return renderDefaultOptions(nodeId, optionsForm('form', DEFAULT_OPTIONS, offers))
+  return renderDefaultOptions(nodeId, optionsForm('result', DEFAULT_OPTIONS, offers))
 }
 
 function formOf(parts: PubsubParts, type: 'form' | 'result', subscription: SubscriptionRecord): DataForm {

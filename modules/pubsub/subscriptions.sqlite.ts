@@ -132,11 +132,20 @@ export function allSubscriptions(tx: Tx): SubscriptionRecord[] {
   return rows.map(({ subscription, ...ref }) => recordOf(ref, subscription))
 }
 
-/** The one that a request means. @throws Refusal notSubscribed, subidRequired, invalidSubid. §6.2.3, §6.3.4 */
-function theOne(tx: Tx, node: NodeRow, { jid, subid }: Omit<SubscriptionKey, keyof NodeRef>): SubscriptionRow {
+/**
+ * The one that a request means.
+ * @param absent  the refusal where there is none
+ * @throws Refusal subidRequired, invalidSubid too. §6.2.3, §6.3.4
+ */
+function theOne(
+  tx: Tx,
+  node: NodeRow,
+  { jid, subid }: Omit<SubscriptionKey, keyof NodeRef>,
+  absent: 'notSubscribed' | 'noSuchSubscriber',
+): SubscriptionRow {
   const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
   const [first] = rows
-  if (!first) return refuse('notSubscribed')
+  if (!first) return refuse(absent)
   if (subid === undefined) return rows.length === 1 ? first : refuse('subidRequired')
   return rows.find((row) => row.subid === subid) ?? refuse('invalidSubid')
 }
@@ -232,7 +241,7 @@ export const unsubscribe: PubsubStore['unsubscribe'] = {
   kind: 'write',
   run(tx, key) {
     const node = nodeOf(tx, key)
-    return removeSubscription(tx, node, theOne(tx, node, key))
+    return removeSubscription(tx, node, theOne(tx, node, key, 'notSubscribed'))
   },
 }
 
@@ -241,7 +250,7 @@ export const setOptions: PubsubStore['setOptions'] = {
   kind: 'write',
   run(tx, { changes, leaseMaxMs, ...key }) {
     const node = nodeOf(tx, key)
-    const row = theOne(tx, node, key)
+    const row = theOne(tx, node, key, 'noSuchSubscriber')
     checkOptions(node, changes)
     const options = { ...optionsOf(row), ...bounded(tx, changes, leaseMaxMs) }
     const others = tx.use(queries).ofJid.all({ node: node.id, jid: row.jid })
