@@ -1,6 +1,6 @@
 /**
  * Keeps subscriptions to an account's nodes as its roster has it: whoever it lets read no longer loses them and is told,
- * and who gains access gets the last item. XEP-0060 §4.5, §13.1, §13.14; XEP-0163 §5.2. Why here: audience.ts.
+ * and who gains access gets the last item. XEP-0060 §4.5, §12.1, §12.14; XEP-0163 §5.2. Why here: audience.ts.
  */
 
 import type { Relation } from '../roster/index.ts'
@@ -37,7 +37,7 @@ export async function reviewAll(parts: PubsubParts): Promise<void> {
   for (const node of parts.replica.personal()) if (node.subscribers.size > 0) await reviewAccess(parts, node)
 }
 
-/** The node is for others than it was: who may read from now on gets the last item. §13.1 */
+/** The node is for others than it was: who may read from now on gets the last item. §12.1 */
 export function accessChanged(parts: PubsubParts, node: NodeView, before: NodeConfig): void {
   reviewSoon(parts, node)
   const { audience } = parts
@@ -46,7 +46,7 @@ export function accessChanged(parts: PubsubParts, node: NodeView, before: NodeCo
   }
 }
 
-/** The last item, should the account be subscribed without having asked, which it was not. §13.1 */
+/** The last item, should the account be subscribed without having asked, which it was not. §12.1 */
 export function tellNewReader(parts: PubsubParts, node: NodeView, bareJid: string): void {
   if (!parts.audience.isImplied(node, bareJid)) return
   sendPersonalItems(parts, bareJid, [node]).catch((error: unknown) => {

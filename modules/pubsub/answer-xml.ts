@@ -1,4 +1,4 @@
-/** Typed outcomes of XEP-0060 as elements: answers and events. XEP-0060 §18. */
+/** Typed outcomes of XEP-0060 as elements: answers and events. XEP-0060 §17. */
 
 import { type DataForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Page, renderRsm } from '../../server/stanza/rsm.ts'
@@ -85,7 +85,7 @@ export function renderOwnerAffiliations(
   return pubsubOwner(el('affiliations', { node: nodeId }, ...entries), page && renderRsm(page))
 }
 
-/** Whom an item names as its publisher, given who published it. §7.1.2.3, §13.17 */
+/** Whom an item names as its publisher, given who published it. §7.1.2.3, §12.17 */
 export type PublisherShown = (publisher: string) => string | undefined
 
 /**
@@ -150,7 +150,7 @@ export function renderDefault(form: DataForm): Element {
   return pubsubOwner(el('default', {}, renderForm(form)))
 }
 
-/** What subscribers are told. XEP-0060 §18.3. */
+/** What subscribers are told. XEP-0060 §17.3. */
 export type PubsubEvent =
   | { readonly kind: 'items'; readonly nodeId: string; readonly items: readonly EventItem[] }
   | { readonly kind: 'retract'; readonly nodeId: string; readonly itemIds: readonly string[] }

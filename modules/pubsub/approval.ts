@@ -1,4 +1,4 @@
-/** Owners approve or deny subscription requests by a form. XEP-0060 §6.1.4, §8.6, §13.13, §17.4.1. */
+/** Owners approve or deny subscription requests by a form. XEP-0060 §6.1.4, §8.6, §12.13, §16.4.1. */
 
 import { field, parseForm, renderForm } from '../../server/stanza/forms.ts'
 import { type Jid, parseJid, tryParseJid } from '../../server/stanza/jid.ts'

@@ -1,7 +1,7 @@
 /**
  * The names of attachment nodes and of summaries. An attachment node is named by the XMPP URI of the item that it is
  * about; the same item can be written in many ways, and every way means the node of the canonical one.
- * XEP-0470 §4.1.1, §4.6; XEP-0060 §12; RFC 5122 §2.2.
+ * XEP-0470 §4.1.1, §4.6; XEP-0060 §12.22; RFC 5122 §2.2.
  */
 
 import { tryParseJid } from '../../server/stanza/jid.ts'

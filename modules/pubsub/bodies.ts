@@ -1,4 +1,4 @@
-/** A message body for people whose clients do not know the payload's format. XEP-0060 §13.8. */
+/** A message body for people whose clients do not know the payload's format. XEP-0060 §12.8. */
 
 import { attr, childOf, type Element, isElement, textOf } from '../../server/xml/element.ts'
 import { parseStored } from '../../server/xml/parser.ts'
@@ -16,7 +16,7 @@ export function canHaveBody(payloadNs: string | undefined): boolean {
   return payloadNs === undefined || payloadNs === NS_ATOM
 }
 
-/** The payload in words; undefined when its format is not known, and then there SHOULD be no body. §13.8 */
+/** The payload in words; undefined when its format is not known, and then there SHOULD be no body. §12.8 */
 export function bodyOf(payload: string): string | undefined {
   // Namespaces are told apart by the parser; this spares it the payloads that cannot be meant.
   if (!payload.includes(NS_ATOM)) return undefined

@@ -1,4 +1,4 @@
-/** Notifications that come back: who cannot be reached for good loses the subscription. XEP-0060 §13.4. */
+/** Notifications that come back: who cannot be reached for good loses the subscription. XEP-0060 §12.4. */
 
 import type { InboundStanza } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'

@@ -105,7 +105,7 @@ export function nodeView(parts: PubsubParts, { service, nodeId }: NodeRef): Node
   return node
 }
 
-/** Tells entities that their subscription ended without their doing. XEP-0060 §8.8.4, §13.14. */
+/** Tells entities that their subscription ended without their doing. XEP-0060 §8.8.4, §12.14. */
 export function notifyEnded(parts: PubsubParts, node: NodeView, ended: readonly SubscriptionRecord[]): void {
   for (const subscription of ended) {
     const { nodeId, jid, subid } = subscription
@@ -121,7 +121,7 @@ export function notifyMade(parts: PubsubParts, node: NodeView, made: readonly Su
   }
 }
 
-/** Tells the owners of a subscription that began or ended, where they want to know. §17.4.4 (notify_sub). */
+/** Tells the owners of a subscription that began or ended, where they want to know. §16.4.4 (notify_sub). */
 export function tellOwners(
   parts: PubsubParts,
   node: NodeView,

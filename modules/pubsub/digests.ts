@@ -1,5 +1,5 @@
 /**
- * Events that a subscription wants gathered, held and sent together. XEP-0060 §6.3.3, §17.4.2 (digest,
+ * Events that a subscription wants gathered, held and sent together. XEP-0060 §6.3.3, §16.4.2 (digest,
  * digest_frequency).
  *
  * A digest begins with the first event after the last one and goes `digest_frequency` later. It goes at once when it is
@@ -28,7 +28,7 @@ export interface Notice {
   readonly archived: string
   /** Stanza headers, written out. */
   readonly headers: string
-  /** For people; XEP-0060 §13.8. */
+  /** For people; XEP-0060 §12.8. */
   readonly body: string | undefined
 }
 
@@ -131,7 +131,7 @@ function charsOf({ event, headers, body = '' }: Notice): number {
   return own + headers.length + body.length
 }
 
-/** Neighbours of one kind and node become one event: an `<items/>` holds items or retractions, not both. §18.3 */
+/** Neighbours of one kind and node become one event: an `<items/>` holds items or retractions, not both. §17.3 */
 export function gathered(notices: readonly Notice[]): Notice[] {
   const merged: Notice[] = []
   for (const notice of notices) {

@@ -26,7 +26,7 @@ import { NS_PUBSUB, NS_SHIM } from './xml.ts'
 
 const META_DATA_FORM = `${NS_PUBSUB}#meta-data`
 
-/** §11: what holds, each as its own feature. `access-open` tells the default access model. */
+/** §10: what holds, each as its own feature. `access-open` tells the default access model. */
 export const FEATURES: readonly string[] = [
   NS_PUBSUB,
   ...[
@@ -166,7 +166,7 @@ function textValue(text: string | undefined): readonly string[] {
   return text ? [text] : []
 }
 
-/** §5.2, §15.1. */
+/** §5.2, §14.1. */
 function isListed(parts: PubsubParts, asker: Asker, node: NodeView): boolean {
   const { record } = node
   if (parts.claims.of(record)) return parts.claims.mayUse(asker.jid, record)

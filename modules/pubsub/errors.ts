@@ -7,7 +7,7 @@ import type { Element } from '../../server/xml/element.ts'
 export const NS_PUBSUB_ERRORS = 'http://jabber.org/protocol/pubsub#errors'
 
 const ROWS = {
-  malformed: ['modify', 'bad-request'], // XEP-0060 §18.1: not what the schema says
+  malformed: ['modify', 'bad-request'], // XEP-0060 §17.1: not what the schema says
   nodeIdRequired: ['modify', 'bad-request', 'nodeid-required'], // XEP-0060 §7.2.3.3, §8.2.3.3
   nodeNotFound: ['cancel', 'item-not-found'], // XEP-0060 §6.1.3.12, §7.1.3.3, §8.2.3.5
   nodeMoved: ['modify', 'gone'], // XEP-0060 §6.1.3.11
@@ -33,7 +33,7 @@ const ROWS = {
   notYourSubscription: ['auth', 'forbidden'], // XEP-0060 §6.2.3.3, §6.3.4.1
   subscriptionRequired: ['auth', 'not-authorized', 'not-subscribed'], // XEP-0060 §6.5.9.3
   noItemsHere: ['cancel', 'feature-not-implemented', 'unsupported'], // XEP-0060 §6.5.9.5; XEP-0248 §6.2.3
-  tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §18.2
+  tooManyItems: ['modify', 'not-acceptable', 'max-items-exceeded'], // XEP-0060 §17.2
   pageNotFound: ['cancel', 'item-not-found'], // XEP-0059 §2.4
   orderUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0413 §5: an order that was not agreed on
   filterUnsupported: ['cancel', 'feature-not-implemented'], // XEP-0313 §4.1.5: a field that is not in the form
@@ -75,7 +75,7 @@ const ROWS = {
 
   mayNotCreate: ['auth', 'forbidden'], // XEP-0060 §8.1.1
   nodeExists: ['cancel', 'conflict'], // XEP-0060 §8.1.1
-  tooManyNodes: ['wait', 'resource-constraint', 'max-nodes-exceeded'], // XEP-0060 §18.2
+  tooManyNodes: ['wait', 'resource-constraint', 'max-nodes-exceeded'], // XEP-0060 §17.2
   notOwner: ['auth', 'forbidden'], // XEP-0060 §8.2.3.2, §8.4.3.1, §8.5.3.2, §8.8.1.3.2, §8.9.1.3.2
   unsupportedAccessModel: ['modify', 'not-acceptable', 'unsupported-access-model'], // XEP-0060 §8.1.2
   invalidConfig: ['modify', 'not-acceptable'], // XEP-0060 §8.2.5.2

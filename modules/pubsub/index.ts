@@ -63,7 +63,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0060',
       version: '1.30.0',
       status: 'partial',
-      omits: 'transformations of payloads (body_xslt, §13.8)',
+      omits: 'transformations of payloads (body_xslt, §12.8)',
     },
     {
       doc: 'XEP-0163',
@@ -226,7 +226,7 @@ async function cursorKey(parts: PubsubParts): Promise<string> {
   return (known ?? (await run(parts, parts.store.ensureKey, { key: newCursorKey() }))).key
 }
 
-/** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§13.5). */
+/** Who comes online gets last items (§4.3); what lasts as long as somebody is online ends with it (§12.5). */
 function followPresence(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {
     if (presence) {

@@ -1,4 +1,4 @@
-/** How items come to be kept, and go, on SQLite: what the verbs of publishing share. XEP-0060 §7.1.2, §13.1; XEP-0470. */
+/** How items come to be kept, and go, on SQLite: what the verbs of publishing share. XEP-0060 §7.1.2, §12.1; XEP-0470. */
 
 import { and, asc, desc, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
@@ -169,7 +169,7 @@ export function removeExpired(tx: Tx, node: CountedNode, seconds: number | null)
   return drop(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
 }
 
-/** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §13.1. */
+/** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §12.1. */
 export function storeItem(
   tx: Tx,
   node: KnownNode,

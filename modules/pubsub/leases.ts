@@ -1,4 +1,4 @@
-/** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §13.5, §13.19, §17.4.4 (item_expire, purge_offline). */
+/** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §12.5, §12.19, §16.4.4 (item_expire, purge_offline). */
 
 import { dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
 import { isTemporary } from './node-view.ts'
@@ -47,7 +47,7 @@ async function endTemporary(parts: PubsubParts, candidates: readonly Subscriptio
   if (keys.length > 0) await run(parts, parts.store.endTemporary, keys, (result) => applyEnded(parts, result))
 }
 
-/** An account went offline: items of its go where the node is so configured. XEP-0060 §17.4.4 (purge_offline). */
+/** An account went offline: items of its go where the node is so configured. XEP-0060 §16.4.4 (purge_offline). */
 export async function purgeLeft(parts: PubsubParts, bareJid: string): Promise<void> {
   await Promise.all(parts.replica.accounts.leftBy(bareJid).map((ref) => purgeAbsent(parts, ref, bareJid)))
 }

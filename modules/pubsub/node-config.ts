@@ -1,4 +1,4 @@
-/** A node's configuration and its data forms. XEP-0060 §8.1.3, §8.2, §8.3, §17.4.4; XEP-0004. */
+/** A node's configuration and its data forms. XEP-0060 §8.1.3, §8.2, §8.3, §16.4.4; XEP-0004. */
 
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'

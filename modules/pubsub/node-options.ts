@@ -1,4 +1,4 @@
-/** What can be chosen for a node, line by line: how each value is shown in a form, and how it is read back. XEP-0060 §17.4.4 */
+/** What can be chosen for a node, line by line: how each value is shown in a form, and how it is read back. XEP-0060 §16.4.4 */
 
 import type { FieldType } from '../../server/stanza/forms.ts'
 import { tryParseJid } from '../../server/stanza/jid.ts'
@@ -146,7 +146,7 @@ export const OPTIONS: readonly Option[] = [
 
 /** Options of the registry that cannot be had here: asked for, they are refused, and said to be unset, they are. */
 export const REFUSED: Readonly<Record<string, string>> = {
-  'pubsub#body_xslt': 'message bodies are made by the service itself', // §13.8
+  'pubsub#body_xslt': 'message bodies are made by the service itself', // §12.8
 }
 
 /** Options that mean nothing where there are no items. */

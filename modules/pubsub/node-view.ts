@@ -74,12 +74,12 @@ export function affiliationIn({ record, affiliations }: NodeView, bareJid: strin
   return affiliationAt(record.service, bareJid, affiliations.get(bareJid) ?? 'none')
 }
 
-/** Does it end when its subscriber goes offline? XEP-0060 §13.5 */
+/** Does it end when its subscriber goes offline? XEP-0060 §12.5 */
 export function isTemporary(node: NodeView, { options }: SubscriptionRecord): boolean {
   return options.expire === 'presence' || node.record.config.tempSub
 }
 
-/** Whom items name as their publisher at this node. XEP-0060 §7.1.2.3, §13.17 */
+/** Whom items name as their publisher at this node. XEP-0060 §7.1.2.3, §12.17 */
 export function publisherShown(node: NodeView): (publisher: string) => string | undefined {
   switch (node.record.config.itemReply) {
     case 'publisher':

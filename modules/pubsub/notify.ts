@@ -51,7 +51,7 @@ export interface NotifyParts {
 export class Notifier {
   readonly #parts: NotifyParts
   readonly #digests: Digests
-  /** §13.4: the ids of notifications are unique within the service, over restarts too. */
+  /** §12.4: the ids of notifications are unique within the service, over restarts too. */
   readonly #idPrefix = randomUUID().slice(0, 13)
   #count = 0
 
@@ -182,14 +182,14 @@ export class Notifier {
     const { presenceBasedDelivery } = node.record.config
     const replyTo = this.#replyTo(node.record.service, by)
     for (const subscriber of recipients) {
-      // §13.6
+      // §12.6
       if (presenceBasedDelivery && this.#parts.presenceOf(subscriber.to).length === 0) continue
       if (subscriber.isPlain) {
         this.#deliverAll(node, subscriber, subscriber.address, message, replyTo(subscriber.bareJid))
         continue
       }
       const wanting = subscriber.subscriptions.filter(({ options }) => this.#isWanted(subscriber.to, options))
-      // §13.8: for one subscription, for all of them
+      // §12.8: for one subscription, for all of them
       const text = subscriber.subscriptions.some(({ options }) => options.includeBody) ? body() : undefined
       const notice = { type: message.type, node, scope, archived, body: text }
       const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
@@ -316,7 +316,7 @@ function groupOf({ service, nodeId }: NodeRef): string {
 
 /**
  * XEP-0131 §3. `Collection`: what the notification came by, where that is not the node itself (XEP-0248 §5.3.1).
- * `SubID`: only where what differs between subscriptions says which it is for (§7.1.2.4, §7.2.2.2, §13.16).
+ * `SubID`: only where what differs between subscriptions says which it is for (§7.1.2.4, §7.2.2.2, §12.16).
  */
 function headersFor(
   { tellsIds }: Subscriber,
@@ -347,7 +347,7 @@ function merged(direct: readonly Subscriber[], inherited: readonly Inherited[]):
   return [...all.values()]
 }
 
-/** The body of an event's message, made when somebody wants it and not again. §13.8 */
+/** The body of an event's message, made when somebody wants it and not again. §12.8 */
 function bodyOnce(event: PubsubEvent): () => string | undefined {
   let made: { readonly body: string | undefined } | undefined
   return () => {

@@ -1,4 +1,4 @@
-/** What presence a subscriber shows, as far as this server knows: that of its own accounts. XEP-0060 §6.3, §13.6. */
+/** What presence a subscriber shows, as far as this server knows: that of its own accounts. XEP-0060 §6.3, §12.6. */
 
 import type { SessionView } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'

@@ -166,7 +166,7 @@ export class Replica {
     return [...this.#services.keys()].filter((service) => service !== SHARED_SERVICE)
   }
 
-  /** All subscriptions that a subscriber's absence ends. XEP-0060 §13.5. */
+  /** All subscriptions that a subscriber's absence ends. XEP-0060 §12.5. */
   temporary(): SubscriptionRecord[] {
     return [...this.#all()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
   }

@@ -66,7 +66,7 @@ export function needsApproval(config: Pick<NodeConfig, 'accessModel'>, standing:
   return standing.affiliation === 'none' && !standing.isSubscribed
 }
 
-/** Does a subscription outlast a change of the access model or of the affiliation? XEP-0060 §4.5, §13.14. */
+/** Does a subscription outlast a change of the access model or of the affiliation? XEP-0060 §4.5, §12.14. */
 export function mayStaySubscribed(config: NodeConfig, standing: Standing): boolean {
   return mayRead(config, standing) === undefined
 }
@@ -75,7 +75,7 @@ export function mayStaySubscribed(config: NodeConfig, standing: Standing): boole
 export function mayRetrieve(config: NodeConfig, standing: Standing): Verdict {
   const refusal = mayRead(config, standing)
   if (refusal) return refusal
-  // §6.5.1: at such a node only subscribed entities retrieve; §13.12: owners and publishers always do.
+  // §6.5.1: at such a node only subscribed entities retrieve; §12.12: owners and publishers always do.
   const isRestricted = config.accessModel === 'whitelist' || config.accessModel === 'authorize'
   const mustSubscribe = isRestricted && !isOwner(standing) && standing.affiliation !== 'publisher'
   return mustSubscribe && !standing.isSubscribed ? 'subscriptionRequired' : undefined
@@ -194,7 +194,7 @@ export function mayGetThrough(config: NodeConfig, standing: Standing): boolean {
   return mayRead(config, standing) === undefined && !needsApproval(config, standing)
 }
 
-/** Is the node listed for, and its metadata told to, this entity? XEP-0060 §5.2, §15.1. */
+/** Is the node listed for, and its metadata told to, this entity? XEP-0060 §5.2, §14.1. */
 export function maySee(config: NodeConfig, standing: Standing): boolean {
   if (!isLetThrough(standing)) return false
   if (isOwner(standing)) return true

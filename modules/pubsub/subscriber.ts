@@ -99,7 +99,7 @@ export async function unsubscribe(parts: PubsubParts, asker: Asker, request: Req
     { service: asker.service, nodeId, jid: jid.full, subid },
     (result) => parts.replica.unsubscribed(result),
   )
-  // §13.14: for the account's other resources; after the answer.
+  // §12.14: for the account's other resources; after the answer.
   const node = parts.replica.get(ended)
   if (node)
     setImmediate(() => {

@@ -1,4 +1,4 @@
-/** What a subscriber chooses for one subscription, and its data form. XEP-0060 §6.3, §6.4, §13.5, §13.8, §13.19, §17.4.2. */
+/** What a subscriber chooses for one subscription, and its data form. XEP-0060 §6.3, §6.4, §12.5, §12.8, §12.19, §16.4.2. */
 
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { formatDateTime, parseDateTime } from '../../server/stanza/time.ts'
@@ -22,7 +22,7 @@ export interface SubscriptionOptions {
   readonly digest: boolean
   /** How long events are gathered. */
   readonly digestFrequencyMs: number
-  /** Events come with a message body, where the payload can be put in words. §13.8 */
+  /** Events come with a message body, where the payload can be put in words. §12.8 */
   readonly includeBody: boolean
   /** Of a collection: whether events of the items in it come, of the nodes in it, or of both. XEP-0248 §6.1 */
   readonly subscriptionType: (typeof SUBSCRIPTION_TYPES)[number]
@@ -79,8 +79,8 @@ export interface Offers {
 
 /**
  * The form with what holds now: to fill in (§6.3.3), or as an answer (§6.3.7, §6.4.2).
- * @param offers  where payloads cannot be put in words, `include_body` MUST NOT be offered (§13.8)
- * XEP-0060 §17.4.2.
+ * @param offers  where payloads cannot be put in words, `include_body` MUST NOT be offered (§12.8)
+ * XEP-0060 §16.4.2.
  */
 export function optionsForm(type: 'form' | 'result', options: SubscriptionOptions, offers: Offers): DataForm {
   const { deliver, expire, showValues, digest, digestFrequencyMs, includeBody } = options

@@ -1,4 +1,4 @@
-/** Subscriptions on SQLite. XEP-0060 §6.1 to §6.3, §8.6, §8.8, §13.5, §13.19. */
+/** Subscriptions on SQLite. XEP-0060 §6.1 to §6.3, §8.6, §8.8, §12.5, §12.19. */
 
 import { and, asc, count, eq, lte, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
@@ -150,13 +150,13 @@ function theOne(
   return rows.find((row) => row.subid === subid) ?? refuse('invalidSubid')
 }
 
-/** §13.19: a lease that is longer than the service allows is cut, not refused. */
+/** §12.19: a lease that is longer than the service allows is cut, not refused. */
 function bounded(tx: Tx, changes: OptionChanges, leaseMaxMs: number): OptionChanges {
   const { expire } = changes
   return typeof expire === 'number' ? { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) } : changes
 }
 
-/** What the node's form of options does not offer. §6.3.6.2, §13.8 */
+/** What the node's form of options does not offer. §6.3.6.2, §12.8 */
 function checkOptions({ type, seenType, nodeType }: NodeRow, changes: OptionChanges | undefined): void {
   const isOfCollections = changes?.subscriptionType !== undefined || changes?.subscriptionDepth !== undefined
   if (nodeType === 'leaf' && isOfCollections)
@@ -276,7 +276,7 @@ export const answerRequest: PubsubStore['answerRequest'] = {
       .use(queries)
       .ofJid.all({ node: node.id, jid })
       .find((each) => each.state === 'pending' && (subid === undefined || each.subid === subid))
-    // §13.13: of several owners, the first one's answer holds.
+    // §12.13: of several owners, the first one's answer holds.
     if (!row) return refuse('noRequest')
     return { subscription: isAllowed ? approve(tx, node, row) : removeSubscription(tx, node, row), isAllowed }
   },
@@ -334,7 +334,7 @@ function mayAdd(
 
 /**
  * After a change of the access model or of an affiliation: who may no longer read is out, and whom nobody need approve
- * any more is in. XEP-0060 §8.7.4, §13.14.
+ * any more is in. XEP-0060 §8.7.4, §12.14.
  * @param bareJid  undefined: all subscribers of the node
  */
 export function reviewSubscriptions(

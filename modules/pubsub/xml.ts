@@ -1,4 +1,4 @@
-/** Requests of XEP-0060 as typed values; nothing is decided here. The answers: answer-xml.ts. XEP-0060 §18. */
+/** Requests of XEP-0060 as typed values; nothing is decided here. The answers: answer-xml.ts. XEP-0060 §17. */
 
 import { parseForm, readBoolean } from '../../server/stanza/forms.ts'
 import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
@@ -134,14 +134,14 @@ const MAX_KEPT_ID_BYTES = 8 * 1024
 
 /**
  * Reads `<pubsub/>` of either namespace.
- * @throws StanzaError of the module's table when it is not what XEP-0060 §18.1 or §18.4 says, or asks for what is not
+ * @throws StanzaError of the module's table when it is not what XEP-0060 §17.1 or §17.4 says, or asks for what is not
  *         implemented
  */
 export function parsePubsub(type: 'get' | 'set', pubsub: Element, bounds: ConfigBounds): PubsubRequest {
   const ns = pubsub.getNS() === NS_PUBSUB_OWNER ? NS_PUBSUB_OWNER : NS_PUBSUB
   const [action, ...others] = childElements(pubsub).filter((child) => child.getNS() === ns)
   if (!action) throw pubsubError('malformed', 'an empty request')
-  // §18.1: a choice of one, so that nothing that was asked for is passed over in silence.
+  // §17.1: a choice of one, so that nothing that was asked for is passed over in silence.
   const companion = ns === NS_PUBSUB ? COMPANIONS[action.getName()] : undefined
   const surplus = others.length > 1 ? others[1] : others.find((other) => other.getName() !== companion)
   if (surplus) throw pubsubError('malformed', `<${surplus.getName()}/> has no place beside <${action.getName()}/>`)

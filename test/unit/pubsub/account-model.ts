@@ -178,7 +178,7 @@ export class AccountModel {
     return 'ok'
   }
 
-  /** Who was not subscribed without having asked, and is now, gets the last item. XEP-0060 §13.1 */
+  /** Who was not subscribed without having asked, and is now, gets the last item. XEP-0060 §12.1 */
   #welcome(node: Node, actor: Actor): void {
     if (!this.#isImplied(node, actor) || !this.#wants.has(`${actor} ${node.name}`)) return
     if (node.subscriptions.get(actor) === 'subscribed') return
@@ -190,7 +190,7 @@ export class AccountModel {
     if (last && node.config.persist_items) this.#tell(actor, `item ${last.id} by ${last.publisher}`)
   }
 
-  /** Who may no longer read is out. XEP-0060 §13.14 */
+  /** Who may no longer read is out. XEP-0060 §12.14 */
   #review(node: Node, actor: Actor): void {
     if (node.subscriptions.get(actor) !== 'subscribed' || this.#whyNotRead(node, actor) === undefined) return
     node.subscriptions.delete(actor)

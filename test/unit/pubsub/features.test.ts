@@ -1,4 +1,4 @@
-/** What is advertised is what the README's table of XEP-0060 §11 says, row by row. */
+/** What is advertised is what the README's table of XEP-0060 §10 says, row by row. */
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { ACCOUNT_FEATURES, FEATURES } from '../../../modules/pubsub/discovery.ts'
 import { NS_PUBSUB } from '../../../modules/pubsub/xml.ts'
 
-/** Advertised though the table of §11 lacks them: XEP-0060 §6.5.4, §8.2.2 (max_items=max); XEP-0248 §5.1. */
+/** Advertised though the table of §10 lacks them: XEP-0060 §6.5.4, §8.2.2 (max_items=max); XEP-0248 §5.1. */
 const BESIDE = ['collections', 'config-node-max', 'multi-collections', 'rsm']
 const ROWS = 44
 

@@ -517,7 +517,7 @@ export class Model {
     return 'ok'
   }
 
-  /** Who may no longer read is out, and whom nobody need approve any more is in. XEP-0060 §8.7.4, §13.14. */
+  /** Who may no longer read is out, and whom nobody need approve any more is in. XEP-0060 §8.7.4, §12.14. */
   #review(node: Node, jids: readonly Actor[]): void {
     for (const jid of jids) {
       const subscription = node.subscriptions.get(jid)

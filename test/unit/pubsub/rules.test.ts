@@ -38,7 +38,7 @@ const TABLE: readonly Row[] = [
   ['subscribe, whitelist', (s) => maySubscribe(whitelist, s), [yes, yes, 'publishOnly', yes, 'closedNode', 'outcast']],
   ['retrieve, open', (s) => mayRetrieve(open, s), [yes, yes, 'publishOnly', yes, yes, 'outcast']],
   [
-    'retrieve, whitelist', // §6.5.1: subscribed entities only; §13.12: owners and publishers always
+    'retrieve, whitelist', // §6.5.1: subscribed entities only; §12.12: owners and publishers always
     (s) => mayRetrieve(whitelist, s),
     [yes, yes, 'publishOnly', 'subscriptionRequired', 'closedNode', 'outcast'],
   ],

@@ -1,4 +1,4 @@
-/** Requests in, outcomes out: what each element means, and what is refused before anybody acts. XEP-0060 §18. */
+/** Requests in, outcomes out: what each element means, and what is refused before anybody acts. XEP-0060 §17. */
 
 import { describe, expect, test } from 'vitest'
 import {
