@@ -3,13 +3,14 @@
  * (RFC 6120 §11.1). It may stop after any character and goes on there; nothing is looked at twice.
  *
  * Text comes in pieces by `feed`. `next` reads on until something is complete for its caller (Event), or until the
- * text is used up. What is cut off by the end of a piece (a name, a value, text) is carried in `#saved`.
+ * text is used up. What is cut off by the end of a piece (a name, a value, text) is carried by its Token.
  */
 
 import { StreamError } from '../stanza/errors.ts'
 import { isNameChar, isNameStart, isXmlChar } from './names.ts'
 import { quickReader, type Readable, readable } from './quick.ts'
 import { checkDeclaration, fault, illegal, MAX_DECLARATION, resolveReference } from './syntax.ts'
+import { Token } from './token.ts'
 import { beyond, type ParserLimits, TreeBuilder } from './tree.ts'
 
 /** What `next` found. */
@@ -47,9 +48,6 @@ const DECLARATION = 22
 
 const CDATA_MARK = 'CDATA['
 const DECLARATION_MARK = '?xml'
-/** Pieces of a token after which they are joined, so that what drips in takes no more memory than its length. */
-const JOIN_EVERY = 1024
-
 const TAB = 0x09
 const LINE_FEED = 0x0a
 const RETURN = 0x0d
@@ -77,16 +75,8 @@ export class Tokenizer {
   #state = PROLOG
   /** The state to go back to after a tag or a reference. */
   #home = PROLOG
-  /** Where the token being read begins in `#text`. */
-  #mark = 0
-  /** The beginning of that token from earlier texts: joined, and what has come since, and the length of both. */
-  #saved = ''
-  #pieces: string[] = []
-  #savedLength = 0
-  /** `]` at the end of `#saved`, two at most: for `]]>`. */
-  #brackets = 0
-  /** The token holds white space that is to be normalised. */
-  #isUneven = false
+  /** What is being read of a tag, a value or text. */
+  readonly #token = new Token()
   /** The part of the value or text whose references are resolved. */
   #done = ''
   #attribute = ''
@@ -150,7 +140,7 @@ export class Tokenizer {
       if (bytes) this.#readable = readable(text, bytes)
     }
     this.#at = 0
-    this.#mark = 0
+    this.#token.mark = 0
     this.#stanzaFrom = 0
   }
 
@@ -159,7 +149,7 @@ export class Tokenizer {
     this.tree.reset()
     this.#state = PROLOG
     this.#home = PROLOG
-    this.#forgetSaved()
+    this.#token.forget()
     this.#done = ''
     this.#isFirst = true
     this.#isRestarted = true
@@ -232,7 +222,7 @@ export class Tokenizer {
       case ATTRIBUTE_NAME:
       case REFERENCE:
       case DECLARATION:
-        this.#savePiece()
+        this.#saveToken()
     }
   }
 
@@ -241,84 +231,27 @@ export class Tokenizer {
     this.#text = ''
     this.#readable = undefined
     this.#at = 0
-    this.#mark = 0
+    this.#token.mark = 0
     this.#stanzaFrom = 0
   }
 
-  #savePiece(): void {
-    const piece = this.#text.slice(this.#mark, this.#at)
-    this.#mark = this.#at
-    if (piece === '') return
-    const length = piece.length
-    if (!piece.endsWith(']')) this.#brackets = 0
-    else if (length > 1) this.#brackets = piece.endsWith(']]') ? 2 : 1
-    else this.#brackets = Math.min(2, this.#brackets + 1)
-    this.#savedLength += length
-    if (this.#pieces.push(piece) === JOIN_EVERY) this.#join()
+  #saveToken(): void {
+    this.#token.save(this.#text, this.#at)
     const max = this.tree.limits.maxNameLength
     const isName = this.#state !== CONTENT && this.#state !== CDATA && this.#state !== VALUE
-    if (isName && this.#savedLength > (this.#state === DECLARATION ? MAX_DECLARATION : max)) {
+    if (isName && this.#token.savedLength > (this.#state === DECLARATION ? MAX_DECLARATION : max)) {
       throw this.#state === DECLARATION
         ? fault('not-well-formed', 'a long XML declaration')
         : beyond('maxNameLength', max)
     }
   }
 
-  #join(): void {
-    this.#saved += this.#pieces.join('')
-    this.#pieces = []
-  }
-
-  /** The token that ends here, from its beginning. */
-  #take(): string {
-    const piece = this.#text.slice(this.#mark, this.#at)
-    if (this.#savedLength === 0) return piece
-    this.#join()
-    const token = this.#saved + piece
-    this.#forgetSaved()
-    return token
-  }
-
-  #forgetSaved(): void {
-    this.#saved = ''
-    this.#savedLength = 0
-    this.#brackets = 0
-    if (this.#pieces.length > 0) this.#pieces = []
-  }
-
   /** A name that ends here. */
   #takeName(): string {
-    const name = this.#take()
+    const name = this.#token.take(this.#text, this.#at)
     const max = this.tree.limits.maxNameLength
     if (name.length > max) throw beyond('maxNameLength', max)
     return name
-  }
-
-  #beginToken(at: number): void {
-    this.#mark = at
-    this.#isUneven = false
-    if (this.#savedLength > 0) this.#forgetSaved()
-  }
-
-  /** Text since the last tag, reference or CDATA section, its line ends made one. XML 1.0 §2.11. */
-  #takeText(): string {
-    const text = this.#take()
-    return this.#isUneven ? text.replace(/\r\n?/g, '\n') : text
-  }
-
-  /** A piece of an attribute's value, its white space made spaces. XML 1.0 §3.3.3. */
-  #takeValue(): string {
-    const text = this.#take()
-    return this.#isUneven ? text.replace(/\r\n|[\t\n\r]/g, ' ') : text
-  }
-
-  /** True when the two characters before the one at `at` are `]]`, both in this token. */
-  #followsBrackets(at: number): boolean {
-    const own = at - this.#mark
-    const brackets = own === 0 ? this.#brackets : 0
-    if (own === 0) return brackets === 2
-    if (this.#text.charCodeAt(at - 1) !== 0x5d) return false
-    return own === 1 ? this.#brackets >= 1 : this.#text.charCodeAt(at - 2) === 0x5d
   }
 
   #read(): Event {
@@ -344,18 +277,18 @@ export class Tokenizer {
           this.#at = i
           if (i === end) break
           if (stop === 0x3c) {
-            this.#done += this.#takeText()
+            this.#done += this.#token.takeText(text, i)
             this.#home = CONTENT
             this.#state = LESS_THAN
           } else if (stop === 0x26) {
-            this.#done += this.#takeText()
+            this.#done += this.#token.takeText(text, i)
             this.#home = CONTENT
             this.#state = REFERENCE
-            this.#beginToken(i + 1)
+            this.#token.begin(i + 1)
           } else if (stop === 0x3e) {
-            if (this.#followsBrackets(i)) throw fault('not-well-formed', ']]> in text')
+            if (this.#token.endsInBrackets(text, i)) throw fault('not-well-formed', ']]> in text')
           } else if (stop === RETURN) {
-            this.#isUneven = true
+            this.#token.isUneven = true
           } else if (stop !== TAB && stop !== LINE_FEED) {
             throw illegal()
           }
@@ -374,18 +307,18 @@ export class Tokenizer {
           this.#at = i
           if (i === end) break
           if (stop === quote) {
-            this.tree.attribute(this.#attribute, this.#done + this.#takeValue())
+            this.tree.attribute(this.#attribute, this.#done + this.#token.takeValue(text, i))
             this.#done = ''
             this.#state = AFTER_PART
           } else if (stop === 0x26) {
-            this.#done += this.#takeValue()
+            this.#done += this.#token.takeValue(text, i)
             this.#home = VALUE
             this.#state = REFERENCE
-            this.#beginToken(i + 1)
+            this.#token.begin(i + 1)
           } else if (stop === 0x3c) {
             throw fault('not-well-formed', '< in an attribute')
           } else if (stop === TAB || stop === LINE_FEED || stop === RETURN) {
-            this.#isUneven = true
+            this.#token.isUneven = true
           } else if (stop < SPACE || stop >= 0xfffe) {
             throw illegal()
           }
@@ -425,7 +358,7 @@ export class Tokenizer {
             this.#state = SLASH
           } else if (this.#state === IN_TAG && beginsName(text, at, c)) {
             this.#state = ATTRIBUTE_NAME
-            this.#beginToken(at)
+            this.#token.begin(at)
             break
           } else {
             throw fault('not-well-formed', 'a start tag with something else than attributes')
@@ -444,7 +377,7 @@ export class Tokenizer {
             this.#quote = c
             this.#state = VALUE
             this.#done = ''
-            this.#beginToken(at + 1)
+            this.#token.begin(at + 1)
           } else if (!isSpace(c)) {
             throw fault('not-well-formed', 'an attribute without quotes')
           }
@@ -483,7 +416,7 @@ export class Tokenizer {
             this.#flushText()
             this.#isFirst = false
             this.#state = OPEN_NAME
-            this.#beginToken(at)
+            this.#token.begin(at)
             break
           } else {
             throw fault('not-well-formed', '< that begins no tag')
@@ -494,7 +427,7 @@ export class Tokenizer {
         case CLOSE_START:
           if (!beginsName(text, at, c)) throw fault('not-well-formed', 'an end tag without a name')
           this.#state = CLOSE_NAME
-          this.#beginToken(at)
+          this.#token.begin(at)
           break
 
         case CLOSE_END: {
@@ -515,7 +448,7 @@ export class Tokenizer {
           this.#done += resolveReference(this.#takeName())
           this.#at++
           this.#state = this.#home
-          this.#beginToken(this.#at)
+          this.#token.begin(this.#at)
           break
         }
 
@@ -529,13 +462,13 @@ export class Tokenizer {
           this.#at = i
           if (i === end) break
           if (stop === 0x3e) {
-            if (this.#followsBrackets(i)) {
-              this.#done += this.#takeText().slice(0, -2)
+            if (this.#token.endsInBrackets(text, i)) {
+              this.#done += this.#token.takeText(text, i).slice(0, -2)
               this.#state = CONTENT
-              this.#beginToken(i + 1)
+              this.#token.begin(i + 1)
             }
           } else if (stop === RETURN) {
-            this.#isUneven = true
+            this.#token.isUneven = true
           } else if (stop !== TAB && stop !== LINE_FEED && stop !== 0x22 && stop !== 0x27) {
             throw illegal()
           }
@@ -564,7 +497,7 @@ export class Tokenizer {
           if (this.#home === BETWEEN) throw fault('bad-format', 'text between stanzas')
           if (this.#home !== CONTENT) throw fault('not-well-formed', 'text outside the root')
           this.#state = CDATA
-          this.#beginToken(at + 1)
+          this.#token.begin(at + 1)
           break
 
         case DECLARATION_TARGET:
@@ -575,7 +508,7 @@ export class Tokenizer {
             }
             this.#isFirst = false
             this.#state = DECLARATION
-            this.#beginToken(at)
+            this.#token.begin(at)
             break
           }
           this.#matched++
@@ -586,7 +519,7 @@ export class Tokenizer {
           const close = text.indexOf('>', at)
           this.#at = close < 0 ? end : close
           if (close < 0) break
-          checkDeclaration(this.#take())
+          checkDeclaration(this.#token.take(text, this.#at))
           this.#state = PROLOG
           this.#at = close + 1
           break
@@ -637,7 +570,7 @@ export class Tokenizer {
     while (this.#skipName(text, end)) {
       const c = text.charCodeAt(this.#at)
       if (c === 0x3b) return true
-      if (c !== 0x23 || this.#savedLength > 0 || this.#at > this.#mark) {
+      if (c !== 0x23 || this.#token.savedLength > 0 || this.#at > this.#token.mark) {
         this.#takeName()
         throw fault('not-well-formed', '& that begins no reference')
       }
@@ -658,7 +591,7 @@ export class Tokenizer {
     const { depth } = this.tree
     if (depth > 0 && (depth > 1 || !this.#isStream)) {
       this.#state = CONTENT
-      this.#beginToken(this.#at)
+      this.#token.begin(this.#at)
       return NEED_INPUT
     }
     if (depth === 0) {
