@@ -2,7 +2,7 @@
 
 import { tryParseJid } from '../../server/stanza/jid.ts'
 import { opaqueString } from '../../server/stanza/precis.ts'
-import { attr, childElements, childrenOf, type Element, el, textOf } from '../../server/xml/element.ts'
+import { attr, childrenOf, type Element, el, textOf } from '../../server/xml/element.ts'
 import { rosterError } from './errors.ts'
 import type { RosterItem } from './store.ts'
 
@@ -21,8 +21,8 @@ export interface TextLimits {
 
 /** The version that the client knows; undefined when it knows nothing of versions. @throws StanzaError */
 export function parseRosterGet(query: Element): { readonly version: string | undefined } {
-  // §2.1.3: a get holds no items
-  if (childElements(query).length > 0) throw rosterError('malformed', 'a roster get holds nothing')
+  // §2.1.3; what is of another namespace is passed over, RFC 6120 §8.4
+  if (childrenOf(query, 'item', NS_ROSTER).length > 0) throw rosterError('malformed', 'a roster get holds no items')
   return { version: attr(query, 'ver') }
 }
 
