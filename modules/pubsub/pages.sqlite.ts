@@ -119,10 +119,12 @@ export const readPage: PubsubStore['readPage'] = {
     const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
     const rows = takeRows(steps(tx, node, request, window, isUp), request)
     const rest = { ...request, max: 1, withPayloads: false }
-    const hasMore =
-      range !== undefined && !steps(tx, node, rest, leftOf(window, rows.at(-1), order.by, isUp), isUp).next().done
+    const isMoreLeft = () => !steps(tx, node, rest, leftOf(window, rows.at(-1), order.by, isUp), isUp).next().done
+    const hasMore = range !== undefined && isMoreLeft()
+    // Few enough to be the last ones, if they were not too large for one page.
+    const isAtEnd = rows.length < request.max && !isMoreLeft()
     if (!isForward) rows.reverse()
-    const index = count === undefined ? undefined : indexOf(start, count, rows.length)
+    const index = count === undefined ? undefined : indexOf(start, count, rows.length, isAtEnd)
     return { items: rows.map(itemOf), count, index, hasMore }
   },
 }
@@ -145,17 +147,23 @@ function keyIn({ seq, created }: Pick<Row, 'seq' | 'created'>, by: Order['by']):
   return by === 'creation' ? (created ?? seq) : seq
 }
 
-/** Where the page stands in the whole, as far as that is known without counting. */
-function indexOf(start: PageStart, count: number, rows: number): number | undefined {
+/**
+ * Where the page stands in the whole, as far as that is known without counting. XEP-0059 §2.2.
+ * @param isAtEnd  nothing is left in the direction that it was read
+ */
+function indexOf(start: PageStart, count: number, rows: number, isAtEnd: boolean): number | undefined {
+  const ofLast = Math.max(0, count - rows)
   switch (start.at) {
     case 'start':
       return 0
     case 'end':
-      return Math.max(0, count - rows)
+      return ofLast
     case 'index':
       return start.index
-    default:
-      return undefined
+    case 'after':
+      return isAtEnd ? ofLast : undefined
+    case 'before':
+      return isAtEnd ? 0 : undefined
   }
 }
 
