@@ -1,9 +1,8 @@
 /** What a client that caches a node may count on, in the node's metadata. XEP-0460 §4 to §13. */
 
 import type { FormField } from '../../server/stanza/forms.ts'
-import type { NodeConfig } from './node-config.ts'
-
-export const NS_CACHING = 'urn:xmpp:pubsub-caching:0'
+import { type NodeConfig, tellsAll } from './node-config.ts'
+import { NS_CACHING } from './node-options.ts'
 
 /**
  * @param isWhole  everybody who may read the node sees the same items there
@@ -21,16 +20,8 @@ export function cachingHints(config: NodeConfig, isWhole: boolean): FormField[] 
     flag('consistent-items', true),
     flag('consistent-set', isWhole),
     flag('stable-items', true),
-    flag('always-notify', alwaysNotifies(config)),
-    // §10: no owner can have said so, and it must not be guessed.
-    flag('allowed-for-suggestions', false),
+    flag('always-notify', tellsAll(config)),
+    flag('allowed-for-suggestions', config.allowedForSuggestions),
     flag('purge-keep-last-item', false),
   ]
-}
-
-/** §8: is every change told to every subscriber, whoever makes it? */
-function alwaysNotifies(config: NodeConfig): boolean {
-  const { deliverNotifications, notifyConfig, notifyDelete, notifyRetract, presenceBasedDelivery } = config
-  const tellsAll = deliverNotifications && notifyConfig && notifyDelete && notifyRetract && !presenceBasedDelivery
-  return tellsAll && config.publishNodeFull !== 'discard-oldest'
 }

@@ -7,11 +7,13 @@ import { formatDateTime } from '../../server/stanza/time.ts'
 import { childOf, type Element } from '../../server/xml/element.ts'
 import { ARCHIVE_FEATURES } from './archive-xml.ts'
 import { canonicalName, NS_ATTACHMENTS } from './attachment-names.ts'
-import { cachingHints, NS_CACHING } from './caching-hints.ts'
-import { type Asker, addressesOf, askerOf, freshen, type PubsubParts } from './context.ts'
+import { cachingHints } from './caching-hints.ts'
+import { type Asker, addressesOf, askerOf, boundsOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { discoverMore, parseExtension } from './extended-discovery.ts'
+import { itemLimit } from './node-config.ts'
 import { keyOfNode, pageOfNodes, parseNodeOrder, turned } from './node-lists.ts'
+import { NS_CACHING } from './node-options.ts'
 import type { NodeView } from './node-view.ts'
 import { NS_ORDER_BY, ORDER_FEATURES, parseOrder } from './order.ts'
 import { readable } from './public-lists.ts'
@@ -135,6 +137,8 @@ function identityOf({ record }: NodeView): { category: string; type: string; nam
 function metaData(parts: PubsubParts, node: NodeView): DataForm {
   const { record, affiliations, subscribers } = node
   const { config, creator, createdAt } = record
+  // XEP-0460 §5: SHOULD be the number that it is
+  const { itemsMax } = boundsOf(parts.config(), record.service)
   // Everybody who may read the node sees the same items there.
   const isWhole = parts.claims.of(record) === undefined
   const having = (wanted: string) => [...affiliations].filter(([, kind]) => kind === wanted).map(([bareJid]) => bareJid)
@@ -152,7 +156,7 @@ function metaData(parts: PubsubParts, node: NodeView): DataForm {
     },
     { name: 'pubsub#access_model', type: 'list-single', values: [config.accessModel] },
     { name: 'pubsub#publish_model', type: 'list-single', values: [config.publishModel] },
-    { name: 'pubsub#max_items', type: 'text-single', values: [String(config.maxItems)] },
+    { name: 'pubsub#max_items', type: 'text-single', values: [String(itemLimit(config.maxItems, itemsMax))] },
     { name: 'pubsub#owner', type: 'jid-multi', values: having('owner') },
     { name: 'pubsub#publisher', type: 'jid-multi', values: having('publisher') },
     { name: 'pubsub#num_subscribers', type: 'text-single', values: [String(subscribers.size)] },

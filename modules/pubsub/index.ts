@@ -103,12 +103,7 @@ export const pubsub = defineModule<PubsubConfig>({
       omits: 'ids of anything but events of items that are kept',
     },
     { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
-    {
-      doc: 'XEP-0460',
-      version: '0.1.0',
-      status: 'partial',
-      omits: 'always-notify and allowed-for-suggestions as options of their own (§8, §10); no node is for suggestions',
-    },
+    { doc: 'XEP-0460', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
     {
       doc: 'XEP-0465',

@@ -51,6 +51,10 @@ export interface NodeConfig {
   readonly purgeOffline: boolean
   /** URL of an XSL transformation that clients may apply to payloads; empty: none. */
   readonly dataformXslt: string
+  /** Every change is told to every subscriber, whatever else is chosen. XEP-0460 §8 */
+  readonly alwaysNotify: boolean
+  /** Clients may suggest the node to anybody. XEP-0460 §10 */
+  readonly allowedForSuggestions: boolean
 }
 export type ConfigChanges = Partial<NodeConfig>
 
@@ -62,9 +66,32 @@ export interface Links {
 }
 export type LinkChanges = Partial<Links>
 
-/** A collection keeps no items, whatever else is said of it. XEP-0248 §4.1. */
+/** What holds, whatever else is said: a collection keeps no items (XEP-0248 §4.1), and always is always (XEP-0460 §8). */
 export function normalized(config: NodeConfig): NodeConfig {
-  return config.nodeType === 'leaf' ? config : { ...config, persistItems: false }
+  if (config.nodeType === 'collection') return { ...config, persistItems: false }
+  return config.alwaysNotify ? { ...config, ...telling(config) } : config
+}
+
+/** How many items a node may keep. XEP-0060 §7.1.2.5. */
+export function itemLimit(maxItems: NodeConfig['maxItems'] | null, itemsMax: number): number {
+  return maxItems === 'max' || maxItems === null ? itemsMax : Math.min(maxItems, itemsMax)
+}
+
+/** What it takes that nobody misses anything. */
+function telling({ publishNodeFull }: NodeConfig): ConfigChanges {
+  return {
+    deliverNotifications: true,
+    notifyConfig: true,
+    notifyDelete: true,
+    notifyRetract: true,
+    presenceBasedDelivery: false,
+    publishNodeFull: publishNodeFull === 'discard-oldest' ? 'retract-oldest' : publishNodeFull,
+  }
+}
+
+/** Is every change told to every subscriber, whoever makes it? XEP-0460 §8 */
+export function tellsAll(config: NodeConfig): boolean {
+  return Object.entries(telling(config)).every(([key, value]) => config[key as keyof ConfigChanges] === value) // its own keys
 }
 
 /** What the service allows at most. */
@@ -124,6 +151,8 @@ function sharedDefaults(bounds: ConfigBounds): NodeConfig {
     tempSub: false,
     purgeOffline: false,
     dataformXslt: '',
+    alwaysNotify: false,
+    allowedForSuggestions: false, // XEP-0460 §10: SHOULD be so
   }
 }
 

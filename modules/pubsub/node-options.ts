@@ -5,10 +5,12 @@ import { tryParseJid } from '../../server/stanza/jid.ts'
 import { pubsubError } from './errors.ts'
 import type { ConfigBounds, NodeConfig } from './node-config.ts'
 
+export const NS_CACHING = 'urn:xmpp:pubsub-caching:0'
+
 /** One line of the form. */
 export interface Option<K extends keyof NodeConfig = keyof NodeConfig> {
   readonly key: K
-  readonly field: `pubsub#${string}`
+  readonly field: `pubsub#${string}` | `{${string}}${string}`
   readonly label: string
   readonly type: FieldType
   readonly options?: readonly string[]
@@ -142,6 +144,9 @@ export const OPTIONS: readonly Option[] = [
       return value
     },
   },
+  // XEP-0460 §8: with it all options hold that it takes; §10.
+  flag('alwaysNotify', `{${NS_CACHING}}always-notify`, 'Tell subscribers of every change, whatever else is chosen'),
+  flag('allowedForSuggestions', `{${NS_CACHING}}allowed-for-suggestions`, 'Clients may suggest the node to anybody'),
 ]
 
 /** Options of the registry that cannot be had here: asked for, they are refused, and said to be unset, they are. */
@@ -164,6 +169,8 @@ const OF_ITEMS: ReadonlySet<keyof NodeConfig> = new Set([
   'publishNodeFull',
   'purgeOffline',
   'dataformXslt',
+  'alwaysNotify',
+  'allowedForSuggestions',
 ])
 
 /** Those of a node's kind. */

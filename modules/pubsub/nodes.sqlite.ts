@@ -6,7 +6,7 @@ import { ATTACHMENT_NAMES } from './attachment-names.ts'
 import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { forgetMoved, rememberMoved } from './moved.sqlite.ts'
-import { normalized } from './node-config.ts'
+import { itemLimit, normalized } from './node-config.ts'
 import { countNode, nodeCount } from './node-counts.sqlite.ts'
 import { branchOf, parentsOf } from './parents.sqlite.ts'
 import { subscribersListOf } from './public-names.ts'
@@ -15,7 +15,6 @@ import {
   configOf,
   enforce,
   findNode,
-  itemLimit,
   type NodeRow,
   nodeOf,
   recordOf,
@@ -59,6 +58,8 @@ export const config = {
   tempSub: ph('tempSub'),
   purgeOffline: ph('purgeOffline'),
   dataformXslt: ph('dataformXslt'),
+  alwaysNotify: ph('alwaysNotify'),
+  allowedForSuggestions: ph('allowedForSuggestions'),
   nodeType: ph('nodeType'),
   childrenPolicy: ph('childrenPolicy'),
   childrenWhitelist: ph('childrenWhitelist'),

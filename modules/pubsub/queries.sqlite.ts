@@ -176,6 +176,8 @@ export function configOf(row: Pick<NodeRow, keyof NodeConfig>): NodeConfig {
     tempSub: row.tempSub,
     purgeOffline: row.purgeOffline,
     dataformXslt: row.dataformXslt,
+    alwaysNotify: row.alwaysNotify,
+    allowedForSuggestions: row.allowedForSuggestions,
     nodeType: row.nodeType,
     childrenPolicy: row.childrenPolicy,
     childrenWhitelist: row.childrenWhitelist,
@@ -210,9 +212,4 @@ export function recordWith(config: NodeConfig, row: RecordRow): NodeRecord {
   const { service, nodeId, creator, createdAt } = row
   const target = row.target === null ? undefined : targetOf(nodeId)
   return { service, nodeId, creator, createdAt, config, seenType: row.seenType ?? undefined, ...(target && { target }) }
-}
-
-/** How many items a node may keep. XEP-0060 §7.1.2.5. */
-export function itemLimit(maxItems: NodeConfig['maxItems'] | null, itemsMax: number): number {
-  return maxItems === 'max' || maxItems === null ? itemsMax : Math.min(maxItems, itemsMax)
 }

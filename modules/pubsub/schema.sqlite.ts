@@ -54,6 +54,8 @@ export const nodes = sqliteTable(
     tempSub: integer({ mode: 'boolean' }).notNull().default(false),
     purgeOffline: integer({ mode: 'boolean' }).notNull().default(false),
     dataformXslt: text().notNull().default(''),
+    alwaysNotify: integer({ mode: 'boolean' }).notNull().default(false),
+    allowedForSuggestions: integer({ mode: 'boolean' }).notNull().default(false),
     nodeType: text({ enum: ['leaf', 'collection'] })
       .notNull()
       .default('leaf'),

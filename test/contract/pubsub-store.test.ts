@@ -190,6 +190,21 @@ describe('nodes', () => {
     expect(affiliations).toContainEqual({ ...n, bareJid: 'alice@test', affiliation: 'owner' })
   })
 
+  test('always tell, whatever else is said of it', async () => {
+    const { config } = await create('n', {
+      alwaysNotify: true,
+      notifyRetract: false,
+      publishNodeFull: 'discard-oldest',
+    })
+    expect(config).toMatchObject({ notifyConfig: true, notifyRetract: true, publishNodeFull: 'retract-oldest' })
+    const quiet = { notifyRetract: false, presenceBasedDelivery: true }
+    const args = { ...n, actor: alice, changes: quiet, itemsMax: 9 }
+    const kept = await opened.storage.run(store.configureNode, args)
+    expect(kept.node.config).toMatchObject({ notifyRetract: true, presenceBasedDelivery: false })
+    const free = await opened.storage.run(store.configureNode, { ...args, changes: { ...quiet, alwaysNotify: false } })
+    expect(free.node.config).toMatchObject({ notifyConfig: true, ...quiet })
+  })
+
   test('keep every option over a restart', async () => {
     const config: NodeConfig = {
       nodeType: 'leaf',
@@ -222,6 +237,8 @@ describe('nodes', () => {
       tempSub: true,
       purgeOffline: true,
       dataformXslt: 'https://test/x.xsl',
+      alwaysNotify: false,
+      allowedForSuggestions: true,
       rosterGroupsAllowed: 'Friends\nServants',
     }
     const made = await create('n', config)

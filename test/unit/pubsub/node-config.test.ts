@@ -67,6 +67,8 @@ test('what a form shows is read back as the same configuration', () => {
     tempSub: true,
     purgeOffline: true,
     dataformXslt: 'https://test/x.xsl',
+    alwaysNotify: true,
+    allowedForSuggestions: true,
     rosterGroupsAllowed: 'Friends\nServants',
   }
   // What is of collections alone is not shown for a leaf. XEP-0248 §7.2.1
