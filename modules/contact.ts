@@ -1,17 +1,18 @@
 /** Tells who runs the server and how they are reached. XEP-0157. */
 
 import { z } from 'zod'
-import { commaList, defineModule } from '../server/module/api.ts'
+import { commaList, defineModule, type Options, option, type ValuesOf } from '../server/module/api.ts'
 
 const FORM_TYPE = 'http://jabber.org/network/serverinfo'
 const PURPOSES = ['abuse', 'admin', 'feedback', 'sales', 'security', 'status', 'support'] as const
 
 const addresses = (purpose: string) =>
-  commaList(z.url({ error: 'a URI, as mailto:, xmpp: or https:' }))
-    .default([])
-    .describe(`URIs to reach those responsible for ${purpose} (XEP-0157)`)
+  option(
+    commaList(() => z.url({ error: 'a URI, as mailto:, xmpp: or https:' })),
+    `URIs to reach those responsible for ${purpose} (XEP-0157)`,
+  )
 
-const config = z.object({
+const config = {
   abuse: addresses('abuse reports'),
   admin: addresses('administration'),
   feedback: addresses('feedback'),
@@ -19,9 +20,9 @@ const config = z.object({
   security: addresses('security'),
   status: addresses('the state of the service'),
   support: addresses('support'),
-})
+} satisfies Options
 
-export const contact = defineModule<z.output<typeof config>>({
+export const contact = defineModule<ValuesOf<typeof config>>({
   name: 'contact',
   specs: [{ doc: 'XEP-0157', version: '1.1.1', status: 'complete' }],
   config,

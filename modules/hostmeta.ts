@@ -2,7 +2,15 @@
 
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { commaList, defineModule, type HttpRoutes } from '../server/module/api.ts'
+import {
+  commaList,
+  defineModule,
+  type HttpRoutes,
+  integer,
+  type Options,
+  option,
+  type ValuesOf,
+} from '../server/module/api.ts'
 import { el } from '../server/xml/element.ts'
 import { serialize } from '../server/xml/serialize.ts'
 
@@ -15,26 +23,15 @@ const WEBSOCKET_PATH = '/xmpp-websocket'
 const PRIORITY = 10
 const WEIGHT = 50
 
-const config = z.object({
-  ips: commaList(z.string().refine((text) => isIP(text) !== 0, 'an IPv4 or IPv6 address'))
-    .default([])
-    .describe('addresses under which clients reach the server; with any, host-meta.json speaks XEP-0487'),
-  tlsPort: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(65535)
-    .default(5223)
-    .describe('direct TLS port as clients reach it, for XEP-0487; 0 leaves it out'),
-  ttlSeconds: z.coerce
-    .number()
-    .int()
-    .min(60)
-    .max(604_800)
-    .default(3600)
-    .describe('how long clients may keep the answer (XEP-0487)'),
-})
-type HostMetaConfig = z.output<typeof config>
+const config = {
+  ips: option(
+    commaList(() => z.string().refine((text) => isIP(text) !== 0, 'an IPv4 or IPv6 address')),
+    'addresses under which clients reach the server; with any, host-meta.json speaks XEP-0487',
+  ),
+  tlsPort: option(integer(5223, 0, 65535), 'direct TLS port as clients reach it, for XEP-0487; 0 leaves it out'),
+  ttlSeconds: option(integer(3600, 60, 604_800), 'how long clients may keep the answer (XEP-0487)'),
+} satisfies Options
+type HostMetaConfig = ValuesOf<typeof config>
 
 export const hostmeta = defineModule<HostMetaConfig>({
   name: 'hostmeta',

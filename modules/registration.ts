@@ -10,8 +10,13 @@ import {
   ConfigRefused,
   defineModule,
   type IqRequest,
+  integer,
+  kind,
   type LoginIq,
+  type Options,
+  option,
   type SessionHandle,
+  type ValuesOf,
   yesNo,
 } from '../server/module/api.ts'
 import { StanzaError, StreamError } from '../server/stanza/errors.ts'
@@ -27,23 +32,20 @@ const HOUR_MS = 3_600_000
 /** Networks whose attempts are counted; beyond it the one heard of longest ago is forgotten. */
 const MAX_NETWORKS = 10_000
 
-const config = z.object({
-  open: yesNo(false).describe('anyone may make an account (XEP-0077); refused where host is not loopback'),
-  openToAll: yesNo(false).describe('lets registration.open stand where host is not loopback'),
-  perHourMax: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(10)
-    .describe('attempts to make an account from one IPv4 address or IPv6 /64 in an hour; more: not-acceptable'),
-  redirectUrl: z
-    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
-    .default('')
-    .describe('page where accounts are made, told to strangers while registration.open is off (XEP-0077 §5)'),
-})
+const config = {
+  open: option(yesNo(false), 'anyone may make an account (XEP-0077); refused where host is not loopback'),
+  openToAll: option(yesNo(false), 'lets registration.open stand where host is not loopback'),
+  perHourMax: option(
+    integer(10, 1, 1_000_000),
+    'attempts to make an account from one IPv4 address or IPv6 /64 in an hour; more: not-acceptable',
+  ),
+  redirectUrl: option(
+    kind(() => z.union([z.literal(''), z.url({ protocol: /^https?$/ })]), ''),
+    'page where accounts are made, told to strangers while registration.open is off (XEP-0077 §5)',
+  ),
+} satisfies Options
 
-export const registration = defineModule<z.output<typeof config>>({
+export const registration = defineModule<ValuesOf<typeof config>>({
   name: 'registration',
   specs: [
     {

@@ -3,8 +3,7 @@
  * default: who advertises it has an administrator's leave, and lets others name the domain. XEP-0485
  */
 
-import { z } from 'zod'
-import { defineModule, yesNo } from '../server/module/api.ts'
+import { defineModule, type Options, option, type ValuesOf, yesNo } from '../server/module/api.ts'
 import { StanzaError } from '../server/stanza/errors.ts'
 import { el } from '../server/xml/element.ts'
 import { PUBSUB } from './pubsub/api.ts'
@@ -13,11 +12,11 @@ const NS_SERVERINFO = 'urn:xmpp:serverinfo:0'
 const NODE = 'serverinfo'
 const ITEM = 'current'
 
-const config = z.object({
-  publish: yesNo(false).describe(`publish this domain at the node ${NODE}, for maps of the network (XEP-0485)`),
-})
+const config = {
+  publish: option(yesNo(false), `publish this domain at the node ${NODE}, for maps of the network (XEP-0485)`),
+} satisfies Options
 
-export const serverinfo = defineModule<z.output<typeof config>>({
+export const serverinfo = defineModule<ValuesOf<typeof config>>({
   name: 'serverinfo',
   // §4: there is no federation to tell of.
   specs: [{ doc: 'XEP-0485', version: '1.0.0', status: 'complete' }],

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { z } from 'zod'
-import { OPTIONS, type Option, type OptionValues, option } from './options.ts'
+import type { Option, Options } from './option.ts'
+import { OPTIONS, type OptionValues } from './options.ts'
 
 /** The checked configuration, by option name; a module's options stand in `modules` under the module's name. */
 export type Config = OptionValues & {
@@ -32,10 +33,10 @@ export class ConfigError extends Error {
   }
 }
 
-/** The part of a module that configuration needs; the schema, when there is one, is a zod object. */
+/** The part of a module that configuration needs. */
 export interface Configurable {
   readonly name: string
-  readonly config?: unknown
+  readonly config?: Options
 }
 
 export interface ConfigSources {
@@ -50,14 +51,9 @@ export interface ConfigSources {
 /** @throws ConfigError with every fault at once, each with the name of its option and source */
 export function loadConfig(sources: ConfigSources): Config {
   const faults: string[] = []
-  const table = new Map<string, Option<z.ZodType>>(Object.entries(OPTIONS))
-  for (const module of sources.modules) {
-    if (!(module.config instanceof z.ZodObject)) continue
-    for (const [field, schema] of Object.entries(module.config.shape)) {
-      // A zod object's shape holds zod types; zod's own declaration says only `unknown` for an open shape.
-      const type = schema as z.ZodType
-      table.set(`${module.name}.${field}`, option(type, type.description ?? ''))
-    }
+  const table = new Map<string, Option<unknown>>(Object.entries(OPTIONS))
+  for (const { name, config = {} } of sources.modules) {
+    for (const [field, option] of Object.entries(config)) table.set(`${name}.${field}`, option)
   }
   const fromFile = sources.file === undefined ? new Map<string, unknown>() : readFile(sources.file, faults)
   const fromEnvironment = readEnvironment(sources.environment, table)
@@ -72,27 +68,28 @@ export function loadConfig(sources: ConfigSources): Config {
   const modules: Record<string, Record<string, unknown>> = {}
   const values: Record<string, unknown> = {}
   for (const module of sources.modules) modules[module.name] = {}
-  for (const [name, { schema, description, unit }] of table) {
+  for (const [name, option] of table) {
     const [source, raw] = pick(name, sources.flags, fromEnvironment, fromFile)
-    const parsed = schema.safeParse(raw)
-    if (!parsed.success) {
+    const read =
+      source === 'default' ? ({ success: true, data: option.fallback } as const) : option.schema().safeParse(raw)
+    if (!read.success) {
       const where = source === 'file' ? `${sources.file}: ` : ''
       faults.push(
-        `${where}${name} = ${JSON.stringify(raw)}: ${parsed.error.issues.map((issue) => issue.message).join('; ')}`,
+        `${where}${name} = ${JSON.stringify(raw)}: ${read.error.issues.map((issue) => issue.message).join('; ')}`,
       )
       continue
     }
-    const value = Object.freeze(parsed.data)
+    const value = Object.freeze(read.data)
     settings.push({
       name,
       value,
       source,
-      unit: unit ?? unitOf(name),
-      // Words for `sacm config` alone: to find them for all options took a start longer than to check them.
+      unit: option.unit ?? unitOf(name),
+      // Words for `sacm config` alone.
       get accepts() {
-        return describe(schema)
+        return describe(option.schema())
       },
-      description,
+      description: option.description,
     })
     const [module, field] = splitModule(name, modules)
     if (module !== undefined && !(name in OPTIONS)) module[field] = value
@@ -124,9 +121,11 @@ function splitModule(
   return dot < 0 ? [undefined, name] : [modules[name.slice(0, dot)], name.slice(dot + 1)]
 }
 
+const ENVIRONMENT_PREFIX = 'SACM_'
+
 /** `SACM_LIMITS_STANZA_BYTES` for `limits.stanzaBytes`: letters upper-cased, dots and capitals become underscores. */
 export function environmentName(name: string): string {
-  return `SACM_${name
+  return `${ENVIRONMENT_PREFIX}${name
     .replaceAll('.', '_')
     .replaceAll(/([a-z])([A-Z])/g, '$1_$2')
     .toUpperCase()}`
@@ -137,6 +136,7 @@ function readEnvironment(
   table: ReadonlyMap<string, unknown>,
 ): Map<string, string> {
   const found = new Map<string, string>()
+  if (!Object.keys(environment).some((name) => name.startsWith(ENVIRONMENT_PREFIX))) return found
   for (const name of table.keys()) {
     const value = environment[environmentName(name)]
     if (value !== undefined) found.set(name, value)

@@ -1,30 +1,15 @@
 /** Every option of the server itself: default, unit, bounds and what it means. */
 
 import { z } from 'zod'
-import { commaList, yesNo } from './option-kinds.ts'
+import { commaList, integer, kind, type Options, oneOf, option, type ValuesOf, yesNo } from './option.ts'
 
-/** An option as the table below states it: what it means, how it is checked, in which unit. */
-export interface Option<S extends z.ZodType> {
-  readonly schema: S
-  readonly unit?: string
-  readonly description: string
+const port = (fallback: number) => integer(fallback, 0, 65535)
+const list = <const T extends string>(allowed: readonly T[], fallback: readonly NoInfer<T>[]) => {
+  const split = (value: unknown): unknown =>
+    typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value
+  return kind<readonly T[]>(() => z.preprocess(split, z.array(z.enum(allowed)).readonly()), fallback)
 }
-
-export function option<S extends z.ZodType>(schema: S, description: string, unit?: string): Option<S> {
-  return unit === undefined ? { schema, description } : { schema, description, unit }
-}
-
-const port = (fallback: number) => z.coerce.number().int().min(0).max(65535).default(fallback)
-const integer = (fallback: number, min: number, max: number) =>
-  z.coerce.number().int().min(min).max(max).default(fallback)
-const list = <T extends string>(allowed: readonly [T, ...T[]], fallback: readonly T[]) =>
-  z
-    .preprocess(
-      (value) => (typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value),
-      z.array(z.enum(allowed)).readonly(),
-    )
-    .default(fallback)
-const names = commaList(z.string().min(1)).default([])
+const names = commaList(() => z.string().min(1))
 
 const PROFILES = ['arch'] as const
 const MECHANISMS = [
@@ -43,29 +28,35 @@ const OFFERED = MECHANISMS.filter((name) => name !== 'ANONYMOUS')
 
 /** Every option of the server itself; a module's own stand beside them under the module's name. */
 export const OPTIONS = {
-  domain: option(z.string().min(1).max(1023).default('localhost'), 'the XMPP domain; may be a single label'),
+  domain: option(
+    kind(() => z.string().min(1).max(1023), 'localhost'),
+    'the XMPP domain; may be a single label',
+  ),
   'data.dir': option(
-    z.string().min(1).default('./sacm-data'),
+    kind(() => z.string().min(1), './sacm-data'),
     'folder of the database, certificates and first password',
   ),
-  host: option(z.string().min(1).default('::'), 'address to listen on'),
+  host: option(
+    kind(() => z.string().min(1), '::'),
+    'address to listen on',
+  ),
   'c2s.port': option(port(5222), 'STARTTLS port; 0 takes a free one'),
   'tls.port': option(port(5223), 'direct TLS port (XEP-0368); 0 takes a free one'),
   'https.port': option(port(5443), 'HTTPS port with the WebSocket; 0 takes a free one'),
   'https.publicUrl': option(
-    z.union([z.literal(''), z.url({ protocol: /^https$/ })]).default(''),
+    kind(() => z.union([z.literal(''), z.url({ protocol: /^https$/ })]), ''),
     'address under which clients reach the HTTPS port, where another name or a proxy stands before it; empty: https://DOMAIN:PORT',
   ),
   'component.port': option(
-    z.union([z.literal('off'), port(0).unwrap()]).default('off'),
+    kind(() => z.union([z.literal('off'), port(0).schema()]), 'off'),
     'port for external components (XEP-0114); 0 takes a free one; off: none. `sacm component add` makes their secrets',
   ),
   'component.host': option(
-    z.string().min(1).default('127.0.0.1'),
+    kind(() => z.string().min(1), '127.0.0.1'),
     'address to listen on for external components: their stream is not encrypted, so keep it on loopback or behind a tunnel',
   ),
   'plaintext.port': option(
-    z.coerce.number().int().min(-1).max(65535).default(-1),
+    integer(-1, -1, 65535),
     'port without TLS for labs, on the loopback interface only, whatever host is; 0 takes a free one; -1: none',
   ),
   'metrics.enabled': option(
@@ -83,14 +74,15 @@ export const OPTIONS = {
     'SASL mechanisms on the STARTTLS port, preferred first. PLAIN lets an attacker who has the certificate strip all others: leaving it out is its switch. -PLUS is offered where the connection can be bound to, EXTERNAL to who brings a good certificate; ANONYMOUS, off by default and for labs only, gives anyone an account for one session',
   ),
   'c2s.seeOtherHost': option(
-    z
-      .string()
-      .regex(/^(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(?::\d{1,5})?)?$/, 'host, host:port or [address]:port')
-      .default(''),
+    kind(
+      () =>
+        z.string().regex(/^(?:(?:\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(?::\d{1,5})?)?$/, 'host, host:port or [address]:port'),
+      '',
+    ),
     'where new streams on the TCP ports are sent (see-other-host), to drain this server; empty: nowhere',
   ),
   'https.seeOtherUri': option(
-    z.union([z.literal(''), z.url({ protocol: /^wss$/ })]).default(''),
+    kind(() => z.union([z.literal(''), z.url({ protocol: /^wss$/ })]), ''),
     'where new streams on the WebSocket are sent (see-other-uri), to drain this server; empty: nowhere',
   ),
   'tls.mechanisms': option(list(MECHANISMS, OFFERED), 'SASL mechanisms on the direct TLS port'),
@@ -106,11 +98,11 @@ export const OPTIONS = {
     'where a client certificate names its account; the first that does decides: external.mapFile, its XMPP address, a service _xmpp-client.NAME.DOMAIN, its e-mail address, its common name. EXTERNAL is offered once the chain to a trusted authority, the time and the revocation have been checked',
   ),
   'external.mapFile': option(
-    z.string().default(''),
+    kind(() => z.string(), ''),
     'list of which certificate is whose, for the mapping "file"; a line is an account and sha256:FINGERPRINT, email:ADDRESS, commonName:NAME or srvName:NAME',
   ),
   'external.revocation': option(
-    z.enum(['required', 'ifListed']).default('required'),
+    oneOf(['required', 'ifListed'], 'required'),
     'what is asked of the authorities in tls.clientCas: required: a list of what each has revoked that is in force, else nobody logs in with its certificates; ifListed: one without any list has revoked nothing',
   ),
   'tls.clientCas': option(
@@ -150,7 +142,7 @@ export const OPTIONS = {
     'entries',
   ),
   'log.level': option(
-    z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+    oneOf(['silent', 'error', 'warn', 'info', 'debug', 'trace'], 'info'),
     'lowest level written to stderr',
   ),
   'log.stanzas': option(
@@ -291,7 +283,7 @@ export const OPTIONS = {
     'how long a client may leave its output unread before it is dropped',
     'seconds',
   ),
-} as const satisfies Record<string, Option<z.ZodType>>
+} as const satisfies Options
 
 /** The checked value of each. */
-export type OptionValues = { readonly [K in keyof typeof OPTIONS]: z.output<(typeof OPTIONS)[K]['schema']> }
+export type OptionValues = ValuesOf<typeof OPTIONS>

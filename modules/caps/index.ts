@@ -1,7 +1,15 @@
 /** Entity capabilities: the server's own in its stream features, and those of clients. XEP-0115, XEP-0390. */
 
-import { z } from 'zod'
-import { defineModule, ENDPOINTS, type EndpointView, token } from '../../server/module/api.ts'
+import {
+  defineModule,
+  ENDPOINTS,
+  type EndpointView,
+  integer,
+  type Options,
+  option,
+  token,
+  type ValuesOf,
+} from '../../server/module/api.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { NS_DISCO_INFO, ownInfo, renderInfo } from '../disco/index.ts'
 import { type Capabilities, type ClientCapabilities, ClientCaps } from './clients.ts'
@@ -24,24 +32,15 @@ const NODE = 'urn:sacm-xmpp:server'
 /** XEP-0390 §4.2: one that everybody has; XEP-0300 §4. */
 const OWN_ALGORITHMS = ['sha-256', 'sha3-256'] as const
 
-const config = z.object({
-  clientsMax: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(2_000)
-    .describe('different sets of capabilities kept, verified; the one used longest ago goes first'),
-  timeoutSeconds: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(600)
-    .default(30)
-    .describe('how long a client may take to say what it can do'),
-})
+const config = {
+  clientsMax: option(
+    integer(2_000, 1, 1_000_000),
+    'different sets of capabilities kept, verified; the one used longest ago goes first',
+  ),
+  timeoutSeconds: option(integer(30, 1, 600), 'how long a client may take to say what it can do'),
+} satisfies Options
 
-export const caps = defineModule<z.output<typeof config>>({
+export const caps = defineModule<ValuesOf<typeof config>>({
   name: 'caps',
   specs: [
     { doc: 'XEP-0115', version: '1.6.0', status: 'partial', omits: 'caps optimization (§8.4)' },

@@ -1,12 +1,15 @@
 /** Commands that people run from their clients, with forms. XEP-0050. */
 
-import { z } from 'zod'
 import {
   type AdHocCommand,
   defineModule,
   ENDPOINTS,
   type EndpointView,
   type IqRequest,
+  integer,
+  type Options,
+  option,
+  type ValuesOf,
 } from '../../server/module/api.ts'
 import { pageOf } from '../../server/stanza/rsm.ts'
 import type { Element } from '../../server/xml/element.ts'
@@ -21,16 +24,16 @@ const MAX_LISTED = 500
 /** Forms to go back to; beyond it the first is forgotten. */
 const MAX_STAGES = 50
 
-const whole = (fallback: number, min: number, max: number, text: string) =>
-  z.coerce.number().int().min(min).max(max).default(fallback).describe(text)
+const config = {
+  sessionSeconds: option(integer(600, 5, 86_400), 'how long a command waits for its next form; later: session-expired'),
+  sessionsPerClientMax: option(
+    integer(10, 1, 1000),
+    'commands that one client has under way; more: resource-constraint',
+  ),
+  sessionsMax: option(integer(1000, 1, 100_000), 'commands under way in all; more: resource-constraint'),
+} satisfies Options
 
-const config = z.object({
-  sessionSeconds: whole(600, 5, 86_400, 'how long a command waits for its next form; later: session-expired'),
-  sessionsPerClientMax: whole(10, 1, 1000, 'commands that one client has under way; more: resource-constraint'),
-  sessionsMax: whole(1000, 1, 100_000, 'commands under way in all; more: resource-constraint'),
-})
-
-export const commands = defineModule<z.output<typeof config>>({
+export const commands = defineModule<ValuesOf<typeof config>>({
   name: 'commands',
   specs: [
     {

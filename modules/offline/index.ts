@@ -1,7 +1,6 @@
 /** Messages for absent accounts are kept and delivered later. XEP-0160, XEP-0203. */
 
-import { z } from 'zod'
-import { defineModule } from '../../server/module/api.ts'
+import { defineModule, integer, type Options, option, type ValuesOf } from '../../server/module/api.ts'
 import { attr, Element, isElement } from '../../server/xml/element.ts'
 import { NS_DELAY } from '../../server/xml/namespaces.ts'
 import { mayHold } from '../../server/xml/unread.ts'
@@ -11,21 +10,19 @@ import { offlineStore } from './store.sqlite.ts'
 
 export { type KeptMessage, OFFLINE, type Offline } from './api.ts'
 
-const whole = (fallback: number, min: number, max: number, text: string) =>
-  z.coerce.number().int().min(min).max(max).default(fallback).describe(text)
-
-const config = z.object({
-  messagesMax: whole(1_000, 0, 1_000_000, 'messages kept for one account; more: service-unavailable; 0 keeps none'),
-  perSenderMax: whole(
-    100,
-    1,
-    1_000_000,
+const config = {
+  messagesMax: option(
+    integer(1_000, 0, 1_000_000),
+    'messages kept for one account; more: service-unavailable; 0 keeps none',
+  ),
+  perSenderMax: option(
+    integer(100, 1, 1_000_000),
     'of these, from one sender, or from one pubsub node; more: service-unavailable, notifications are dropped',
   ),
-  maxChars: whole(4_194_304, 10_000, 1_073_741_824, 'their size in characters; more: service-unavailable'),
-})
+  maxChars: option(integer(4_194_304, 10_000, 1_073_741_824), 'their size in characters; more: service-unavailable'),
+} satisfies Options
 
-export const offline = defineModule<z.output<typeof config>>({
+export const offline = defineModule<ValuesOf<typeof config>>({
   name: 'offline',
   specs: [
     { doc: 'XEP-0160', version: '1.0.1', status: 'complete' },

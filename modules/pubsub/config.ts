@@ -1,157 +1,128 @@
 /** The options of pubsub: `pubsub.create=anyone` in sacm.toml and its like. */
 
-import { z } from 'zod'
+import { integer, type Options, oneOf, option, type ValuesOf } from '../../server/module/api.ts'
 
-const whole = (fallback: number, min: number, max: number, text: string) =>
-  z.coerce.number().int().min(min).max(max).default(fallback).describe(text)
-
-export const pubsubConfig = z.object({
-  create: z
-    .enum(['anyone', 'roles'])
-    .default('roles')
-    .describe('who may create nodes: any account, or those with a role; others: forbidden'),
-  nodesMax: whole(
-    10_000,
-    1,
-    1_000_000,
+export const pubsubConfig = {
+  create: option(
+    oneOf(['anyone', 'roles'], 'roles'),
+    'who may create nodes: any account, or those with a role; others: forbidden',
+  ),
+  nodesMax: option(
+    integer(10_000, 1, 1_000_000),
     "nodes that are no account's; more: resource-constraint with max-nodes-exceeded",
   ),
-  itemsMax: whole(
-    1_000_000,
-    1,
-    100_000_000,
+  itemsMax: option(
+    integer(1_000_000, 1, 100_000_000),
     'items a node keeps at most, and what max_items=max means; the oldest go; a larger max_items: not-acceptable',
   ),
-  childrenMax: whole(
-    10_000,
-    1,
-    1_000_000,
+  childrenMax: option(
+    integer(10_000, 1, 1_000_000),
     'nodes a collection holds at most, and what children_max=max means; more: not-allowed with max-nodes-exceeded',
   ),
-  parentsMax: whole(16, 1, 1_000, 'collections that a node is in at most; more: not-allowed with max-nodes-exceeded'),
-  collectionReadNodesMax: whole(
-    1_000,
-    1,
-    100_000,
+  parentsMax: option(
+    integer(16, 1, 1_000),
+    'collections that a node is in at most; more: not-allowed with max-nodes-exceeded',
+  ),
+  collectionReadNodesMax: option(
+    integer(1_000, 1, 100_000),
     'nodes below a collection, or the root, whose items are read together; more: feature-not-implemented with unsupported',
   ),
-  relationshipDepthMax: whole(
-    16,
-    1,
-    100,
+  relationshipDepthMax: option(
+    integer(16, 1, 100),
     'relationships from a node up to what is linked to nothing and has no parent; more: not-allowed with max-nodes-exceeded',
   ),
-  accountNodesMax: whole(200, 1, 100_000, 'nodes of one account; more: resource-constraint with max-nodes-exceeded'),
-  accountItemsMax: whole(
-    1_000,
-    1,
-    1_000_000,
+  accountNodesMax: option(
+    integer(200, 1, 100_000),
+    'nodes of one account; more: resource-constraint with max-nodes-exceeded',
+  ),
+  accountItemsMax: option(
+    integer(1_000, 1, 1_000_000),
     "items an account's node keeps at most, and what max_items=max means there; a larger max_items: not-acceptable",
   ),
-  payloadMaxBytes: whole(
-    262_144,
-    1_024,
-    16_777_216,
+  payloadMaxBytes: option(
+    integer(262_144, 1_024, 16_777_216),
     'bytes of one payload; more: not-acceptable with payload-too-big; bounded by limits.stanzaBytes too',
   ),
-  subscriptionsPerNodeMax: whole(
-    10_000,
-    1,
-    1_000_000,
+  subscriptionsPerNodeMax: option(
+    integer(10_000, 1, 1_000_000),
     'subscriptions to one node; more: policy-violation with too-many-subscriptions',
   ),
-  subscriptionsPerAccountMax: whole(
-    1_000,
-    1,
-    100_000,
+  subscriptionsPerAccountMax: option(
+    integer(1_000, 1, 100_000),
     'subscriptions of one account here, and as many at components by XEP-0376; more: policy-violation with too-many-subscriptions',
   ),
-  managedRequestsMax: whole(
-    20,
-    1,
-    1_000,
+  managedRequestsMax: option(
+    integer(20, 1, 1_000),
     'requests of one account to services (XEP-0376) that wait for an answer; more: resource-constraint',
   ),
-  managedTimeoutSeconds: whole(
-    30,
-    1,
-    600,
+  managedTimeoutSeconds: option(
+    integer(30, 1, 600),
     "how long a service may take to answer an account's request (XEP-0376); longer: remote-server-timeout",
   ),
-  managedChangesMax: whole(
-    100,
-    1,
-    10_000,
+  managedChangesMax: option(
+    integer(100, 1, 10_000),
     'changes of one list of subscriptions that a client may catch up by (XEP-0376); after more it gets the list',
   ),
-  managedListsMax: whole(
-    1_000,
-    1,
-    100_000,
+  managedListsMax: option(
+    integer(1_000, 1, 100_000),
     'lists of subscriptions whose changes are kept (XEP-0376); clients of those used longest ago get the list',
   ),
-  redirectsMax: whole(
-    1_000,
-    0,
-    100_000,
+  redirectsMax: option(
+    integer(1_000, 0, 100_000),
     'new addresses of deleted nodes remembered per service (<redirect/>); the oldest go, then item-not-found',
   ),
-  leaseMaxSeconds: whole(
-    31_536_000,
-    60,
-    3_153_600_000,
+  leaseMaxSeconds: option(
+    integer(31_536_000, 60, 3_153_600_000),
     'seconds that a subscription with an end lasts at most; a later end is cut to that',
   ),
-  sweepSeconds: whole(30, 1, 3_600, 'seconds between two looks for subscriptions whose time is over'),
-  affiliationsPerNodeMax: whole(10_000, 1, 1_000_000, 'affiliations at one node; more: not-acceptable'),
-  digestEventsMax: whole(100, 1, 10_000, 'events gathered for one subscription; at so many, the digest is sent'),
-  digestMaxChars: whole(
-    262_144,
-    1_024,
-    16_777_216,
+  sweepSeconds: option(integer(30, 1, 3_600), 'seconds between two looks for subscriptions whose time is over'),
+  affiliationsPerNodeMax: option(integer(10_000, 1, 1_000_000), 'affiliations at one node; more: not-acceptable'),
+  digestEventsMax: option(
+    integer(100, 1, 10_000),
+    'events gathered for one subscription; at so many, the digest is sent',
+  ),
+  digestMaxChars: option(
+    integer(262_144, 1_024, 16_777_216),
     'characters gathered for one subscription; the digest is sent before there are more',
   ),
-  discoveryReadsMax: whole(
-    1_000,
-    1,
-    100_000,
+  discoveryReadsMax: option(
+    integer(1_000, 1, 100_000),
     'nodes whose items are looked for in one answer of extended discovery; none of them has one: policy-violation',
   ),
-  attachedItemsMax: whole(
-    10_000,
-    1,
-    1_000_000,
+  attachedItemsMax: option(
+    integer(10_000, 1, 1_000_000),
     "items with attachments at nodes that are no account's; more: resource-constraint with max-nodes-exceeded",
   ),
-  accountAttachedItemsMax: whole(
-    200,
-    1,
-    100_000,
+  accountAttachedItemsMax: option(
+    integer(200, 1, 100_000),
     'items with attachments at the nodes of one account; more: resource-constraint with max-nodes-exceeded',
   ),
-  attachmentsPerItemMax: whole(10_000, 1, 1_000_000, 'accounts that attach to one item; more: conflict with node-full'),
-  attachmentMaxBytes: whole(
-    8_192,
-    256,
-    262_144,
+  attachmentsPerItemMax: option(
+    integer(10_000, 1, 1_000_000),
+    'accounts that attach to one item; more: conflict with node-full',
+  ),
+  attachmentMaxBytes: option(
+    integer(8_192, 256, 262_144),
     'bytes of what one account attaches to an item; more: not-acceptable with payload-too-big',
   ),
-  reactionsPerAttachmentMax: whole(20, 1, 1_000, 'reactions of one account to one item; more: not-acceptable'),
-  reactionsPerItemMax: whole(500, 1, 10_000, 'different reactions to one item; another: not-acceptable'),
-  reactionMaxChars: whole(32, 1, 1_000, 'characters (UTF-16) of one reaction; more: not-acceptable'),
-  pageMaxItems: whole(100, 1, 10_000, 'items in one answer; the rest by RSM; more ids asked for: not-acceptable'),
-  pageIndexMax: whole(
-    10_000,
-    1,
-    1_000_000,
+  reactionsPerAttachmentMax: option(
+    integer(20, 1, 1_000),
+    'reactions of one account to one item; more: not-acceptable',
+  ),
+  reactionsPerItemMax: option(integer(500, 1, 10_000), 'different reactions to one item; another: not-acceptable'),
+  reactionMaxChars: option(integer(32, 1, 1_000), 'characters (UTF-16) of one reaction; more: not-acceptable'),
+  pageMaxItems: option(
+    integer(100, 1, 10_000),
+    'items in one answer; the rest by RSM; more ids asked for: not-acceptable',
+  ),
+  pageIndexMax: option(
+    integer(10_000, 1, 1_000_000),
     'items counted from either end for a page by index; farther in: feature-not-implemented',
   ),
-  pageMaxChars: whole(
-    1_048_576,
-    16_384,
-    67_108_864,
+  pageMaxChars: option(
+    integer(1_048_576, 16_384, 67_108_864),
     'characters of payload in one answer; the rest by RSM; one item is sent whatever its size',
   ),
-})
+} satisfies Options
 
-export type PubsubConfig = z.infer<typeof pubsubConfig>
+export type PubsubConfig = ValuesOf<typeof pubsubConfig>

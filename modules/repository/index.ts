@@ -1,7 +1,6 @@
 /** The policy, posture and results repositories at `repository.<domain>`. SACM-XMPP §1 to §4. */
 
-import { z } from 'zod'
-import { defineModule } from '../../server/module/api.ts'
+import { defineModule, integer, type Options, option, type ValuesOf } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import { NS_RSM } from '../../server/xml/namespaces.ts'
 import { PUBSUB } from '../pubsub/api.ts'
@@ -21,12 +20,12 @@ import { answerQuery } from './service.ts'
 const NS_CIS_REPOSITORY = 'http://cisecurity.org/sacm/repository'
 const DROP_PARTS_MS = 600_000
 
-const config = z.object({
-  defaultPageRows: z.coerce.number().int().min(1).max(1000).default(100).describe('rows on a page that names no max'),
-  maxPageRows: z.coerce.number().int().min(1).max(1000).default(500).describe('rows on a page at most'),
-})
+const config = {
+  defaultPageRows: option(integer(100, 1, 1000), 'rows on a page that names no max'),
+  maxPageRows: option(integer(500, 1, 1000), 'rows on a page at most'),
+} satisfies Options
 
-export const repository = defineModule<z.output<typeof config>>({
+export const repository = defineModule<ValuesOf<typeof config>>({
   name: 'repository',
   specs: [
     {

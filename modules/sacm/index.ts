@@ -1,7 +1,15 @@
 /** The Integration Service at `sacm.<domain>`, and the server's own broadcast topics. SACM-XMPP §1 to §3. */
 
-import { z } from 'zod'
-import { type DiscoItem, defineModule, type ModuleContext, PRESENCE_AUTHORITY } from '../../server/module/api.ts'
+import {
+  type DiscoItem,
+  defineModule,
+  integer,
+  type ModuleContext,
+  type Options,
+  option,
+  PRESENCE_AUTHORITY,
+  type ValuesOf,
+} from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 import { attr, childElements, type Element } from '../../server/xml/element.ts'
@@ -44,18 +52,12 @@ const MAX_AT_ONCE = 1_000
 const MAX_DISCO_ITEMS = 500
 const SACM = { doc: 'SACM-XMPP', version: '0', status: 'partial' } as const
 
-const config = z.object({
-  'capabilities.max': z.coerce.number().int().min(1).max(1000).default(32).describe('capabilities of one component'),
-  maxHandledTopics: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(1_000_000)
-    .default(20_000)
-    .describe('directed topics that one session handles at most'),
-})
+const config = {
+  'capabilities.max': option(integer(32, 1, 1000), 'capabilities of one component'),
+  maxHandledTopics: option(integer(20_000, 1, 1_000_000), 'directed topics that one session handles at most'),
+} satisfies Options
 
-export const sacm = defineModule<z.output<typeof config>>({
+export const sacm = defineModule<ValuesOf<typeof config>>({
   name: 'sacm',
   specs: [
     {

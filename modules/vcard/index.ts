@@ -1,7 +1,6 @@
 /** An account's vCard, which everybody may read, and its picture in both worlds. XEP-0054, XEP-0084, XEP-0153, XEP-0398. */
 
-import { z } from 'zod'
-import { defineModule, type IqRequest } from '../../server/module/api.ts'
+import { defineModule, type IqRequest, integer, type Options, option, type ValuesOf } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { el } from '../../server/xml/element.ts'
 import { parseFragment } from '../../server/xml/parser.ts'
@@ -15,17 +14,11 @@ import { NS_VCARD } from './xml.ts'
 
 const NS_CONVERSION = 'urn:xmpp:pep-vcard-conversion:0'
 
-const vcardConfig = z.object({
-  maxBytes: z.coerce
-    .number()
-    .int()
-    .min(1_024)
-    .max(16_777_216)
-    .default(131_072)
-    .describe('largest vCard, in bytes; larger: not-acceptable'),
-})
+const vcardConfig = {
+  maxBytes: option(integer(131_072, 1_024, 16_777_216), 'largest vCard, in bytes; larger: not-acceptable'),
+} satisfies Options
 
-export const vcard = defineModule<z.output<typeof vcardConfig>>({
+export const vcard = defineModule<ValuesOf<typeof vcardConfig>>({
   name: 'vcard',
   specs: [
     {

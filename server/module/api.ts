@@ -7,6 +7,7 @@ import type { Grant, Role } from '../auth/roles.ts'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Option } from '../option.ts'
 import type { StreamError } from '../stanza/errors.ts'
 import type { Jid } from '../stanza/jid.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -17,7 +18,17 @@ export { type Grant, ROLES, type Role } from '../auth/roles.ts'
 export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
 export type { Logger } from '../log.ts'
 export type { Counter, Metrics } from '../metrics.ts'
-export { commaList, yesNo } from '../option-kinds.ts'
+export {
+  commaList,
+  integer,
+  kind,
+  type Option,
+  type Options,
+  oneOf,
+  option,
+  type ValuesOf,
+  yesNo,
+} from '../option.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
 export { call, Refusal, StorageUnavailable, scanStep, wire } from '../storage/storage.ts'
 export {
@@ -54,10 +65,8 @@ export interface SpecRef {
   readonly omits?: string
 }
 
-/** A module's options: a zod schema whose every field has a default, a unit in its name, bounds and a description. */
-export interface ConfigSchema<C> {
-  parse(value: unknown): C
-}
+/** A module's options: each has a default, a unit in its name or beside it, bounds and a description. */
+export type OptionsOf<C> = { readonly [K in keyof C]: Option<C[K]> }
 
 /** Options that do not go together; the server does not start with them. The hint is the way out. */
 export class ConfigRefused extends Error {
@@ -75,7 +84,7 @@ export interface Module<C = unknown> {
   readonly specs: readonly SpecRef[]
   /** Names of modules that are set up before this one, and whose tokens and hooks it uses. */
   readonly requires?: readonly string[]
-  readonly config?: ConfigSchema<C>
+  readonly config?: OptionsOf<C>
   /** Registers; does no I/O. What must be loaded first goes to `ctx.starting`. */
   setup(ctx: ModuleContext<C>): void
 }

@@ -11,6 +11,7 @@ import { Notifier, type NotifyParts } from '../../modules/pubsub/notify.ts'
 import { Replica } from '../../modules/pubsub/replica.ts'
 import { sqliteStore } from '../../modules/pubsub/store.sqlite.ts'
 import type { Role } from '../../server/module/api.ts'
+import { fallbacks } from '../../server/option.ts'
 import type { Storage } from '../../server/storage/storage.ts'
 import { noAudience } from './no-accounts.ts'
 
@@ -34,7 +35,7 @@ export interface PubsubPartsOptions extends Partial<Pick<PubsubParts, 'audience'
 /** The parts, as index.ts puts them together. */
 export function pubsubParts(storage: Storage, options: PubsubPartsOptions): PubsubParts {
   const claims = new Claims()
-  const config = () => pubsubConfig.parse({})
+  const config = () => fallbacks(pubsubConfig)
   const {
     send,
     audience = noAudience(),

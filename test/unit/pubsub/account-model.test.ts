@@ -21,6 +21,7 @@ import { answerRequest } from '../../../modules/pubsub/subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, parsePubsub } from '../../../modules/pubsub/xml.ts'
 import type { Relation } from '../../../modules/roster/index.ts'
 import type { SessionHandle } from '../../../server/module/api.ts'
+import { fallbacks } from '../../../server/option.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import type { Storage } from '../../../server/storage/storage.ts'
@@ -169,7 +170,7 @@ class Real {
       replica: new Replica(),
       claims: new Claims(),
       log: silent,
-      config: () => pubsubConfig.parse({}),
+      config: () => fallbacks(pubsubConfig),
       accounts: {
         exists: () => true,
         roles: () => new Set(),

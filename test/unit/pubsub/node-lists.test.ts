@@ -8,12 +8,13 @@ import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
 import { type NodeRecord, SHARED_SERVICE } from '../../../modules/pubsub/records.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
 import { maySee } from '../../../modules/pubsub/rules.ts'
+import { fallbacks } from '../../../server/option.ts'
 import { parseJid } from '../../../server/stanza/jid.ts'
 import { pageOfSorted, type RsmRequest } from '../../../server/stanza/rsm.ts'
 import { el } from '../../../server/xml/element.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
 
-const config = pubsubConfig.parse({ pageMaxItems: 4 })
+const config = { ...fallbacks(pubsubConfig), pageMaxItems: 4 }
 const names = Array.from({ length: 30 }, (_, at) => `n${String(at).padStart(2, '0')}`)
 const ref = (nodeId: string) => ({ service: SHARED_SERVICE, nodeId })
 const bob = { bareJid: 'bob@test', isAdmin: false }
