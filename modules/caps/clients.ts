@@ -7,7 +7,7 @@ import type { Endpoint, Logger, SessionHandle } from '../../server/module/api.ts
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { type Element, el } from '../../server/xml/element.ts'
 import { NS_DISCO_INFO } from '../disco/index.ts'
-import { caps2Input, capsInput, hashOf } from './hash.ts'
+import { caps2Input, capsInput, hashOf, isKnownHash } from './hash.ts'
 import { type Info, type InfoIdentity, readInfo } from './info.ts'
 import { type CapsHash, parseCaps } from './xml.ts'
 
@@ -155,8 +155,9 @@ function langAround(answer: Element): string {
   return typeof lang === 'string' ? lang : ''
 }
 
-/** Does this answer hash to what was shown? */
+/** Does this answer hash to what was shown? What cannot be told is not verified. */
 function isOf(info: Info, { kind, algorithm, value }: CapsHash): boolean {
+  if (!isKnownHash(algorithm)) return false
   // COMPAT(clients that hash only languages they state): XEP-0390 §4.1 counts inherited ones too.
   const inputs = kind === 'caps' ? [capsInput(info)] : [caps2Input(info, info.lang), caps2Input(info, '')]
   return inputs.some((input) => input !== undefined && hashOf(algorithm, input) === value)

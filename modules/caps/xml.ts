@@ -17,8 +17,8 @@ export interface CapsHash {
 }
 
 /**
- * The hash to ask by and verify: XEP-0390's first, whose input cannot be forged, then XEP-0115's. Undefined when the
- * presence has none that can be verified; XEP-0115's format of before 2008 has none.
+ * The hash to ask by and verify: XEP-0390's first, whose input cannot be forged, then XEP-0115's, which is asked by even
+ * if nobody here can verify it (§5.4). Undefined when the presence has none; XEP-0115's format of before 2008 has none.
  */
 export function parseCaps(presence: Element): CapsHash | undefined {
   const caps2 = childOf(presence, 'c', NS_CAPS2)
@@ -29,7 +29,7 @@ export function parseCaps(presence: Element): CapsHash | undefined {
   }
   const caps = childOf(presence, 'c', NS_CAPS)
   const [algorithm, node, ver] = ['hash', 'node', 'ver'].map((name) => caps && attr(caps, name))
-  if (!algorithm || !node || !ver || !isKnownHash(algorithm)) return undefined
+  if (!algorithm || !node || !ver) return undefined
   return { kind: 'caps', algorithm, value: ver, node: `${node}#${ver}` }
 }
 
