@@ -195,7 +195,8 @@ export class Notifier {
       const atOnce = delay === '' ? this.#gather(subscriber, wanting, event, notice) : wanting
       const [first] = atOnce
       if (!first) continue
-      const extension = replyTo(subscriber.bareJid) + headersFor(subscriber, atOnce, event) + bodyXml(text)
+      // §7.1.2.4: the headers last
+      const extension = replyTo(subscriber.bareJid) + bodyXml(text) + headersFor(subscriber, atOnce, event)
       this.#deliverAll(node, subscriber, first.address, message, extension)
     }
     for (const to of implied) this.#deliver(node.record.service, to, message, replyTo(to.bare))
@@ -241,7 +242,7 @@ export class Notifier {
         address,
         to,
         { ...written(event, type), group: groupOf(node.record), scope },
-        archived + headers + bodyXml(body),
+        archived + bodyXml(body) + headers,
       )
     }
   }
