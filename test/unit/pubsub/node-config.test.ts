@@ -16,6 +16,7 @@ import {
 import { UNRELATED } from '../../../modules/pubsub/relationship-fields.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../../server/stanza/forms.ts'
+import { LEAF_OPTIONS } from '../../support/pubsub-config.ts'
 
 const BOUNDS = { itemsMax: 100, childrenMax: 100, payloadMaxBytes: 1_000 }
 const form = (fields: Record<string, string | string[]>, formType?: string): DataForm => ({
@@ -36,42 +37,8 @@ function refusal(run: () => unknown): readonly [string, string | undefined] {
 }
 
 test('what a form shows is read back as the same configuration', () => {
-  const config: NodeConfig = {
-    nodeType: 'leaf',
-    childrenPolicy: 'owners',
-    childrenWhitelist: '',
-    childrenMax: 'max',
-    title: 'T',
-    description: 'one\ntwo',
-    type: 'urn:t',
-    accessModel: 'whitelist',
-    publishModel: 'subscribers',
-    persistItems: false,
-    maxItems: 7,
-    maxPayloadBytes: 9,
-    subscribe: false,
-    deliverNotifications: false,
-    deliverPayloads: false,
-    notifyConfig: true,
-    notifyDelete: false,
-    notifyRetract: true,
-    notificationType: 'headline',
-    itemReply: 'publisher',
-    sendLastItem: 'on_sub',
-    language: 'en',
-    contact: 'a@test\nb@test',
-    itemExpireSeconds: 60,
-    publishNodeFull: 'reject',
-    notifySub: true,
-    presenceBasedDelivery: true,
-    tempSub: true,
-    purgeOffline: true,
-    dataformXslt: 'https://test/x.xsl',
-    alwaysNotify: true,
-    allowedForSuggestions: true,
-    rosterGroupsAllowed: 'Friends\nServants',
-  }
   // What is of collections alone is not shown for a leaf. XEP-0248 §7.2.1
+  const config: NodeConfig = { ...LEAF_OPTIONS, childrenPolicy: 'owners', childrenWhitelist: '', childrenMax: 'max' }
   const { childrenPolicy: _policy, childrenWhitelist: _whitelist, childrenMax: _max, ...ofLeaf } = config
   const { rosterGroupsAllowed: _groups, ...shared } = ofLeaf
   const account = { ...BOUNDS, isAccount: true }

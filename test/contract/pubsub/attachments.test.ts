@@ -3,38 +3,27 @@
  * and nothing that changes the one leaves the other behind. XEP-0470.
  */
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { attachedIn } from '../../modules/pubsub/attachment-counts.ts'
-import { attachmentsOf, NS_ATTACHMENTS, NS_SUMMARY, summaryOf } from '../../modules/pubsub/attachment-names.ts'
-import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
-import { PUBLICATION_ORDER } from '../../modules/pubsub/order.ts'
-import { SHARED_SERVICE } from '../../modules/pubsub/records.ts'
-import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import type { PublishAttachment } from '../../modules/pubsub/store.ts'
-import { call } from '../../server/storage/storage.ts'
-import { parseStored } from '../../server/xml/parser.ts'
-import { random, rounds } from '../support/random.ts'
-import { type OpenedStorage, openModules } from './open-modules.ts'
+import { expect, test } from 'vitest'
+import { attachedIn } from '../../../modules/pubsub/attachment-counts.ts'
+import { attachmentsOf, NS_ATTACHMENTS, NS_SUMMARY, summaryOf } from '../../../modules/pubsub/attachment-names.ts'
+import { defaultConfig, type NodeConfig } from '../../../modules/pubsub/node-config.ts'
+import { PUBLICATION_ORDER } from '../../../modules/pubsub/order.ts'
+import { SHARED_SERVICE } from '../../../modules/pubsub/records.ts'
+import { sqliteStore as store } from '../../../modules/pubsub/store.sqlite.ts'
+import type { PublishAttachment } from '../../../modules/pubsub/store.ts'
+import { call } from '../../../server/storage/storage.ts'
+import { parseStored } from '../../../server/xml/parser.ts'
+import { random, rounds } from '../../support/random.ts'
+import { opened, refused, root, snapshot, usePubsubStore } from './fixture.ts'
 
 const BOUNDS = { itemsMax: 1_000, childrenMax: 100, payloadMaxBytes: 10_000 }
 const CONFIG = { ...defaultConfig(BOUNDS), publishNodeFull: 'reject' } as const
 const service = SHARED_SERVICE
 const actorOf = (local: string) => ({ bareJid: `${local}@test`, isAdmin: false })
-const root = { bareJid: 'root@test', isAdmin: true }
 const nameOf = (itemId: string) => attachmentsOf('pubsub.test', 'n', itemId)
 
-let opened: OpenedStorage
-beforeAll(async () => {
-  opened = await openModules()
-})
-afterAll(() => opened.close())
-beforeEach(async () => {
-  const { nodes } = await snapshot()
-  const own = nodes.filter(({ target }) => target === undefined)
-  for (const { nodeId } of own) await opened.storage.run(store.deleteNode, { service, nodeId, actor: root })
-})
+usePubsubStore()
 
-const snapshot = () => opened.storage.run(store.readSnapshot, undefined)
 const nodeIds = async () => (await snapshot()).nodes.map(({ nodeId }) => nodeId)
 
 async function create(config: Partial<NodeConfig> = {}): Promise<void> {
@@ -83,8 +72,6 @@ async function itemsOf(nodeId: string): Promise<Map<string, string> | undefined>
 }
 const summaries = () => itemsOf(summaryOf('n'))
 const summary = (inner: string) => `<summary xmlns="${NS_SUMMARY}">${inner}</summary>`
-
-const refused = (key: string) => ({ key: `pubsub.${key}` })
 
 test('an attachment and its summary are written together, and are there after a restart', async () => {
   await create()

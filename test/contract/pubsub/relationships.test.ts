@@ -1,44 +1,18 @@
 /** Relationships of nodes in PubsubStore's contract: the forest, what moves with what, and whom parents keep out. XEP-0496 */
 
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { defaultConfig, type NodeConfig } from '../../modules/pubsub/node-config.ts'
-import { type Actor, SHARED_SERVICE } from '../../modules/pubsub/records.ts'
-import type { RelationshipChanges } from '../../modules/pubsub/relationship-fields.ts'
-import type { Affiliation } from '../../modules/pubsub/rules.ts'
-import { sqliteStore as store } from '../../modules/pubsub/store.sqlite.ts'
-import { type OpenedStorage, openModules } from './open-modules.ts'
+import { expect, test } from 'vitest'
+import type { NodeConfig } from '../../../modules/pubsub/node-config.ts'
+import type { RelationshipChanges } from '../../../modules/pubsub/relationship-fields.ts'
+import type { Affiliation } from '../../../modules/pubsub/rules.ts'
+import { sqliteStore as store } from '../../../modules/pubsub/store.sqlite.ts'
+import { alice, at, BOUNDS, bob, create, n, opened, refused, root, snapshot, usePubsubStore } from './fixture.ts'
 
-const BOUNDS = { itemsMax: 1_000, childrenMax: 100, payloadMaxBytes: 1_000 }
-const at = (nodeId: string) => ({ service: SHARED_SERVICE, nodeId })
-const n = at('n')
-const alice: Actor = { bareJid: 'alice@test', isAdmin: false }
-const bob: Actor = { bareJid: 'bob@test', isAdmin: false }
-const root: Actor = { bareJid: 'root@test', isAdmin: true }
+usePubsubStore()
 
-let opened: OpenedStorage
-beforeAll(async () => {
-  opened = await openModules()
-})
-afterAll(() => opened.close())
-beforeEach(async () => {
-  const { nodes, relations } = await snapshot()
-  const tops = nodes.filter(({ nodeId }) => !relations.some((relation) => relation.nodeId === nodeId))
-  for (const { nodeId } of tops) await remove(nodeId, root)
-})
-
-const refused = (key: string) => ({ key: `pubsub.${key}` })
-const snapshot = () => opened.storage.run(store.readSnapshot, undefined)
 const relations = async () => (await snapshot()).relations
 const link = (nodeId: string, target: string) => ({ ...at(nodeId), kind: 'link', target })
 const parent = (nodeId: string, target: string) => ({ ...at(nodeId), kind: 'parent', target })
 
-const create = (nodeId: string, config: Partial<NodeConfig> = {}, { bareJid } = alice) =>
-  opened.storage.run(store.createNode, {
-    ...at(nodeId),
-    creator: bareJid,
-    config: { ...defaultConfig(BOUNDS), ...config },
-    nodesMax: 9,
-  })
 const remove = (nodeId: string, actor = alice) => opened.storage.run(store.deleteNode, { ...at(nodeId), actor })
 const relate = (nodeId: string, changes: RelationshipChanges, actor = alice, depthMax = 4) =>
   opened.storage.run(store.relate, { ...at(nodeId), actor, changes, depthMax })

@@ -1,0 +1,36 @@
+/** A leaf whose every option is another than by default. */
+
+import type { NodeConfig } from '../../modules/pubsub/node-config.ts'
+
+export const LEAF_OPTIONS = {
+  nodeType: 'leaf',
+  title: 'T',
+  description: 'one\ntwo',
+  type: 'urn:t',
+  accessModel: 'whitelist',
+  publishModel: 'subscribers',
+  persistItems: false,
+  maxItems: 7,
+  maxPayloadBytes: 9,
+  subscribe: false,
+  deliverNotifications: false,
+  deliverPayloads: false,
+  notifyConfig: true,
+  notifyDelete: false,
+  notifyRetract: true,
+  notificationType: 'headline',
+  itemReply: 'publisher',
+  sendLastItem: 'on_sub',
+  language: 'en',
+  contact: 'a@test\nb@test',
+  itemExpireSeconds: 60,
+  publishNodeFull: 'reject',
+  notifySub: true,
+  presenceBasedDelivery: true,
+  tempSub: true,
+  purgeOffline: true,
+  dataformXslt: 'https://test/x.xsl',
+  alwaysNotify: true,
+  allowedForSuggestions: true,
+  rosterGroupsAllowed: 'Friends\nServants',
+} as const satisfies Partial<NodeConfig>
