@@ -90,10 +90,11 @@ export function administration(parts: AdministrationParts): Administer {
       // Whoever had the old password has no business in a session opened with it.
       parts.endSessions(`${local}@${domain}`)
     },
-    'user.remove': async (args) => {
+    'user.remove': async (args): Promise<readonly string[]> => {
       const local = known(userArgs.parse(args).jid)
-      await accounts.remove(local)
+      const notes = await accounts.remove(local)
       parts.endSessions(`${local}@${domain}`)
+      return notes ?? []
     },
     'user.list': async (): Promise<readonly ListedAccount[]> =>
       accounts.list().map(({ local, grants }) => ({
@@ -224,8 +225,9 @@ export function inBandAdministration({ domain, accounts, endSessions, stop }: In
       await asStanzaErrors(accounts.add(local, password, [], { replace: false }))
     },
     remove: async (bareJid, except) => {
-      await accounts.remove(known(bareJid))
+      const notes = await accounts.remove(known(bareJid))
       endSessions(bareJid, except)
+      return notes ?? []
     },
     setPassword: async (bareJid, password, except) => {
       await asStanzaErrors(accounts.setPassword(known(bareJid), password))

@@ -103,7 +103,11 @@ export async function startServer({
     closers.push(() => storage.close())
     // On a core of its own the writer's thread comes up beside all that follows; on the only one it would be in the way.
     if (availableParallelism() > 1) storage.startWriter()
-    const accounts = await openAccounts(storage, { domain, scramIterations: config['scram.iterations'] })
+    const accounts = await openAccounts(storage, {
+      domain,
+      scramIterations: config['scram.iterations'],
+      data: modules.flatMap(({ accountData }) => accountData ?? []),
+    })
     const secrets = await openComponents(storage, (name) => name === domain || router.isLocalDomain(name))
     const adminPassword = await ensureAdmin(accounts, dataDir)
     const anonymous = new AnonymousAccounts(accounts, domain, log.child('anonymous'))
@@ -205,6 +209,8 @@ export async function startServer({
       ],
       loginIq: (payload) => host.loginIq(payload),
       onBound: (session) => {
+        const leaving = accounts.leaving(session.bareJid)
+        if (leaving) session.hold(leaving)
         hooks.emit('session.bound', { session })
       },
       onStanza: (session, stanza) => {
@@ -293,8 +299,20 @@ export async function startServer({
     if (authority) presence.useAuthority(authority)
     closers.push(() => host.close())
     closers.push(
-      accounts.onChange(({ kind, bareJid }) => {
-        hooks.emit(kind === 'removed' ? 'account.removed' : 'account.changed', { bareJid })
+      accounts.onChange((change) => {
+        switch (change.kind) {
+          case 'leaving':
+            for (const session of sessions.of(change.bareJid)) session.hold(change.isGone)
+            return
+          case 'removed': {
+            const { bareJid, forgotten, notes } = change
+            if (notes.length > 0) log.warn({ what: 'account_removed', account: bareJid, notes })
+            hooks.emit('account.removed', { bareJid, forgotten })
+            return
+          }
+          default:
+            hooks.emit('account.changed', { bareJid: change.bareJid })
+        }
       }),
     )
     await host.start()

@@ -69,6 +69,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
       'server/storage/storage.ts',
       'server/auth/roles.ts',
       'server/option.ts',
+      'server/auth/account-data.ts',
     ],
     types: ['server/session/', 'server/auth/', 'server/http/', 'server/log.ts', 'server/metrics.ts'],
   },

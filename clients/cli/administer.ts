@@ -1,6 +1,7 @@
 /** Runs a verb of administration: in the server that runs on the data folder, or on the folder itself when none does. */
 
 import { mkdirSync } from 'node:fs'
+import { modules } from '../../modules/index.ts'
 import { administration, ensureAdmin } from '../../server/administration.ts'
 import { openAccounts } from '../../server/auth/accounts.ts'
 import { openComponents } from '../../server/auth/components.ts'
@@ -53,7 +54,11 @@ async function administerFolder(config: Config, verb: string, args: unknown): Pr
   mkdirSync(dataDir, { recursive: true, mode: 0o700 })
   const storage = await openStorage({ file: databaseFile(dataDir), assets: programAssets(), log: createLogger('warn') })
   try {
-    const accounts = await openAccounts(storage, { domain: config.domain, scramIterations: config['scram.iterations'] })
+    const accounts = await openAccounts(storage, {
+      domain: config.domain,
+      scramIterations: config['scram.iterations'],
+      data: modules.flatMap(({ accountData }) => accountData ?? []),
+    })
     const adminPassword = await ensureAdmin(accounts, dataDir)
     if (adminPassword !== undefined) tellAdminPassword(config.domain, dataDir, adminPassword)
     const components = await openComponents(storage, (domain) => domain === config.domain)

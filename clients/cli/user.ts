@@ -5,7 +5,7 @@ import type { ListedAccount } from '../../server/administration.ts'
 import { ROLES } from '../../server/auth/roles.ts'
 import { administer } from './administer.ts'
 import { CliError, EXIT } from './exit.ts'
-import { print, printJson, printTable } from './output.ts'
+import { print, printable, printJson, printTable } from './output.ts'
 import { type PasswordFlags, readPassword, withPasswordFlags } from './password.ts'
 import { readConfig, type SharedFlags, withSharedFlags } from './settings.ts'
 
@@ -56,8 +56,9 @@ export function userCommand(user: Command): void {
   withSharedFlags(user.command('remove').argument('<jid>'))
     .description('Remove an account; its sessions end.')
     .action(async (jid: string, flags: SharedFlags) => {
-      await administer(readConfig(flags), 'user.remove', { jid })
-      print(`removed ${jid}`)
+      // The verb's own result, see administration.ts.
+      const notes = (await administer(readConfig(flags), 'user.remove', { jid })) as readonly string[]
+      print([`removed ${jid}`, ...notes.map(printable)].join('\n'))
     })
 }
 

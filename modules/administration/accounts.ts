@@ -94,8 +94,9 @@ export function accountCommands(parts: AccountParts): readonly Command[] {
       ),
       async (filled, request) => {
         const doomed = others(filled, request)
-        for (const bareJid of doomed) await administration.remove(bareJid)
-        return told(`${doomed.length} deleted.`)
+        const notes: string[] = []
+        for (const bareJid of doomed) notes.push(...(await administration.remove(bareJid)))
+        return told([`${doomed.length} deleted.`, ...notes].join('\n'))
       },
     ),
     oneForm(

@@ -20,6 +20,7 @@ export const administration: Module = {
     },
   ],
   requires: ['commands', 'roster'],
+  accountData: { forget: administrationStore.forgetAccount },
   setup(ctx) {
     const endpoint = ctx.endpoint('server')
     const logins = new Logins({ ctx, store: administrationStore })
@@ -30,7 +31,7 @@ export const administration: Module = {
     ctx.on('observe', 'presence.updated', async ({ session, presence, isInitial }) => {
       if (presence && isInitial && session.priority >= 0) await standing.available(session)
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => standing.forgetAccount(bareJid))
+    ctx.on('observe', 'account.removed', ({ bareJid }) => logins.forget(bareJid))
     for (const command of [
       ...accountCommands(parts),
       ...listCommands(parts),

@@ -69,12 +69,6 @@ export class Standing {
     }
   }
 
-  async forgetAccount(bareJid: string): Promise<void> {
-    const { ctx, store, logins } = this.#parts
-    logins.forget(bareJid)
-    await ctx.storage.run(store.forgetAccount, { bareJid })
-  }
-
   commands(): readonly Command[] {
     return [
       this.#setting('set-motd', 'motd', 'Who is online gets it now, everybody else when they log in.', false),

@@ -1,6 +1,6 @@
 /** What administration asks of storage: arguments and results of its operations, plain data. */
 
-import type { Operation } from '../../server/module/api.ts'
+import type { AccountName, Operation } from '../../server/module/api.ts'
 
 export type MessageKind = 'motd' | 'welcome'
 
@@ -29,5 +29,5 @@ export interface AdministrationStore {
   readonly noteLogins: Operation<{ readonly logins: readonly (readonly [bareJid: string, at: number])[] }, undefined>
   /** These accounts have got the message of the day that was set then. */
   readonly noteMotd: Operation<{ readonly bareJids: readonly string[]; readonly setAt: number }, undefined>
-  readonly forgetAccount: Operation<{ readonly bareJid: string }, undefined>
+  readonly forgetAccount: Operation<AccountName, undefined>
 }

@@ -35,6 +35,7 @@ export const offline = defineModule<ValuesOf<typeof config>>({
     },
   ],
   config,
+  accountData: { forget: offlineStore.forgetAccount },
   setup(ctx) {
     const service = new OfflineService({
       ctx,
@@ -53,7 +54,6 @@ export const offline = defineModule<ValuesOf<typeof config>>({
     ctx.on('observe', 'presence.updated', async ({ session, presence }) => {
       if (presence && session.priority >= 0) await service.serve(session)
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => service.forgetAccount(bareJid))
     ctx.on('amend', 'stanza.received', ({ stanza }) => dropForgedDelay(stanza, ctx.domain))
   },
 })

@@ -103,10 +103,6 @@ export class OfflineService implements Offline {
     if (!isWilling(session)) this.#lookAgain(owner)
   }
 
-  async forgetAccount(owner: string): Promise<void> {
-    await this.#parts.ctx.storage.run(this.#parts.store.forgetAccount, { owner })
-  }
-
   /** @returns whether there was anything */
   async #servePage(session: SessionHandle): Promise<boolean> {
     const { ctx, store } = this.#parts

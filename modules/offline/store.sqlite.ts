@@ -150,7 +150,7 @@ export const forget: OfflineStore['forget'] = {
 export const forgetAccount: OfflineStore['forgetAccount'] = {
   name: 'offline.forgetAccount',
   kind: 'write',
-  run(tx, { owner }) {
+  run(tx, { bareJid: owner }) {
     const q = tx.use(queries)
     q.forgetAll.run({ owner })
     q.clearBoxes.run({ owner })

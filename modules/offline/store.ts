@@ -1,6 +1,6 @@
 /** What the offline store asks of storage: arguments and results of its operations, plain data. */
 
-import type { Operation } from '../../server/module/api.ts'
+import type { AccountName, Operation } from '../../server/module/api.ts'
 import type { BoxLimits } from './rules.ts'
 
 export interface Letter {
@@ -38,5 +38,5 @@ export interface OfflineStore {
   >
   /** Forgets what is delivered. */
   readonly forget: Operation<{ readonly owner: string; readonly upTo: number }, undefined>
-  readonly forgetAccount: Operation<{ readonly owner: string }, undefined>
+  readonly forgetAccount: Operation<AccountName, undefined>
 }

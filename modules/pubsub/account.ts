@@ -18,7 +18,7 @@ import { archivedNode, NS_MAM } from './archive-xml.ts'
 import { isAttachmentNode } from './attachment-names.ts'
 import { NOTIFY_SUFFIX } from './audience.ts'
 import type { PubsubConfig } from './config.ts'
-import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
+import { type Asker, boundsOf, type PubsubParts, tellConfigured, tellOwners } from './context.ts'
 import { ACCOUNT_FEATURES, EXTENSIONS, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { pubsubError } from './errors.ts'
 import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
@@ -26,6 +26,7 @@ import { sendPersonalItems } from './last-item.ts'
 import { getPending } from './pending.ts'
 import { isPublicList } from './public-names.ts'
 import { perform } from './service.ts'
+import type { AccountForgotten } from './store.ts'
 import { isStranger, refuseStranger } from './strangers.ts'
 import { answerRequest } from './subscriber.ts'
 import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
@@ -190,19 +191,24 @@ function interests({ features }: Capabilities): string[] {
 }
 
 /** An account is no more: its nodes go with it, and whoever had subscribed hears of it. */
-export async function forgetAccount(parts: PubsubParts, bareJid: string): Promise<void> {
-  await run(parts, parts.store.forgetAccount, { bareJid }, () => {
-    for (const nodeId of [...parts.replica.sortedNodeIds(bareJid)]) {
-      const node = parts.replica.deleted({ service: bareJid, nodeId })
-      if (!node?.record.config.notifyDelete) continue
-      for (const subscriber of node.subscribers.values())
-        parts.notifier.toOne(node, subscriber.subscriptions[0], { kind: 'delete', nodeId, redirect: undefined })
-    }
-    parts.replica.accountForgotten(bareJid)
-  })
-}
-
-/** At start: accounts that were removed while no server ran. */
-export async function forgetGone(parts: PubsubParts): Promise<void> {
-  for (const owner of parts.replica.owners()) if (!parts.accounts.exists(owner)) await forgetAccount(parts, owner)
+export function accountForgotten(parts: PubsubParts, { bareJid, unlisted }: AccountForgotten): void {
+  const { replica, notifier, elsewhere } = parts
+  for (const nodeId of [...replica.sortedNodeIds(bareJid)]) {
+    const node = replica.deleted({ service: bareJid, nodeId })
+    if (!node?.record.config.notifyDelete) continue
+    for (const subscriber of node.subscribers.values())
+      notifier.toOne(node, subscriber.subscriptions[0], { kind: 'delete', nodeId, redirect: undefined })
+  }
+  const ended = replica.accounts.subscriptionsOf(bareJid, 'everywhere')
+  replica.accountForgotten(bareJid)
+  for (const subscription of ended) {
+    const node = replica.get(subscription)
+    if (node) tellOwners(parts, node, subscription, 'none')
+  }
+  for (const record of unlisted) {
+    replica.ensured(record)
+    const node = replica.get(record)
+    if (node && record.config.notifyConfig) tellConfigured(parts, node)
+  }
+  elsewhere.forget(bareJid)
 }

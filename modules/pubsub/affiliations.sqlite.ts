@@ -1,16 +1,13 @@
-/** Affiliations on SQLite, and the end of an account. XEP-0060 §4.1, §8.9. */
+/** Affiliations on SQLite. XEP-0060 §4.1, §8.9. */
 
 import { and, count, eq, sql } from 'drizzle-orm'
 import type { Db } from '../../server/module/api.ts'
-import { forgetAll } from './known-nodes.sqlite.ts'
-import { forgetAllMoved } from './moved.sqlite.ts'
-import { forgetCount } from './node-counts.sqlite.ts'
 import { affiliationOf, enforce, isLastOwner, nodeOf, standingOf } from './queries.sqlite.ts'
 import type { AffiliationRecord, SubscriptionRecord } from './records.ts'
 import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
-import { affiliations, nodes } from './schema.sqlite.ts'
+import { affiliations } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import { endAllOf, reviewBeside, reviewSubscriptions } from './subscriptions.sqlite.ts'
+import { reviewBeside, reviewSubscriptions } from './subscriptions.sqlite.ts'
 
 const ph = sql.placeholder
 
@@ -31,14 +28,6 @@ const queries = (db: Db) => ({
     .select({ entities: count() })
     .from(affiliations)
     .where(eq(affiliations.node, ph('node')))
-    .prepare(),
-  forgetNodes: db
-    .delete(nodes)
-    .where(eq(nodes.service, ph('service')))
-    .prepare(),
-  forget: db
-    .delete(affiliations)
-    .where(eq(affiliations.bareJid, ph('bareJid')))
     .prepare(),
 })
 
@@ -77,20 +66,5 @@ export const modifyAffiliations: PubsubStore['modifyAffiliations'] = {
       endedBeside.push(...reviewBeside(tx, node, bareJid))
     }
     return { service, nodeId, changed, refused, ended, endedBeside, approved }
-  },
-}
-
-export const forgetAccount: PubsubStore['forgetAccount'] = {
-  name: 'pubsub.forgetAccount',
-  kind: 'write',
-  run(tx, { bareJid }) {
-    forgetAll(tx)
-    endAllOf(tx, bareJid)
-    tx.use(queries).forget.run({ bareJid })
-    forgetCount(tx, bareJid)
-    forgetAllMoved(tx, bareJid)
-    // Items, subscriptions and affiliations go with their node.
-    tx.use(queries).forgetNodes.run({ service: bareJid })
-    return { bareJid }
   },
 }

@@ -11,6 +11,7 @@ import { type Attached, attachedBefore, counted, parseSummary, renderSummary } f
 import { summaryOf } from './attachment-names.ts'
 import { adjustCounts, storeItem, unsummarize, writing } from './item-writes.sqlite.ts'
 import { knownNode } from './known-nodes.sqlite.ts'
+import { isOwnItem } from './newcomers.sqlite.ts'
 import { attachmentNodes, makeBeside } from './nodes.sqlite.ts'
 import {
   configOf,
@@ -32,7 +33,7 @@ const ph = sql.placeholder
 
 const queries = (db: Db) => ({
   item: db
-    .select({ payload: items.payload, publishedAt: items.publishedAt })
+    .select({ payload: items.payload, publishedAt: items.publishedAt, publisher: items.publisher, seq: items.seq })
     .from(items)
     .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
     .prepare(),
@@ -64,18 +65,18 @@ export const retractAttachment: PubsubStore['retractAttachment'] = {
     const target = readNode(tx, { service, nodeId: about.nodeId }) ?? refuse('nodeNotFound')
     const standing = standingOf(tx, target, actor)
     const node = findNode(tx, { service, nodeId })
-    const payload = node?.target === target.id ? payloadOf(tx, node, itemId) : undefined
-    const isOwn = itemId === actor.bareJid
-    // Who attached something may always take it back, whatever else it may do by now.
-    if (!node || payload === undefined || !(isOwn || isOwner(standing))) {
+    const item = node?.target === target.id ? tx.use(queries).item.get({ node: node.id, itemId }) : undefined
+    // Who attached something may always take it back, whatever else it may do by now; who has that name by now may not.
+    const isOwn = item !== undefined && isOwnItem(tx, actor.bareJid, item)
+    if (!node || !item || !(isOwn || isOwner(standing))) {
       enforce(mayRead(configOf(target), standing))
-      enforce(mayRetract(configOf(target), standing, isOwn))
+      enforce(mayRetract(configOf(target), standing, item ? isOwn : itemId === actor.bareJid))
       return refuse(node?.target === target.id ? 'itemNotFound' : 'nodeNotFound')
     }
     const gone = { itemId, scope: undefined }
     tx.use(writing).delete.all({ node: node.id, itemId })
     adjustCounts(tx, node, [], [gone])
-    const before = attachedBefore(payload)
+    const before = attachedBefore(item.payload)
     const summary =
       node.itemCount > 1
         ? summarize(tx, { service, about, creator }, { before, after: undefined })

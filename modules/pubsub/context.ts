@@ -13,7 +13,7 @@ import type { Cursors } from './cursors.ts'
 import type { Elsewhere } from './elsewhere.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
-import type { ConfigBounds } from './node-config.ts'
+import { type ConfigBounds, configResult } from './node-config.ts'
 import type { NodeView } from './node-view.ts'
 import type { Notifier } from './notify.ts'
 import { type Actor, type ItemKey, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
@@ -132,6 +132,13 @@ export function tellOwners(
   const event = renderEvent({ kind: 'subscription', nodeId, jid, subid, state })
   for (const [bareJid, affiliation] of node.affiliations)
     if (affiliation === 'owner') parts.notifier.toAccount(address, parseJid(bareJid), event)
+}
+
+/** A node is configured otherwise: its subscribers are told. §8.2.5.3: the form only where payloads are delivered. */
+export function tellConfigured({ notifier }: PubsubParts, node: NodeView): void {
+  const { nodeId, config } = node.record
+  const form = config.deliverPayloads ? configResult(config) : undefined
+  notifier.toAll(node, { kind: 'configuration', nodeId, form })
 }
 
 /** What a service is called in addresses; the first is the one that names are made with. */

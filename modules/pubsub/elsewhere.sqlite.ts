@@ -1,7 +1,7 @@
 /** Subscriptions of accounts at services that are not this server's own, on SQLite. XEP-0376. */
 
 import { and, eq, sql } from 'drizzle-orm'
-import type { Db } from '../../server/module/api.ts'
+import type { Db, Tx } from '../../server/module/api.ts'
 import type { ManagedSubscription } from './records.ts'
 import { elsewhere } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -74,11 +74,7 @@ export const dropElsewhere: PubsubStore['dropElsewhere'] = {
   },
 }
 
-export const forgetElsewhere: PubsubStore['forgetElsewhere'] = {
-  name: 'pubsub.forgetElsewhere',
-  kind: 'write',
-  run(tx, account) {
-    tx.use(queries).forget.run({ account: account.bareJid })
-    return account
-  },
+/** An account is no more. */
+export function forgetElsewhere(tx: Tx, account: string): void {
+  tx.use(queries).forget.run({ account })
 }

@@ -8,7 +8,7 @@ import { CLIENT_CAPABILITIES } from '../caps/index.ts'
 import { OFFLINE } from '../offline/index.ts'
 import { ROSTERS } from '../roster/index.ts'
 import { reviewAll, rosterChanged } from './access.ts'
-import { forgetAccount, forgetGone, serveAccounts } from './account.ts'
+import { accountForgotten, serveAccounts } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
 import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId, STANZA_ID_FEATURE } from './archive-xml.ts'
@@ -29,6 +29,7 @@ import { Awaiting, sendLastItems } from './last-item.ts'
 import { endAllTemporary, endTemporaryOf, purgeAllAbsent, purgeLeft, sweep } from './leases.ts'
 import { Managed } from './managed.ts'
 import { NS_PAM } from './managed-xml.ts'
+import { beginAccount } from './newcomers.sqlite.ts'
 import { Notifier } from './notify.ts'
 import { getPending } from './pending.ts'
 import { showsOf } from './presence.ts'
@@ -117,6 +118,7 @@ export const pubsub = defineModule<PubsubConfig>({
   ],
   requires: ['commands', 'offline', 'roster', 'caps'],
   config: pubsubConfig,
+  accountData: { begin: beginAccount, forget: sqliteStore.forgetAccount },
   setup(ctx) {
     let cursors: Cursors | undefined
     const parts = makeParts(ctx, () => {
@@ -137,13 +139,14 @@ export const pubsub = defineModule<PubsubConfig>({
       await ensureRoot(parts)
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
-      await forgetGone(parts)
       await reviewAll(parts)
     })
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))
-    ctx.on('observe', 'account.removed', ({ bareJid }) => forgetAccount(parts, bareJid))
+    ctx.on('observe', 'account.removed', ({ forgotten }) =>
+      accountForgotten(parts, forgotten(sqliteStore.forgetAccount)),
+    )
     ctx.on('observe', 'roster.changed', (change) => rosterChanged(parts, change))
     serveAccounts(ctx, parts)
     ctx.endpoint('server').identity('pubsub', 'pep') // XEP-0222 §5, XEP-0223 §5: before they store anything, clients ask there
@@ -193,7 +196,6 @@ function serveManaged(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): Man
     endpoint.onIq('get', `{${NS_PAM}}subscriptions`, (iq) => managed.list(iq))
   }
   ctx.on('observe', 'account.removed', ({ bareJid }) => managed.forget(bareJid))
-  ctx.starting(() => managed.forgetGone())
   return managed
 }
 

@@ -57,7 +57,7 @@ export const writing = (db: Db) => ({
     .limit(ph('max'))
     .prepare(),
   publisherOf: db
-    .select({ publisher: items.publisher })
+    .select({ publisher: items.publisher, seq: items.seq })
     .from(items)
     .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
     .prepare(),

@@ -13,6 +13,7 @@ import {
   writing,
 } from './item-writes.sqlite.ts'
 import { type KnownNode, knownNode, knownParents } from './known-nodes.sqlite.ts'
+import { isOwnItem } from './newcomers.sqlite.ts'
 import { unmetPrecondition } from './node-config.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import { configOf, enforce, findNode, nodeOf, readNode, refuse, standingAt, standingOf } from './queries.sqlite.ts'
@@ -38,7 +39,7 @@ export const purgeAbsent: PubsubStore['purgeAbsent'] = {
     const rows = tx.use(writing).following.all({ node: node.id, seq: from.seq, max: PRUNE_BATCH })
     // What was published since is of somebody who came back.
     const isAbsent = (row: (typeof rows)[number]) =>
-      row.publishedAt <= from.before && (publisher === undefined || row.publisher === publisher)
+      row.publishedAt <= from.before && (publisher === undefined || isOwnItem(tx, publisher, row))
     const gone = remove(tx, node, rows.filter(isAbsent))
     const last = rows.length < PRUNE_BATCH ? undefined : rows.at(-1)
     const next = last && { seq: last.seq, before: from.before }
@@ -102,8 +103,8 @@ export const retractItem: PubsubStore['retractItem'] = {
     if (!config.persistItems) refuse('notPersistent')
     const q = tx.use(writing)
     const standing = standingOf(tx, node, actor)
-    const publisher = q.publisherOf.get({ node: node.id, itemId })?.publisher
-    const isOwn = publisher === undefined || publisher === actor.bareJid
+    const item = q.publisherOf.get({ node: node.id, itemId })
+    const isOwn = item === undefined || isOwnItem(tx, actor.bareJid, item)
     // Who may retract nothing is not told which items exist.
     if (authorized === 'own') enforce(isOwn ? undefined : 'mayNotRetract')
     else if (authorized === undefined) enforce(mayRetract(config, standing, isOwn))

@@ -166,17 +166,8 @@ export class Managed {
   }
 
   /** An account is no more. */
-  async forget(account: string): Promise<void> {
+  forget(account: string): void {
     this.#versions.forget(account)
-    await run(this.#parts, this.#parts.store.forgetElsewhere, { bareJid: account }, () =>
-      this.#parts.elsewhere.forget(account),
-    )
-  }
-
-  /** At start: accounts that were removed while no server ran. */
-  async forgetGone(): Promise<void> {
-    for (const account of this.#parts.elsewhere.accounts())
-      if (!this.#parts.accounts.exists(account)) await this.forget(account)
   }
 
   #tell(account: string, changes: readonly ManagedChange[]): void {

@@ -26,13 +26,14 @@ import {
   notifyPruned,
   type PubsubParts,
   run,
+  tellConfigured,
   tellRemoved,
 } from './context.ts'
 import { pubsubError, withPayload } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import { listPage } from './list-page.ts'
-import { configForm, configResult, defaultConfig } from './node-config.ts'
+import { configForm, defaultConfig } from './node-config.ts'
 import { allBeside, type NodeView, subscriptionsAt } from './node-view.ts'
 import { listEnded } from './public-changes.ts'
 import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
@@ -136,11 +137,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   notifyEnded(parts, node, result.ended)
   applyEnded(parts, { ended: result.endedBeside })
   applyApproved(parts, node, result.approved)
-  if (isChange && config.notifyConfig) {
-    // §8.2.5.3: the form only where payloads are delivered
-    const form = config.deliverPayloads ? configResult(config) : undefined
-    parts.notifier.toAll(node, { kind: 'configuration', nodeId, form })
-  }
+  if (isChange && config.notifyConfig) tellConfigured(parts, node)
   if (result.isPurged) dropAllAttachments(parts, node)
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)

@@ -78,6 +78,7 @@ export const nodes = sqliteTable(
   (table) => [
     uniqueIndex('pubsub_nodes_by_name').on(table.service, table.nodeId),
     index('pubsub_nodes_by_target').on(table.target, table.targetItem).where(sql`target is not null`),
+    index('pubsub_nodes_with_whitelist').on(table.id).where(sql`children_whitelist <> ''`),
   ],
 )
 
@@ -210,6 +211,12 @@ export const moved = sqliteTable(
   },
   (table) => [uniqueIndex('pubsub_moved_by_name').on(table.service, table.nodeId)],
 )
+
+/** Where accounts began: items up to that place are of others, who had the name before. An account without a row had none before it. */
+export const newcomers = sqliteTable('pubsub_newcomers', {
+  bareJid: text().primaryKey(),
+  seq: integer().notNull(),
+})
 
 /** Made once, with the first start: the key that the cursors of items are made with. */
 export const keys = sqliteTable('pubsub_keys', {

@@ -1,14 +1,16 @@
 /** PubsubStore on SQLite, and its operations as the storage worker takes them. */
 
 import type { Operation } from '../../server/module/api.ts'
-import { forgetAccount, modifyAffiliations } from './affiliations.sqlite.ts'
+import { modifyAffiliations } from './affiliations.sqlite.ts'
 import { readArchived } from './archive.sqlite.ts'
 import { publishAttachment, retractAttachment } from './attachments.sqlite.ts'
 import { readCollected } from './collected.sqlite.ts'
-import { allElsewhere, dropElsewhere, forgetElsewhere, keepElsewhere } from './elsewhere.sqlite.ts'
+import { allElsewhere, dropElsewhere, keepElsewhere } from './elsewhere.sqlite.ts'
+import { forgetAccount } from './forget.sqlite.ts'
 import { associate, dissociate, relink } from './graph.sqlite.ts'
 import { expireItems, publishItem, purgeAbsent, purgeNode, retractItem } from './items.sqlite.ts'
 import { ensureKey, readKey } from './keys.sqlite.ts'
+import { beginAccount } from './newcomers.sqlite.ts'
 import { configureNode, createMissing, createNode, deleteNode, ensureNode } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
 import { relate } from './relations.sqlite.ts'
@@ -55,7 +57,6 @@ export const sqliteStore: PubsubStore = {
   allElsewhere,
   keepElsewhere,
   dropElsewhere,
-  forgetElsewhere,
   readKey,
   ensureKey,
   readSnapshot,
@@ -65,4 +66,4 @@ export const sqliteStore: PubsubStore = {
   readItems,
 }
 
-export const pubsubOperations: readonly Operation<never>[] = Object.values(sqliteStore)
+export const pubsubOperations: readonly Operation<never>[] = [...Object.values(sqliteStore), beginAccount]

@@ -1,6 +1,6 @@
 /** The verbs of pubsub's store, with what goes in and out of them. Importable in the storage worker. */
 
-import type { Operation } from '../../server/module/api.ts'
+import type { AccountName, Operation } from '../../server/module/api.ts'
 import type { Relation } from '../roster/index.ts'
 import type { Attached } from './attachment-counts.ts'
 import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
@@ -315,8 +315,9 @@ export interface CursorKey {
   readonly key: string
 }
 
-export interface AccountForgotten {
-  readonly bareJid: string
+export interface AccountForgotten extends AccountName {
+  /** Collections that it may put no nodes into any more. */
+  readonly unlisted: readonly NodeRecord[]
 }
 
 /** The store's verbs. Each refuses by the keys of `errors.ts`; a missing node is `nodeNotFound` everywhere. */
@@ -375,14 +376,13 @@ export interface PubsubStore {
   readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>
   /** @throws Refusal notOwner */
   readonly modifySubscriptions: Operation<ModifySubscriptions, SubscriptionsModified>
-  /** Drops the nodes, subscriptions and affiliations of an account that is no more. */
-  readonly forgetAccount: Operation<AccountForgotten, AccountForgotten>
+  /** Drops the nodes, subscriptions and affiliations of an account that is no more; what it published stays. */
+  readonly forgetAccount: Operation<AccountName, AccountForgotten>
 
   /** Subscriptions of accounts at services that are not this server's own. */
   readonly allElsewhere: Operation<undefined, readonly ManagedSubscription[]>
   readonly keepElsewhere: Operation<ManagedSubscription, ManagedSubscription>
   readonly dropElsewhere: Operation<ElsewhereKey, ElsewhereKey>
-  readonly forgetElsewhere: Operation<AccountForgotten, AccountForgotten>
 
   /** The key that cursors are made with; undefined before the first start. */
   readonly readKey: Operation<undefined, CursorKey | undefined>

@@ -38,6 +38,7 @@ export const repository = defineModule<ValuesOf<typeof config>>({
   ],
   requires: ['pubsub'],
   config,
+  accountData: { forget: unbind },
   setup(ctx) {
     const pubsub = ctx.use(PUBSUB)
     const grants = new Grants(ctx.accounts)
@@ -92,7 +93,9 @@ export const repository = defineModule<ValuesOf<typeof config>>({
     const forget = async (bareJid: string): Promise<void> => {
       if (grants.unbind(bareJid)) await ctx.storage.run(unbind, { bareJid })
     }
-    ctx.on('observe', 'account.removed', ({ bareJid }) => forget(bareJid))
+    ctx.on('observe', 'account.removed', ({ bareJid }) => {
+      grants.unbind(bareJid)
+    })
     // Taking the `self` grant away is how an administrator lets an account be bound anew.
     ctx.on('observe', 'account.changed', async ({ bareJid }) => {
       if (!ctx.accounts.grants(bareJid).some(({ scope }) => scope === 'self')) await forget(bareJid)

@@ -25,6 +25,7 @@ export const roster = defineModule<RosterConfig>({
   name: 'roster',
   specs: [{ doc: 'XEP-0237', version: '1.3', status: 'complete' }],
   config: rosterConfig,
+  accountData: { forget: rosterStore.forgetAccount },
   setup(ctx) {
     const shared = ctx.config().shared === 'components' ? new SharedRoster(ctx.accounts) : undefined
     const replica = new Replica(ctx.storage, rosterStore.load, ctx.config().idleMax)
@@ -64,7 +65,9 @@ export const roster = defineModule<RosterConfig>({
     ctx.on('observe', 'session.closed', ({ session }) => {
       if (ctx.sessions.of(session.bareJid).length === 0) replica.release(session.bareJid)
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => service.forgetAccount(bareJid))
+    ctx.on('observe', 'account.removed', ({ bareJid, forgotten }) =>
+      service.accountForgotten(bareJid, forgotten(rosterStore.forgetAccount)),
+    )
     ctx.on('observe', 'account.changed', ({ bareJid }) => service.refreshShared(bareJid))
     ctx.starting(async () => shared?.load())
   },

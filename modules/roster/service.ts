@@ -216,13 +216,10 @@ export class RosterService implements PresenceAuthority, Rosters {
   }
 
   /** Both sides are cleaned: whoever had to do with the account hears that it is over. */
-  async forgetAccount(bareJid: string): Promise<void> {
-    const { store, ctx, replica } = this.#parts
+  accountForgotten(bareJid: string, steps: readonly Step[]): void {
     this.refreshShared(bareJid)
-    await ctx.storage.run(store.forgetAccount, { bareJid }, (steps) => {
-      this.#perform(steps)
-      replica.drop(bareJid)
-    })
+    this.#perform(steps)
+    this.#parts.replica.drop(bareJid)
   }
 
   /** An account's roles changed: it may have come to the shared roster or left it. */

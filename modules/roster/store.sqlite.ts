@@ -2,6 +2,7 @@
 
 import { and, asc, eq, gt, or, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal, type SubscriptionType, type Tx } from '../../server/module/api.ts'
+import { parseJid } from '../../server/stanza/jid.ts'
 import { inbound, isFrom, isTo, outbound, STRANGER, type State } from './rules.ts'
 import { rosterItems, rosterSeen, rosters } from './schema.sqlite.ts'
 import type { RosterItem, RosterLimits, RosterStore, Step } from './store.ts'
@@ -191,6 +192,18 @@ class Book {
     return isDelivered
   }
 
+  /**
+   * The contact's account is gone: it neither wants nor gives presence; the item itself is its owner's. RFC 6121 §3.4: no
+   * approval outlasts it, since whoever asks by that name later is somebody else.
+   */
+  leave(owner: string, contact: string): void {
+    this.inbound(owner, contact, 'unsubscribed', true)
+    const before = this.item(owner, contact)
+    const { next, isDelivered } = inbound(before, 'unsubscribe')
+    if (isDelivered) this.steps.push({ kind: 'told', to: owner, from: contact, type: 'unsubscribe' })
+    this.#change(owner, before, { ...next, isApproved: false })
+  }
+
   set(owner: string, contact: string, name: string, groups: readonly string[]): void {
     const before = this.item(owner, contact)
     this.#save(owner, before, { ...before, name, groups, isListed: true }, true)
@@ -350,9 +363,14 @@ export const forgetAccount: RosterStore['forgetAccount'] = {
     for (const { owner } of q.owners.all({ contact: bareJid })) {
       const before = book.item(owner, bareJid)
       if (isTo(before)) book.steps.push({ kind: 'hidden', of: bareJid, to: owner })
-      // What is gone neither wants nor gives presence; the item itself is its owner's. The reply goes nowhere.
-      book.inbound(owner, bareJid, 'unsubscribed', true)
-      book.inbound(owner, bareJid, 'unsubscribe', true)
+      book.leave(owner, bareJid)
+    }
+    // At this server's own accounts that is done already; services keep what they were told.
+    const domain = parseJid(bareJid).domain
+    for (const { contact, ...state } of q.itemsOf.all({ owner: bareJid }).map(itemOf)) {
+      if (parseJid(contact).domain === domain) continue
+      for (const type of ['unsubscribe', 'unsubscribed'] as const)
+        if (concerns(state, type)) book.steps.push({ kind: 'routed', to: contact, from: bareJid, type })
     }
     q.dropOf.run({ owner: bareJid })
     q.dropHead.run({ owner: bareJid })

@@ -1,6 +1,6 @@
 /** What rosters ask of storage: arguments and results of its operations, plain data. */
 
-import type { Operation, SubscriptionType } from '../../server/module/api.ts'
+import type { AccountName, Operation, SubscriptionType } from '../../server/module/api.ts'
 import type { State } from './rules.ts'
 
 export interface RosterItem extends State {
@@ -91,7 +91,7 @@ export interface RosterStore {
   /** @throws Refusal rosterFull, requestsFull */
   readonly negotiate: Operation<Negotiate, readonly Step[]>
   /** Takes an account out of its own roster and everyone else's. */
-  readonly forgetAccount: Operation<{ readonly bareJid: string }, readonly Step[]>
+  readonly forgetAccount: Operation<AccountName, readonly Step[]>
   /** Notes that an account came (undefined) or when it went. */
   readonly noteSeen: Operation<{ readonly bareJid: string; readonly at: number | undefined }, undefined>
   readonly lastSeen: Operation<{ readonly bareJid: string }, number | undefined>

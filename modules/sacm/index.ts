@@ -41,7 +41,7 @@ import {
   NODE_INVENTORY,
   parseBroadcastTopic,
 } from './rules.ts'
-import { dropOldJobs, hasOldJobs, setState } from './store.sqlite.ts'
+import { dropOldJobs, hasOldJobs, removeComponent, setState } from './store.sqlite.ts'
 import type { Component } from './store.ts'
 import { handle, request, type TopicParts, unhandle, usableTopics } from './topics.ts'
 import { refuseOther } from './unsupported.ts'
@@ -74,6 +74,7 @@ export const sacm = defineModule<ValuesOf<typeof config>>({
   ],
   requires: ['pubsub', 'repository', 'roster'],
   config,
+  accountData: { forget: removeComponent },
   setup(ctx) {
     const pubsub = ctx.use(PUBSUB)
     const endpoint = ctx.endpoint('service:sacm')
@@ -129,7 +130,9 @@ export const sacm = defineModule<ValuesOf<typeof config>>({
       // When the server stops, everyone is gone, and the next start says so.
       if (!ctx.closing.aborted) await sessionClosed(presence, session)
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => roster.remove(bareJid))
+    ctx.on('observe', 'account.removed', ({ bareJid, forgotten }) =>
+      roster.removed(bareJid, forgotten(removeComponent)),
+    )
     ctx.starting(() => start(ctx, parts))
     ctx.every(DROP_JOBS_MS, async () => {
       await ctx.storage.run(dropOldJobs, undefined)

@@ -7,7 +7,7 @@ import type { ModuleContext, Operation } from '../../server/module/api.ts'
 import type { Pubsub } from '../pubsub/api.ts'
 import { renderInventoryItem } from './onboarding-xml.ts'
 import { type Actor, NODE_INVENTORY } from './rules.ts'
-import { loadComponents, removeComponent } from './store.sqlite.ts'
+import { loadComponents } from './store.sqlite.ts'
 import type { Component } from './store.ts'
 
 type Ctx = Pick<ModuleContext, 'accounts' | 'log' | 'storage'>
@@ -57,13 +57,12 @@ export class Roster {
     this.#tell(this.#pubsub.publish(NODE_INVENTORY, component.component, renderInventoryItem(component)))
   }
 
-  async remove(bareJid: string): Promise<void> {
-    await this.#ctx.storage.run(removeComponent, { bareJid }, (id) => {
-      if (id === undefined) return
-      this.#byId.delete(id)
-      this.#idOf.delete(bareJid)
-      this.#tell(this.#pubsub.retract(NODE_INVENTORY, id))
-    })
+  /** @param id  of the component that was the account's; undefined: none */
+  removed(bareJid: string, id: string | undefined): void {
+    if (id === undefined) return
+    this.#byId.delete(id)
+    this.#idOf.delete(bareJid)
+    this.#tell(this.#pubsub.retract(NODE_INVENTORY, id))
   }
 
   #put(component: Component): void {

@@ -1,7 +1,7 @@
 /** The Integration Service's storage operations: components bound to accounts, and jobs by their key. */
 
 import { and, eq, lt, sql } from 'drizzle-orm'
-import { type Db, type Operation, Refusal, type Tx } from '../../server/module/api.ts'
+import { type AccountName, type Db, type Operation, Refusal, type Tx } from '../../server/module/api.ts'
 import type { Capability, JobState } from './model.ts'
 import { components, jobs } from './schema.sqlite.ts'
 import type { Component, JobKey, RegisterComponent, SetCapabilities, SetState, UpdateJob } from './store.ts'
@@ -107,6 +107,10 @@ const queries = (db: Db) => ({
       ),
     )
     .prepare(),
+  dropJobsOf: db
+    .delete(jobs)
+    .where(eq(jobs.requester, placeholder('requester')))
+    .prepare(),
   oldJob: db
     .select({ createdAt: jobs.createdAt })
     .from(jobs)
@@ -182,14 +186,15 @@ export const setState: Operation<SetState, Component> = {
   },
 }
 
-/** Forgets the component of an account that is gone, and says which it was. */
-export const removeComponent: Operation<{ bareJid: string }, string | undefined> = {
+/** An account is no more: its component, and what it asked of others. @returns the component's id */
+export const removeComponent: Operation<AccountName, string | undefined> = {
   name: 'sacm.removeComponent',
   kind: 'write',
   run(tx, { bareJid }) {
     const q = tx.use(queries)
     const id = q.byAccount.get({ bareJid })?.id
     q.remove.run({ bareJid })
+    q.dropJobsOf.run({ requester: bareJid })
     return id
   },
 }

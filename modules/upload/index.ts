@@ -7,7 +7,7 @@ import { type UploadConfig, uploadConfig } from './config.ts'
 import { FileStore } from './files.ts'
 import { receiver, sender } from './http.ts'
 import { percentEncoded } from './media.ts'
-import { forgetAccount, keptFiles, owners, reserveSlot, sweep } from './store.sqlite.ts'
+import { forgetAccount, keptFiles, reserveSlot, sweep } from './store.sqlite.ts'
 import { fileTooLarge, NS_PURPOSE, NS_UPLOAD, noRoom, notForYou, parseRequest, refuse, renderSlot } from './xml.ts'
 
 /** Nobody guesses one. §9.3 */
@@ -28,6 +28,7 @@ export const upload = defineModule<UploadConfig>({
     },
   ],
   config: uploadConfig,
+  accountData: { forget: forgetAccount },
   setup(ctx) {
     const { storage, clock, log } = ctx
     const config = ctx.config()
@@ -38,10 +39,6 @@ export const upload = defineModule<UploadConfig>({
     ctx.http.route('GET', '/upload/:id/:name', { ...open, maxBytes: 0 }, sender(parts))
 
     ctx.starting(async () => {
-      // Accounts that were removed while no server ran.
-      for (const bareJid of await storage.run(owners, undefined)) {
-        if (!ctx.accounts.exists(bareJid)) await storage.run(forgetAccount, bareJid)
-      }
       await files.open(await storage.run(keptFiles, undefined))
     })
     ctx.every(config.sweepSeconds * 1000, async (signal) => {
@@ -52,9 +49,7 @@ export const upload = defineModule<UploadConfig>({
         await files.remove(ids)
       } while (ids.length === SWEEP_MAX && !signal.aborted)
     })
-    ctx.on('observe', 'account.removed', async ({ bareJid }) => {
-      await files.remove(await storage.run(forgetAccount, bareJid))
-    })
+    ctx.on('observe', 'account.removed', ({ forgotten }) => files.remove(forgotten(forgetAccount)))
 
     const endpoint = ctx.endpoint('service:upload')
     endpoint.identity('store', 'file', 'HTTP File Upload')

@@ -1,7 +1,7 @@
 /** File upload's storage operations: slots, files, and what becomes of them. */
 
 import { and, eq, isNotNull, isNull, lte, or, sql } from 'drizzle-orm'
-import { type Db, type Operation, Refusal } from '../../server/module/api.ts'
+import { type AccountName, type Db, type Operation, Refusal } from '../../server/module/api.ts'
 import { uploads } from './schema.sqlite.ts'
 import type { KeepFile, ReserveSlot, Sweep, Upload } from './store.ts'
 
@@ -59,7 +59,6 @@ const queries = (db: Db) => ({
     .limit(placeholder('max'))
     .prepare(),
   kept: db.select({ id: uploads.id }).from(uploads).where(isNotNull(uploads.sha256)).prepare(),
-  owners: db.selectDistinct({ bareJid: uploads.bareJid }).from(uploads).prepare(),
   ofAccount: db
     .select({ id: uploads.id })
     .from(uploads)
@@ -126,26 +125,15 @@ export const sweep: Operation<Sweep, readonly string[]> = {
 }
 
 /** Forgets all that an account has uploaded. @returns the ids */
-export const forgetAccount: Operation<string, readonly string[]> = {
+export const forgetAccount: Operation<AccountName, readonly string[]> = {
   name: 'upload.forgetAccount',
   kind: 'write',
-  run(tx, bareJid) {
+  run(tx, { bareJid }) {
     const { ofAccount, removeAccount } = tx.use(queries)
     const ids = ofAccount.all({ bareJid }).map(({ id }) => id)
     removeAccount.run({ bareJid })
     return ids
   },
-}
-
-/** Bare JIDs of all accounts that have uploaded something. */
-export const owners: Operation<void, readonly string[]> = {
-  name: 'upload.owners',
-  kind: 'read',
-  run: (tx) =>
-    tx
-      .use(queries)
-      .owners.all()
-      .map(({ bareJid }) => bareJid),
 }
 
 /** Ids of all files that are kept. */

@@ -9,7 +9,7 @@ import { PUBSUB } from '../pubsub/index.ts'
 import { Avatars } from './avatars.ts'
 import { hasPhoto, NS_AVATAR_METADATA, photoOf, withoutPhoto, withPhoto } from './photo.ts'
 import { announce } from './presence.ts'
-import { readVcard, removeVcard, saveVcard, vcardOwners } from './store.sqlite.ts'
+import { readVcard, removeVcard, saveVcard } from './store.sqlite.ts'
 import { NS_VCARD } from './xml.ts'
 
 const NS_CONVERSION = 'urn:xmpp:pep-vcard-conversion:0'
@@ -33,20 +33,14 @@ export const vcard = defineModule<ValuesOf<typeof vcardConfig>>({
   ],
   requires: ['pubsub'],
   config: vcardConfig,
+  accountData: { forget: removeVcard },
   setup(ctx) {
     const { storage } = ctx
     const avatars = new Avatars(ctx.use(PUBSUB).personal, ctx.log)
     ctx.starting(async () => {
-      // Accounts that were removed while no server ran.
-      for (const bareJid of await storage.run(vcardOwners, undefined)) {
-        if (!ctx.accounts.exists(bareJid)) await storage.run(removeVcard, bareJid)
-      }
       await avatars.load(ctx.accounts.bareJids())
     })
-    ctx.on('observe', 'account.removed', ({ bareJid }) => {
-      avatars.forget(bareJid)
-      return storage.run(removeVcard, bareJid)
-    })
+    ctx.on('observe', 'account.removed', ({ bareJid }) => avatars.forget(bareJid))
     ctx.on('observe', 'pubsub.personal-published', ({ account, nodeId, item }) => {
       if (nodeId === NS_AVATAR_METADATA) avatars.changed(account, item.payload)
     })

@@ -1,7 +1,7 @@
 /** The operations of vCards on SQLite. */
 
 import { eq, sql } from 'drizzle-orm'
-import type { Db, Operation } from '../../server/module/api.ts'
+import type { AccountName, Db, Operation } from '../../server/module/api.ts'
 import { vcards } from './schema.sqlite.ts'
 
 const { placeholder } = sql
@@ -21,7 +21,6 @@ const queries = (db: Db) => ({
     .delete(vcards)
     .where(eq(vcards.bareJid, placeholder('bareJid')))
     .prepare(),
-  owners: db.select({ bareJid: vcards.bareJid }).from(vcards).prepare(),
 })
 
 /** The vCard of an account; undefined when it has none. */
@@ -40,23 +39,12 @@ export const saveVcard: Operation<{ readonly bareJid: string; readonly xml: stri
   },
 }
 
-export const removeVcard: Operation<string, void> = {
+export const removeVcard: Operation<AccountName, void> = {
   name: 'vcard.remove',
   kind: 'write',
-  run(tx, bareJid) {
+  run(tx, { bareJid }) {
     tx.use(queries).remove.run({ bareJid })
   },
 }
 
-/** Bare JIDs of all that have one. */
-export const vcardOwners: Operation<undefined, readonly string[]> = {
-  name: 'vcard.owners',
-  kind: 'read',
-  run: (tx) =>
-    tx
-      .use(queries)
-      .owners.all()
-      .map(({ bareJid }) => bareJid),
-}
-
-export const vcardOperations = [readVcard, saveVcard, removeVcard, vcardOwners]
+export const vcardOperations = [readVcard, saveVcard, removeVcard]

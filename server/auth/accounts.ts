@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto'
 import { SaslError } from '../stanza/errors.ts'
 import { JidError, makeJid } from '../stanza/jid.ts'
 import { opaqueString } from '../stanza/precis.ts'
-import { Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
+import { type Call, call, Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
+import { type AccountData, type AccountName, type Forgotten, removalNotes } from './account-data.ts'
 import { deriveKeys, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import { PasswordCache } from './password-cache.ts'
 import type { Grant, Role } from './roles.ts'
@@ -36,15 +37,23 @@ export interface AccountsOptions {
   readonly scramIterations: number
   /** Passwords that PLAIN has checked and need no PBKDF2 when they come again. */
   readonly passwordCacheEntries?: number
+  /** What else is kept of accounts. */
+  readonly data?: readonly AccountData[]
 }
 
 /** What a SCRAM login must know of its stream. */
 type ScramChannel = Pick<ScramOptions, 'bindings' | 'isPlusOffered' | 'advertised'>
 
-export interface AccountChange {
-  readonly kind: 'added' | 'changed' | 'removed'
-  readonly bareJid: string
-}
+export type AccountChange =
+  | { readonly kind: 'added' | 'changed'; readonly bareJid: string }
+  /** Its removal is under way. */
+  | { readonly kind: 'leaving'; readonly bareJid: string; readonly isGone: Promise<boolean> }
+  | {
+      readonly kind: 'removed'
+      readonly bareJid: string
+      readonly forgotten: Forgotten
+      readonly notes: readonly string[]
+    }
 
 /** What a password was refused for, in words for its owner. */
 export class PasswordError extends Error {
@@ -79,8 +88,13 @@ export interface Accounts {
   setPassword(local: string, password: string): Promise<void>
   /** A disabled account is answered like one that does not exist, and keeps all it has. */
   setDisabled(local: string, isDisabled: boolean): Promise<void>
-  /** False when there was none. */
-  remove(local: string): Promise<boolean>
+  /**
+   * With all that is kept of it. From now on it is answered like one that does not exist.
+   * @returns what whoever removes it should know, a sentence each; undefined when there was none
+   */
+  remove(local: string): Promise<readonly string[] | undefined>
+  /** Being removed: whether it is gone in the end. */
+  leaving(bareJid: string): Promise<boolean> | undefined
   grant(local: string, grant: Grant): Promise<readonly Grant[]>
   /** Takes a whole role away, or one grant of it; false when the account did not have it. */
   revoke(local: string, what: Role | Grant): Promise<boolean>
@@ -99,7 +113,7 @@ export interface Accounts {
   mayLogIn(local: string): boolean
   /** Ends the tokens that its clients log in with. */
   endTokens(local: string): Promise<void>
-  /** Called at commit, in commit order. Returns what stops it. */
+  /** Called at commit, in commit order; of one that leaves, when it begins to. Returns what stops it. */
   onChange(listener: (change: AccountChange) => void): () => void
 }
 
@@ -139,6 +153,7 @@ class AccountBook implements Accounts {
   readonly #unknown: UnknownUsers
   readonly #byJid = new Map<string, Entry>()
   readonly #listeners = new Set<(change: AccountChange) => void>()
+  readonly #leaving = new Map<string, Promise<boolean>>()
   readonly #checked: PasswordCache
   readonly upgrades: KeyUpgrades
 
@@ -152,7 +167,7 @@ class AccountBook implements Accounts {
   }
 
   exists(bareJid: string): boolean {
-    return this.#byJid.has(bareJid)
+    return this.#byJid.has(bareJid) && !this.#leaving.has(bareJid)
   }
 
   bareJids(): Iterable<string> {
@@ -179,11 +194,12 @@ class AccountBook implements Accounts {
     { replace = true }: { readonly replace?: boolean } = {},
   ): Promise<boolean> {
     const keys = password === undefined ? [] : await this.#keysFrom(password)
-    const { isNew } = await this.#storage.run(putAccount, { local, keys, grants, replace }, (put) => {
+    const calls = [call(putAccount, { local, keys, grants, replace }), ...this.#data('begin', local)] as const
+    const [{ isNew }] = await this.#storage.submit(calls, ([put]) => {
       const isDisabled = this.#byJid.get(this.#jid(local))?.record.isDisabled ?? false
       this.#set({ local, createdAt: put.createdAt, isDisabled, grants: put.grants })
       if (keys.length > 0) this.#keysMade(local)
-      this.#tell(put.isNew ? 'added' : 'changed', local)
+      this.#tell({ kind: put.isNew ? 'added' : 'changed', bareJid: this.#jid(local) })
     })
     return isNew
   }
@@ -200,12 +216,36 @@ class AccountBook implements Accounts {
     })
   }
 
-  async remove(local: string): Promise<boolean> {
-    return await this.#storage.run(removeAccount, local, (existed) => {
-      this.#byJid.delete(this.#jid(local))
+  async remove(local: string): Promise<readonly string[] | undefined> {
+    const bareJid = this.#jid(local)
+    const forgets = this.#data('forget', local)
+    let notes: readonly string[] | undefined
+    const calls = [call(removeAccount, local), ...forgets, call(removalNotes, undefined)] as const
+    const removal = this.#storage.submit(calls, (results) => {
+      this.#leaving.delete(bareJid)
+      this.#byJid.delete(bareJid)
       this.upgrades.settled(local)
-      if (existed) this.#tell('removed', local)
+      if (!results[0]) return
+      // The last call's, whose place a tuple's type does not tell.
+      notes = results.at(-1) as readonly string[]
+      const byName = new Map(forgets.map(({ operation }, at) => [operation.name, results[at + 1]]))
+      // What an operation of this name returned.
+      this.#tell({ kind: 'removed', bareJid, notes, forgotten: (forget) => byName.get(forget.name) as never })
     })
+    const isGone = removal.then(
+      () => true,
+      () => false,
+    )
+    // Whatever is submitted for it from now on would be there after it.
+    this.#leaving.set(bareJid, isGone)
+    this.#tell({ kind: 'leaving', bareJid, isGone })
+    if (!(await isGone)) this.#leaving.delete(bareJid)
+    await removal
+    return notes
+  }
+
+  leaving(bareJid: string): Promise<boolean> | undefined {
+    return this.#leaving.get(bareJid)
   }
 
   async grant(local: string, grant: Grant): Promise<readonly Grant[]> {
@@ -249,8 +289,8 @@ class AccountBook implements Accounts {
   }
 
   mayLogIn(local: string): boolean {
-    const entry = this.#byJid.get(this.#jid(local))
-    return entry !== undefined && !entry.record.isDisabled
+    const bareJid = this.#jid(local)
+    return this.exists(bareJid) && this.#byJid.get(bareJid)?.record.isDisabled === false
   }
 
   async endTokens(local: string): Promise<void> {
@@ -274,11 +314,16 @@ class AccountBook implements Accounts {
     const entry = this.#byJid.get(this.#jid(local))
     if (!entry) return
     this.#set({ ...entry.record, grants })
-    this.#tell('changed', local)
+    this.#tell({ kind: 'changed', bareJid: this.#jid(local) })
   }
 
-  #tell(kind: AccountChange['kind'], local: string): void {
-    for (const listener of this.#listeners) listener({ kind, bareJid: this.#jid(local) })
+  #tell(change: AccountChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #data(when: keyof AccountData, local: string): Call<AccountName>[] {
+    const operations = (this.#options.data ?? []).flatMap((each) => each[when] ?? [])
+    return operations.map((operation) => call(operation, { bareJid: this.#jid(local) }))
   }
 
   async #keysFrom(password: string): Promise<ScramKeys[]> {

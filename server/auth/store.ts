@@ -2,6 +2,7 @@
 
 import { and, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../storage/storage.ts'
+import { removalNotes, setAccountNew } from './account-data.ts'
 import { SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import type { Grant, Role } from './roles.ts'
 import { accounts, fastTokens, grants, scramKeys, secrets } from './schema.sqlite.ts'
@@ -229,6 +230,7 @@ export const putAccount: Operation<
       const bound = before.find((row) => row.scope === 'self' && grant.scope === 'self' && row.role === grant.role)
       insertGrant(q, local, bound ? grantOf(bound) : grant)
     }
+    setAccountNew(tx, isNew)
     return { isNew, grants: grantsNow(q, local), createdAt: q.find.get({ local })?.createdAt ?? tx.now }
   },
 }
@@ -398,6 +400,7 @@ export const accountOperations = [
   setKeys,
   setDisabled,
   removeAccount,
+  removalNotes,
   addGrant,
   revokeGrant,
   bindSelfGrants,

@@ -3,6 +3,7 @@
  * `xml.ts`, act in `service.ts`, decide in `rules.ts`, write in `store.ts`, register in `index.ts`.
  */
 
+import type { AccountData, Forgotten } from '../auth/account-data.ts'
 import type { Grant, Role } from '../auth/roles.ts'
 import type { HttpRoutes } from '../http/routes.ts'
 import type { Logger } from '../log.ts'
@@ -14,6 +15,7 @@ import type { Storage } from '../storage/storage.ts'
 import type { Element, QName } from '../xml/element.ts'
 import type { Endpoint } from './endpoint.ts'
 
+export { type AccountName, isAccountNew, noteRemoval } from '../auth/account-data.ts'
 export { type Grant, ROLES, type Role } from '../auth/roles.ts'
 export type { HttpHandler, HttpRequest, HttpResponse, HttpRoutes } from '../http/routes.ts'
 export type { Logger } from '../log.ts'
@@ -85,6 +87,7 @@ export interface Module<C = unknown> {
   /** Names of modules that are set up before this one, and whose tokens and hooks it uses. */
   readonly requires?: readonly string[]
   readonly config?: OptionsOf<C>
+  readonly accountData?: AccountData
   /** Registers; does no I/O. What must be loaded first goes to `ctx.starting`. */
   setup(ctx: ModuleContext<C>): void
 }
@@ -184,7 +187,8 @@ export interface ListedAccount {
 }
 /**
  * What administrators do with the server, and users with their own account. What changes an account resolves when it is
- * on disk, and ends the account's sessions, `except` this one. @throws StanzaError item-not-found for no such account
+ * on disk, and ends the account's sessions, `except` this one; what is removed resolves with what is to be known of that, a
+ * sentence each. @throws StanzaError item-not-found for no such account
  */
 export interface Administration {
   /** By address. */
@@ -192,7 +196,7 @@ export interface Administration {
   exists(bareJid: string): boolean
   /** @throws StanzaError conflict when it exists; not-acceptable for a password that cannot be one */
   add(account: Jid, password: string): Promise<void>
-  remove(bareJid: string, except?: SessionHandle): Promise<void>
+  remove(bareJid: string, except?: SessionHandle): Promise<readonly string[]>
   /** @throws StanzaError not-acceptable for a password that cannot be one */
   setPassword(bareJid: string, password: string, except?: SessionHandle): Promise<void>
   /** A disabled account cannot log in; nothing of it is lost. */
@@ -281,7 +285,8 @@ export interface Hooks {
     readonly message: Element | RawStanza
     kept: Promise<void> | undefined
   }
-  'account.removed': { readonly bareJid: string }
+  /** At commit. `forgotten` hands out what a module's `forget` returned. */
+  'account.removed': { readonly bareJid: string; readonly forgotten: Forgotten }
   /** Roles or grants of an account changed. */
   'account.changed': { readonly bareJid: string }
 }

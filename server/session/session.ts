@@ -100,6 +100,7 @@ export class Session implements StreamUser {
   #presence: Element | undefined
   #priority = 0
   #isBusy = false
+  #isHeld = false
   /** Stanzas, and what must be done in their order. */
   #waiting: (Element | (() => void))[] = []
   /** The client has said goodbye. */
@@ -164,6 +165,15 @@ export class Session implements StreamUser {
   close(error: StreamError): void {
     if (this.isLost) this.end()
     else this.#stream.fail(error)
+  }
+
+  /** Handles nothing until it is known whether its account is gone, and nothing at all if so. */
+  hold(isGone: Promise<boolean>): void {
+    this.#isHeld = true
+    void isGone.then((isForGood) => {
+      this.#isHeld = isForGood
+      if (!this.#mustWait) this.#next()
+    })
   }
 
   /** Ends it whatever its stream does. */
@@ -294,11 +304,8 @@ export class Session implements StreamUser {
     this.#stamp(stanza)
     this.#options.trace?.('in', stanza)
     this.#acks?.onReceived()
-    if (!this.#isBusy) {
-      this.#run(stanza)
-      return
-    }
-    this.#wait(stanza)
+    if (this.#mustWait) this.#wait(stanza)
+    else this.#run(stanza)
   }
 
   finish(done: () => void): void {
@@ -361,8 +368,12 @@ export class Session implements StreamUser {
 
   /** Now, or after the stanzas that wait. */
   #inOrder(act: () => void): void {
-    if (this.#isBusy) this.#wait(act)
+    if (this.#mustWait) this.#wait(act)
     else act()
+  }
+
+  get #mustWait(): boolean {
+    return this.#isBusy || this.#isHeld
   }
 
   #wait(what: Element | (() => void)): void {
@@ -412,7 +423,7 @@ export class Session implements StreamUser {
 
   #next(): void {
     this.#isBusy = false
-    while (!this.#isBusy) {
+    while (!this.#mustWait) {
       const next = this.#waiting.shift()
       if (!next) break
       if (typeof next === 'function') next()

@@ -13,6 +13,7 @@ import { folderAssets } from '../../server/storage/assets.ts'
 import { openStorage } from '../../server/storage/client.ts'
 import { Refusal, type Storage } from '../../server/storage/storage.ts'
 import type { Authenticator } from '../../server/stream/mechanisms.ts'
+import { begin, forget } from './accounts/data.ts'
 import { addonPath, bundleWorker } from './storage/bundle.ts'
 
 const ITERATIONS = 4_096
@@ -32,7 +33,7 @@ async function start(scramIterations = ITERATIONS): Promise<void> {
     assets: { ...assets, workerEntry: () => ({ code }) },
     log,
   })
-  accounts = await openAccounts(storage, { domain: 'test', scramIterations })
+  accounts = await openAccounts(storage, { domain: 'test', scramIterations, data: [{ begin, forget }] })
 }
 async function restart(): Promise<void> {
   await storage.close()
@@ -93,11 +94,11 @@ describe('accounts', () => {
     await restart()
     check()
     expect(await accounts.verifyPassword('alice', 'pencil')).toBe(true)
-    expect(await accounts.remove('alice')).toBe(true)
+    expect(await accounts.remove('alice')).toEqual(['alice@test had a thing'])
     expect(accounts.exists('alice@test')).toBe(false)
     expect(accounts.roles('alice@test').size).toBe(0)
     expect(await accounts.verifyPassword('alice', 'pencil')).toBe(false)
-    expect(await accounts.remove('alice')).toBe(false)
+    expect(await accounts.remove('alice')).toBeUndefined()
     await restart()
     expect(accounts.list()).toEqual([])
   })
@@ -140,7 +141,32 @@ describe('accounts', () => {
     stop()
     await accounts.add('bob', undefined, [])
     const kinds = changes.map(({ kind, bareJid }) => `${kind} ${bareJid}`)
+    // That it leaves is told when it begins to.
+    expect(kinds.shift()).toBe('leaving alice@test')
     expect(kinds).toEqual(['added alice@test', 'changed alice@test', 'changed alice@test', 'removed alice@test'])
+  })
+
+  test('come and go with all that is kept of them, or not at all', async () => {
+    await expect(accounts.add('refused', 'pencil', [])).rejects.toMatchObject({ key: 'noBeginning' })
+    for (const local of ['kept', 'gone']) await accounts.add(local, 'pencil', [])
+    const forgotten: string[] = []
+    accounts.onChange((change) => {
+      if (change.kind === 'removed') forgotten.push(change.forgotten(forget))
+    })
+    const removal = accounts.remove('kept')
+    // Nothing is written for one that leaves, and it is there again if it stays.
+    expect(accounts.exists('kept@test')).toBe(false)
+    expect(accounts.mayLogIn('kept')).toBe(false)
+    const leaving = accounts.leaving('kept@test')
+    await expect(removal).rejects.toMatchObject({ key: 'noEnd' })
+    expect(await leaving).toBe(false)
+    await accounts.remove('gone')
+    for (const again of [async () => {}, restart]) {
+      await again()
+      expect(accounts.list().map(({ local }) => local)).toEqual(['kept'])
+      expect(accounts.exists('kept@test')).toBe(true)
+    }
+    expect(forgotten).toEqual(['forgot gone@test'])
   })
 
   test('that do not exist are refused by name', async () => {

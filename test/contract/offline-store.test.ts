@@ -65,7 +65,7 @@ test('what its sender said of a notification is given back with it', async () =>
 
 test('an account that is gone leaves nothing', async () => {
   await keep('a@test', '<m1/>')
-  await opened.storage.run(store.forgetAccount, { owner: 'b@test' })
+  await opened.storage.run(store.forgetAccount, { bareJid: 'b@test' })
   expect(await page()).toEqual([])
   await keep('a@test', '<m1/>')
   await keep('a@test', '<m2/>')

@@ -2,5 +2,6 @@
 
 import { accountOperations } from '../../../server/auth/store.ts'
 import { runStorageWorker } from '../../../server/storage/worker.ts'
+import { dataOperations } from './data.ts'
 
-runStorageWorker(accountOperations)
+runStorageWorker([...accountOperations, ...dataOperations])

@@ -68,7 +68,7 @@ describe('subscriptions', () => {
     expect(new Set(await all())).toEqual(new Set([told, others[1], others[2]]))
     await opened.storage.run(store.dropElsewhere, { ...at, nodeId: 'n', subid: undefined })
     expect(new Set(await all())).toEqual(new Set([others[1], others[2]]))
-    for (const bareJid of ['bob@test', 'carol@test']) await opened.storage.run(store.forgetElsewhere, { bareJid })
+    for (const bareJid of ['bob@test', 'carol@test']) await opened.storage.run(store.forgetAccount, { bareJid })
     expect(await all()).toEqual([])
   })
 
