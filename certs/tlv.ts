@@ -11,9 +11,8 @@ export const SEQUENCE = 0x30
 export const INTEGER = 0x02
 export const BOOLEAN = 0x01
 export const BIT_STRING = 0x03
-export const OBJECT_IDENTIFIER = 0x06
 export const UTC_TIME = 0x17
-export const GENERALIZED_TIME = 0x18
+const GENERALIZED_TIME = 0x18
 
 /** The values that stand one after the other. @throws RangeError when the last one is cut off, or longer than 2^31 */
 export function* values(bytes: Buffer): Generator<Tlv> {

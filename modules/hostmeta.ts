@@ -14,7 +14,7 @@ import {
 import { el } from '../server/xml/element.ts'
 import { serialize } from '../server/xml/serialize.ts'
 
-export const NS_XRD = 'http://docs.oasis-open.org/ns/xri/xrd-1.0' // RFC 6415 §3.1
+const NS_XRD = 'http://docs.oasis-open.org/ns/xri/xrd-1.0' // RFC 6415 §3.1
 const REL_WEBSOCKET = 'urn:xmpp:alt-connections:websocket'
 const REL_TLS = 'urn:xmpp:alt-connections:tls'
 /** As server/http/https.ts serves it. */

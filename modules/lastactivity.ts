@@ -4,7 +4,7 @@ import { ENDPOINTS, type Module, PRESENCE_AUTHORITY } from '../server/module/api
 import { StanzaError } from '../server/stanza/errors.ts'
 import { type Element, el } from '../server/xml/element.ts'
 
-export const NS_LAST = 'jabber:iq:last'
+const NS_LAST = 'jabber:iq:last'
 
 export const lastactivity: Module = {
   name: 'lastactivity',

@@ -25,7 +25,7 @@ import { JidError, makeJid } from '../server/stanza/jid.ts'
 import { childElements, childOf, type Element, el, textOf } from '../server/xml/element.ts'
 import { NS_FORMS } from '../server/xml/namespaces.ts'
 
-export const NS_REGISTER = 'jabber:iq:register'
+const NS_REGISTER = 'jabber:iq:register'
 const NS_OOB = 'jabber:x:oob'
 const NS_REGISTER_FEATURE = 'http://jabber.org/features/iq-register'
 const HOUR_MS = 3_600_000

@@ -4,7 +4,7 @@ import type { Module } from '../server/module/api.ts'
 import { formatDateTime } from '../server/stanza/time.ts'
 import { el } from '../server/xml/element.ts'
 
-export const NS_TIME = 'urn:xmpp:time'
+const NS_TIME = 'urn:xmpp:time'
 
 export const time: Module = {
   name: 'time',

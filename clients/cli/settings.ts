@@ -29,9 +29,6 @@ export function withSharedFlags(command: Command): Command {
     )
 }
 
-/** The option names that a command's own flags stand for. */
-export type FlagNames = Readonly<Record<string, string>>
-
 /** @throws CliError (misuse) with every fault of the configuration */
 export function readConfig(flags: SharedFlags, own: Readonly<Record<string, string | undefined>> = {}): Config {
   const values: Record<string, string> = {}

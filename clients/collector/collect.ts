@@ -32,7 +32,7 @@ export interface CollectOptions {
   readonly onReport?: (report: ProbeReport, done: number, total: number) => void
 }
 
-export const PROBE_TIMEOUT_MS = 60_000
+const PROBE_TIMEOUT_MS = 60_000
 
 /** Collects once and returns what was seen, with no server. @throws the signal's reason */
 export async function collectOnce(options: CollectOptions): Promise<readonly ProbeReport[]> {

@@ -54,7 +54,7 @@ export async function discoItems(port: IqPort, to: string, node?: string, option
 }
 
 /** Reads a `<query/>` of disco#info. */
-export function parseDiscoInfo(query: Element): DiscoInfo {
+function parseDiscoInfo(query: Element): DiscoInfo {
   return {
     identities: childrenOf(query, 'identity', NS_DISCO_INFO).map(parseIdentity),
     features: childrenOf(query, 'feature', NS_DISCO_INFO).flatMap((feature) => attr(feature, 'var') ?? []),
@@ -63,7 +63,7 @@ export function parseDiscoInfo(query: Element): DiscoInfo {
 }
 
 /** The answer to disco#info about ourselves. */
-export function renderDiscoInfo(info: DiscoInfo, node?: string): Element {
+function renderDiscoInfo(info: DiscoInfo, node?: string): Element {
   return el(
     'query',
     { xmlns: NS_DISCO_INFO, node },

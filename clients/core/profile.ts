@@ -13,7 +13,7 @@ import {
 import type { ClientProfile } from './client.ts'
 
 /** FORM_TYPE of the form; registered nowhere, as is all of urn:sacm-xmpp:. */
-export const FORM_CAPABILITIES = 'urn:sacm-xmpp:capability:0#disco'
+const FORM_CAPABILITIES = 'urn:sacm-xmpp:capability:0#disco'
 
 const TAKES: Readonly<Record<Capability['kind'], string | undefined>> = {
   collection: NS_COLLECTION,

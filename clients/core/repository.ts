@@ -18,7 +18,7 @@ export type Row<K extends PagedKind> = PagedAnswer<K>['page']['items'][number]
 const ROWS_PER_PAGE = 200
 
 /** One page. @throws StanzaError as the repository refused, TimeoutError, OfflineError */
-export async function queryPage<K extends PagedKind>(
+async function queryPage<K extends PagedKind>(
   port: IqPort,
   repository: string,
   query: { readonly kind: K } & PagedQuery<K>,

@@ -5,7 +5,7 @@ import { isKnownHash } from './hash.ts'
 
 export const NS_CAPS = 'http://jabber.org/protocol/caps'
 export const NS_CAPS2 = 'urn:xmpp:caps'
-export const NS_HASHES = 'urn:xmpp:hashes:2' // XEP-0300
+const NS_HASHES = 'urn:xmpp:hashes:2' // XEP-0300
 
 /** One hash, and the node that answers with what it is of. */
 export interface CapsHash {

@@ -7,7 +7,7 @@ import { NS_FORMS } from '../../server/xml/namespaces.ts'
 
 export const NS_COMMANDS = 'http://jabber.org/protocol/commands'
 
-export const ACTIONS = ['execute', 'next', 'prev', 'complete', 'cancel'] as const
+const ACTIONS = ['execute', 'next', 'prev', 'complete', 'cancel'] as const
 export type Action = (typeof ACTIONS)[number]
 
 export interface CommandRequest {

@@ -4,7 +4,7 @@ import { Refusal } from '../../server/module/api.ts'
 import { errorTable, StanzaError } from '../../server/stanza/errors.ts'
 import type { Element } from '../../server/xml/element.ts'
 
-export const NS_PUBSUB_ERRORS = 'http://jabber.org/protocol/pubsub#errors'
+const NS_PUBSUB_ERRORS = 'http://jabber.org/protocol/pubsub#errors'
 
 const ROWS = {
   malformed: ['modify', 'bad-request'], // XEP-0060 §17.1: not what the schema says

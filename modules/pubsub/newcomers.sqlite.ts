@@ -44,7 +44,7 @@ export function forgetNewcomer(tx: Tx, bareJid: string): void {
 }
 
 /** The place behind which an account's items begin; 0 for an entity that is no account here. */
-export function beginOf(tx: Tx, bareJid: string): number {
+function beginOf(tx: Tx, bareJid: string): number {
   return tx.use(queries).began.get({ bareJid })?.seq ?? 0
 }
 

@@ -7,7 +7,7 @@ import { isForAccounts, isMulti, OPTIONS, type Option, optionsOf, REFUSED } from
 import { type Relationships, relationshipFields, UNRELATED } from './relationship-fields.ts'
 
 export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
-export const PUBLISH_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#publish-options'
+const PUBLISH_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#publish-options'
 
 export interface NodeConfig {
   /** A collection holds nodes and no items. XEP-0248 */

@@ -245,7 +245,7 @@ function flag(key: KeysOf<boolean>, field: Option['field'], label: string): Opti
 }
 
 /** XEP-0004 §3.3: a boolean field's lexical forms. */
-export function readFlag(value: string): boolean | undefined {
+function readFlag(value: string): boolean | undefined {
   if (value === '1' || value === 'true') return true
   return value === '0' || value === 'false' ? false : undefined
 }

@@ -4,7 +4,7 @@ import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { formatDateTime, parseDateTime } from '../../server/stanza/time.ts'
 import { pubsubError } from './errors.ts'
 
-export const SUBSCRIBE_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#subscribe_options'
+const SUBSCRIBE_OPTIONS_FORM = 'http://jabber.org/protocol/pubsub#subscribe_options'
 
 /** RFC 6121 §4.7.2.1; `online` stands for availability without a <show/>. */
 export const SHOW_VALUES = ['chat', 'online', 'away', 'xa', 'dnd'] as const
@@ -43,7 +43,7 @@ export const DEFAULT_OPTIONS: SubscriptionOptions = {
 }
 
 /** A longer `digest_frequency` is invalid: what is gathered is held in memory. */
-export const DIGEST_FREQUENCY_MAX_MS = 86_400_000
+const DIGEST_FREQUENCY_MAX_MS = 86_400_000
 
 /** Do both mean the same? Where a lease ends does not make it another subscription. */
 export function areSameOptions(a: SubscriptionOptions, b: SubscriptionOptions): boolean {

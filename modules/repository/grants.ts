@@ -10,7 +10,7 @@ import type { RepositoryReplica, Visible } from './store.ts'
 export const NODE_POLICY = '/repository/policy'
 export const NODE_POSTURE = '/repository/posture'
 export const NODE_RESULTS = '/repository/results'
-export const NODE_CHANGES = '/repository/changes'
+const NODE_CHANGES = '/repository/changes'
 
 interface RepositoryNode {
   /** Namespace of its payloads. */

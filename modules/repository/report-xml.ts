@@ -33,7 +33,7 @@ import {
 export const METHODS: readonly ReportMethod[] = ['self', 'remote', 'observed', 'aggregated']
 export const SCOPES: readonly ReportScope[] = ['full', 'delta', 'partial']
 export const STATUSES: readonly AttributeStatus[] = ['exists', 'does-not-exist', 'error', 'not-collected']
-export const DATA_TYPES: readonly DataType[] = ['string', 'integer', 'boolean', 'float', 'datetime', 'version']
+const DATA_TYPES: readonly DataType[] = ['string', 'integer', 'boolean', 'float', 'datetime', 'version']
 
 /** A set of parts is bounded, or an hour of memory would belong to whoever sends the first part. */
 export const MAX_PARTS = 1000
@@ -102,7 +102,7 @@ function parsePart(place: Place): PostureReport['part'] | undefined {
 }
 
 /** `<endpoint><identifier type value/>…</endpoint>`, at least one, no pair twice. */
-export function parseIdentifiers(place: Place): EndpointIdentifier[] {
+function parseIdentifiers(place: Place): EndpointIdentifier[] {
   onlyAttributes(place, [])
   const identifiers = childPlaces(place, NS_POSTURE, ['identifier']).map((child) => {
     onlyAttributes(child, ['type', 'value'])

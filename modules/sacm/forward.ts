@@ -75,6 +75,6 @@ function readAnswer(answer: Element, topic: string): Element | undefined {
 }
 
 /** The payload with every namespace that it inherited: it goes to another place. */
-export function standAlone(payload: Element): Element {
+function standAlone(payload: Element): Element {
   return new RawXml(serialize(payload, ''))
 }

@@ -7,7 +7,7 @@ import { components, jobs } from './schema.sqlite.ts'
 import type { Component, JobKey, RegisterComponent, SetCapabilities, SetState, UpdateJob } from './store.ts'
 
 /** For so long a repeated request is answered with the state of the first. SACM-XMPP §2, Jobs. */
-export const JOB_MEMORY_MS = 24 * 3_600_000
+const JOB_MEMORY_MS = 24 * 3_600_000
 
 const { placeholder } = sql
 

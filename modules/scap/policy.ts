@@ -83,7 +83,7 @@ export class PolicyError extends Error {
 }
 
 /** Bounds of one policy; an author's, so that a server that stores it and an evaluator that runs it agree. */
-export const POLICY_LIMITS = {
+const POLICY_LIMITS = {
   maxLength: 4_194_304,
   maxDepth: 40,
   maxElements: 100_000,

@@ -2,7 +2,7 @@
 
 import { childOf, type Element, el, textOf } from '../../server/xml/element.ts'
 
-export const NS_VCARD_UPDATE = 'vcard-temp:x:update'
+const NS_VCARD_UPDATE = 'vcard-temp:x:update'
 
 /** Puts the hash in, unless the client says that it shows no picture. */
 export function announce(presence: Element, hash: string): void {

@@ -10,7 +10,7 @@ import { type Jid, tryParseJid } from '../stanza/jid.ts'
 import { type CertificateMap, mappedAccounts, readCertificateMap } from './certificate-map.ts'
 
 /** Where in a certificate an account is looked for. */
-export const CERTIFICATE_MAPPINGS = ['file', 'xmppAddr', 'srvName', 'email', 'commonName'] as const
+const CERTIFICATE_MAPPINGS = ['file', 'xmppAddr', 'srvName', 'email', 'commonName'] as const
 export type CertificateMapping = (typeof CERTIFICATE_MAPPINGS)[number]
 
 export interface CertificateOptions {

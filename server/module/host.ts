@@ -47,7 +47,7 @@ export interface HostParts {
 }
 
 /** A list of modules that cannot be loaded together. */
-export class ModuleError extends Error {
+class ModuleError extends Error {
   override readonly name = 'ModuleError'
 }
 

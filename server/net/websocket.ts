@@ -88,7 +88,7 @@ function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-export class WebSocketTransport implements Transport {
+class WebSocketTransport implements Transport {
   readonly kind = 'websocket'
   readonly remoteAddress: string
   readonly tls: TLSSocket | undefined

@@ -63,7 +63,7 @@ export interface C2sLimits {
   readonly loginAttempts: number
 }
 
-export const DEFAULT_C2S_LIMITS: C2sLimits = {
+const DEFAULT_C2S_LIMITS: C2sLimits = {
   stanzaBytes: 262_144,
   anonymousBytes: 16_384,
   xml: DEFAULT_LIMITS,
@@ -95,7 +95,7 @@ export interface C2sTimeouts {
   readonly overRateMs: number
 }
 
-export const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
+const DEFAULT_C2S_TIMEOUTS: C2sTimeouts = {
   authMs: 30_000,
   closeMs: 5_000,
   slowReaderMs: 30_000,

@@ -171,18 +171,6 @@ export function readInteger(form: DataForm, name: string, min: number, max: numb
   return value
 }
 
-/**
- * One of the listed values; undefined when absent or empty.
- * @throws StanzaError not-acceptable on anything else
- */
-export function readOption<T extends string>(form: DataForm, name: string, options: readonly T[]): T | undefined {
-  const text = readText(form, name)
-  if (text === undefined || text === '') return undefined
-  const option = options.find((each) => each === text)
-  if (option === undefined) throw unacceptable(name, `must be one of ${options.join(', ')}`)
-  return option
-}
-
 function textOfChild(parent: Element, name: string): string | undefined {
   const child = childOf(parent, name, NS_FORMS)
   return child ? textOf(child) : undefined

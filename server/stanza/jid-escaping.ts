@@ -2,10 +2,6 @@
 
 import { JidError } from './jid.ts'
 
-const DISALLOWED = [' ', '"', '&', "'", '/', ':', '<', '>', '@'] as const
-
-const ESCAPED = new Map([...DISALLOWED, '\\'].map((character) => [escapeOf(character), character]))
-
 function escapeOf(character: string): string {
   return `\\${character.charCodeAt(0).toString(16).padStart(2, '0')}`
 }
@@ -22,13 +18,5 @@ export function escapeLocal(text: string): string {
       // A backslash that would be read as the start of an escape, before others come.
       .replace(/\\(?=20|22|26|27|2f|3a|3c|3e|40|5c)/g, '\\5c')
       .replace(/[ "&'/:<>@]/g, escapeOf)
-  )
-}
-
-/** A local part as a person is shown it; never to compare addresses by. XEP-0106 §3.3, §4.1, §4.3. */
-export function unescapeLocal(local: string): string {
-  // §4.1: one at the very start or end is none.
-  return local.replace(/\\(?:20|22|26|27|2f|3a|3c|3e|40|5c)/g, (found, at: number) =>
-    found === '\\20' && (at === 0 || at + 3 === local.length) ? found : (ESCAPED.get(found) ?? found),
   )
 }

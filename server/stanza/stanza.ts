@@ -3,46 +3,15 @@
 import { attr, type Element, el } from '../xml/element.ts'
 import { NS_CLIENT } from '../xml/namespaces.ts'
 import { escapeAttribute, serialize } from '../xml/serialize.ts'
-import { StanzaError } from './errors.ts'
-import { type Jid, JidError, parseJid, tryParseJid } from './jid.ts'
+import type { StanzaError } from './errors.ts'
+import { tryParseJid } from './jid.ts'
 
 export type StanzaName = 'message' | 'presence' | 'iq'
-
-/** True when the element is a stanza of a client stream. RFC 6120 §8. */
-export function isStanza(element: Element): boolean {
-  return stanzaName(element) !== undefined && element.getNS() === NS_CLIENT
-}
 
 /** The element's local name when it is a stanza's. */
 export function stanzaName(element: Element): StanzaName | undefined {
   const name = element.getName()
   return name === 'message' || name === 'presence' || name === 'iq' ? name : undefined
-}
-
-/** A stanza's addresses as it states them. */
-export interface StanzaAddresses {
-  readonly from: Jid | undefined
-  readonly to: Jid | undefined
-}
-
-/**
- * Reads `from` and `to`.
- * @throws StanzaError jid-malformed when either is no address
- * RFC 6120 §8.1.1, §8.1.2, §8.3.3.8.
- */
-export function parseStanzaAddresses(stanza: Element): StanzaAddresses {
-  return { from: address(stanza, 'from'), to: address(stanza, 'to') }
-}
-
-function address(stanza: Element, name: 'from' | 'to'): Jid | undefined {
-  const text = attr(stanza, name)
-  if (text === undefined) return undefined
-  try {
-    return parseJid(text)
-  } catch (error) {
-    if (!(error instanceof JidError)) throw error
-    throw new StanzaError('modify', 'jid-malformed', `'${name}': ${error.message}`, { cause: error })
-  }
 }
 
 /**

@@ -196,7 +196,7 @@ function readRequest(element: Element): LoginRequest {
   }
 }
 
-export function childNamed({ inline }: LoginRequest, name: string, ns: string): Element | undefined {
+function childNamed({ inline }: LoginRequest, name: string, ns: string): Element | undefined {
   return inline.find((child) => child.getName() === name && child.getNS() === ns)
 }
 

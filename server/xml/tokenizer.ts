@@ -18,7 +18,7 @@ export const NEED_INPUT = 0
 export const ROOT_OPENED = 1
 export const STANZA = 2
 export const ROOT_CLOSED = 3
-export const WHITESPACE = 4
+const WHITESPACE = 4
 export type Event = 0 | 1 | 2 | 3 | 4
 
 // Where the machine is. The first four are where no tag is being read.

@@ -53,7 +53,7 @@ function settings(root: string, prefix: string, paths: readonly string[]): Postu
   return attributes
 }
 
-export function parseSettings(text: string): ReadonlyMap<string, string | true> {
+function parseSettings(text: string): ReadonlyMap<string, string | true> {
   const values = new Map<string, string | true>()
   for (const line of text.split('\n')) {
     const match = /^([A-Za-z0-9_]+)\s*(?:=\s*(.*))?$/.exec(line.replace(/#.*/, '').trim())

@@ -35,7 +35,7 @@ function table(root: string, path: string): PostureAttribute[] {
 }
 
 /** Lines that say something, settings of variables included, in their order. */
-export function cronEntries(text: string): string[] {
+function cronEntries(text: string): string[] {
   return text
     .split('\n')
     .map((line) => line.trim())

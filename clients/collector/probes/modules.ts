@@ -36,7 +36,7 @@ function loaded(root: string): PostureAttribute[] {
 }
 
 /** Name, size, uses, users, state, address. */
-export function parseModules(text: string): PostureAttribute[] {
+function parseModules(text: string): PostureAttribute[] {
   return text.split('\n').flatMap((line) => {
     const [name, , , , state] = line.split(' ')
     return name && state ? [exists(`module.${name}.state`, state.toLowerCase())] : []

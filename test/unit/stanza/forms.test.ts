@@ -8,7 +8,6 @@ import {
   readBoolean,
   readInteger,
   readList,
-  readOption,
   readText,
   renderForm,
 } from '../../../server/stanza/forms.ts'
@@ -99,8 +98,6 @@ describe('values', () => {
     expect(readInteger(filled, 'n', 0, 42)).toBe(42)
     expect(readInteger(filled, 'neg', -5, 5)).toBe(-3)
     expect(readInteger(filled, 'empty', 0, 1)).toBeUndefined()
-    expect(readOption(filled, 'word', ['maybe', 'never'])).toBe('maybe')
-    expect(readOption(filled, 'absent', ['maybe'])).toBeUndefined()
   })
 
   it.each([
@@ -109,7 +106,6 @@ describe('values', () => {
     ['a word as number', () => readInteger(filled, 'word', 0, 1)],
     ['a number too large', () => readInteger(filled, 'n', 0, 41)],
     ['a number too small', () => readInteger(filled, 'neg', 0, 41)],
-    ['an option that is none', () => readOption(filled, 'word', ['never'])],
   ])('refuses %s', (_, act) => {
     expect(act).toThrow(refusal('not-acceptable'))
   })

@@ -22,7 +22,7 @@ export type Outcome<T> =
 
 const MAX_LINKS = 40
 const CHUNK_BYTES = 65_536
-export const MAX_CONFIG_BYTES = 4 << 20
+const MAX_CONFIG_BYTES = 4 << 20
 
 /**
  * Reads one file as text; bytes that are not UTF-8 come as `\xNN`.
