@@ -27,6 +27,9 @@ describe('the picture of a vCard', () => {
     // sha1sum of the image
     expect(read?.hash).toBe('c1986af3c26609b8b7d8933f99c51c1a89e9ea6b')
     expect(photoOf(photo(GIF))).toMatchObject({ type: 'image/gif', size: undefined })
+    const jpeg = Buffer.from('\xff\xd8\xff\xe0\x00\x10JFIF', 'latin1').toString('base64')
+    expect(photoOf(photo(jpeg, 'image/png'))).toMatchObject({ type: 'image/jpeg', size: undefined })
+    expect(photoOf(vcard(`<PHOTO mime-type='image/png'>${PNG}</PHOTO>`))).toBeUndefined()
   })
 
   test.each([
