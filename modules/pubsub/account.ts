@@ -25,11 +25,12 @@ import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
 import { sendPersonalItems } from './last-item.ts'
 import { getPending } from './pending.ts'
 import { isPublicList } from './public-names.ts'
+import type { PubsubRequest } from './requests.ts'
 import { perform } from './service.ts'
 import type { AccountForgotten } from './store.ts'
 import { isStranger, refuseStranger } from './strangers.ts'
 import { answerRequest } from './subscriber.ts'
-import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, type PubsubRequest, parsePubsub } from './xml.ts'
+import { NS_PUBSUB, NS_PUBSUB_OWNER, NS_SHIM, parsePubsub } from './xml.ts'
 
 /** Registers the service at every account. */
 export function serveAccounts(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {

@@ -13,8 +13,8 @@ import { pubsubError } from './errors.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
 import { applyPublished } from './publisher.ts'
 import { SHARED_SERVICE } from './records.ts'
+import type { EntityRequest, PubsubRequest } from './requests.ts'
 import type { SummaryChange } from './store.ts'
-import type { EntityRequest, PubsubRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

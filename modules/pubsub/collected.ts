@@ -14,9 +14,9 @@ import { pubsubError } from './errors.ts'
 import { type NodeView, publisherShown } from './node-view.ts'
 import type { CollectedItem } from './reads.ts'
 import { ROOT_ID } from './records.ts'
+import type { EntityRequest } from './requests.ts'
 import { checkSubid, pageBounds, toldOf } from './retrieval.ts'
 import { mayGetThrough, mayRetrieve } from './rules.ts'
-import type { EntityRequest } from './xml.ts'
 
 /** The collection of that name; the root has none, and is there before anybody follows it too. */
 export function collectionAsked(parts: PubsubParts, { service }: Asker, nodeId: string): NodeView | undefined {

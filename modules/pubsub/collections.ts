@@ -8,8 +8,8 @@ import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
 import { type LinkRecord, type NodeRef, ROOT_ID, SHARED_SERVICE } from './records.ts'
 import type { RelationshipChanges } from './relationship-fields.ts'
+import type { OwnerRequest } from './requests.ts'
 import type { EnsureNode, OwnerRequest as OwnerArgs, Related, Relinked } from './store.ts'
-import type { OwnerRequest } from './xml.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
 

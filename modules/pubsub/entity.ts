@@ -4,7 +4,7 @@ import type { Element } from '../../server/xml/element.ts'
 import { renderAffiliations, renderSubscriptions } from './answer-xml.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { listPage } from './list-page.ts'
-import type { EntityRequest } from './xml.ts'
+import type { EntityRequest } from './requests.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

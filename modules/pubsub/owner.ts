@@ -38,10 +38,10 @@ import { allBeside, type NodeView, subscriptionsAt } from './node-view.ts'
 import { listEnded } from './public-changes.ts'
 import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import { relationshipsOf } from './relationships.ts'
+import type { EntityRequest, OwnerRequest } from './requests.ts'
 import { mayManage } from './rules.ts'
 import type { NodeConfigured, SubscriptionChange } from './store.ts'
 import { newSubid } from './subscriber.ts'
-import type { EntityRequest, OwnerRequest } from './xml.ts'
 
 type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
 

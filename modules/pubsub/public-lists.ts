@@ -10,10 +10,11 @@ import { PUBLICATION_ORDER } from './order.ts'
 import { listConfig } from './public-access.ts'
 import { NS_PPS, subjectOf } from './public-names.ts'
 import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './records.ts'
+import type { EntityRequest, PubsubRequest } from './requests.ts'
 import { mayRetrieve } from './rules.ts'
 import { knowsAccount, refuseStranger } from './strangers.ts'
 import { getDefaultOptions, getOptions, setOptions, subscribe, unsubscribe } from './subscriber.ts'
-import { type EntityRequest, type PubsubRequest, payloadOf } from './xml.ts'
+import { payloadOf } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 type AtNode = PubsubRequest & { readonly nodeId: string }

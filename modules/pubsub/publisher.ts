@@ -23,8 +23,8 @@ import {
 import { asPubsubError, pubsubError } from './errors.ts'
 import { configFor } from './node-config.ts'
 import { type NodeRef, SHARED_SERVICE } from './records.ts'
+import type { EntityRequest, Payload } from './requests.ts'
 import type { ItemPublished, PublishItem } from './store.ts'
-import type { EntityRequest, Payload } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

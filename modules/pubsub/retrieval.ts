@@ -9,8 +9,8 @@ import { type NodeView, publisherShown } from './node-view.ts'
 import type { Order } from './order.ts'
 import type { ItemPage, PageStart, Place, Visible, Within } from './reads.ts'
 import type { NodeRef } from './records.ts'
+import type { EntityRequest } from './requests.ts'
 import { mayRetrieve } from './rules.ts'
-import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

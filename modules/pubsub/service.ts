@@ -22,9 +22,9 @@ import {
 import { performAtList } from './public-lists.ts'
 import { isPublicList } from './public-names.ts'
 import { publish, retract } from './publisher.ts'
+import type { PubsubRequest } from './requests.ts'
 import { items } from './retrieval.ts'
 import { getDefaultOptions, getOptions, setOptions, subscribe, unsubscribe } from './subscriber.ts'
-import type { PubsubRequest } from './xml.ts'
 
 /**
  * Does what is asked. Writes are submitted before the first await.

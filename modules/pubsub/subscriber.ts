@@ -14,9 +14,9 @@ import { asPubsubError, pubsubError } from './errors.ts'
 import { sendToNewcomer } from './last-item.ts'
 import type { NodeView } from './node-view.ts'
 import { ROOT_ID, type SubscriptionRecord } from './records.ts'
+import type { EntityRequest } from './requests.ts'
 import type { RequestAnswered, Subscribe, Subscribed } from './store.ts'
 import { DEFAULT_OPTIONS, type Offers, optionsForm } from './subscription-options.ts'
-import type { EntityRequest } from './xml.ts'
 
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 

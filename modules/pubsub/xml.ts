@@ -2,26 +2,25 @@
 
 import { parseForm, readBoolean } from '../../server/stanza/forms.ts'
 import { type Jid, tryParseJid } from '../../server/stanza/jid.ts'
-import { parseRsm, type RsmRequest } from '../../server/stanza/rsm.ts'
+import { parseRsm } from '../../server/stanza/rsm.ts'
 import { attr, childElements, childOf, childrenOf, type Element, textOf } from '../../server/xml/element.ts'
 import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { serialize } from '../../server/xml/serialize.ts'
 import { isAttachmentNode, isKept } from './attachment-names.ts'
 import { pubsubError } from './errors.ts'
-import type { Preconditions } from './node-config.ts'
-import {
-  type ConfigBounds,
-  type ConfigChanges,
-  type LinkChanges,
-  type NodeConfig,
-  parseConfigForm,
-  parseLinks,
-  parsePreconditions,
-} from './node-config.ts'
-import { type Order, parseOrder } from './order.ts'
+import { type ConfigBounds, type NodeConfig, parseConfigForm, parseLinks, parsePreconditions } from './node-config.ts'
+import { parseOrder } from './order.ts'
 import { NS_PPS } from './public-names.ts'
 import { ROOT_ID } from './records.ts'
-import { parseRelationships, type RelationshipChanges } from './relationship-fields.ts'
+import { parseRelationships } from './relationship-fields.ts'
+import type {
+  EntityRequest,
+  OneSubscription,
+  OwnerRequest,
+  Payload,
+  PubsubRequest,
+  SubmittedConfig,
+} from './requests.ts'
 import { isAffiliation } from './rules.ts'
 import type { AffiliationChange } from './store.ts'
 import { type OptionChanges, parseOptionsForm } from './subscription-options.ts'
@@ -31,99 +30,12 @@ export const NS_PUBSUB_OWNER = 'http://jabber.org/protocol/pubsub#owner'
 export const NS_SHIM = 'http://jabber.org/protocol/shim'
 export const NS_PUBSUB_EVENT = 'http://jabber.org/protocol/pubsub#event'
 
-/** A payload as it came, and as it is kept. */
-export interface Payload {
-  readonly element: Element
-  /** Self-contained: every prefix and default namespace that it uses is declared inside. DESIGN decision 5. */
-  readonly xml: string
-  readonly ns: string
-}
-
-interface OneSubscription {
-  readonly nodeId: string
-  readonly jid: Jid
-  readonly subid: string | undefined
-}
-
-/** A list of which a part may be asked for. XEP-0059 */
-interface Paged {
-  readonly page: RsmRequest | undefined
-}
-
-/** What an entity, subscriber or publisher asks. XEP-0060 §5 to §7. */
-export type EntityRequest =
-  | ({ readonly kind: 'subscriptions'; readonly nodeId: string | undefined } & Paged)
-  | ({ readonly kind: 'affiliations'; readonly nodeId: string | undefined } & Paged)
-  | {
-      readonly kind: 'items'
-      readonly nodeId: string
-      readonly itemIds: readonly string[]
-      readonly maxItems: number | undefined
-      readonly page: RsmRequest | undefined
-      readonly order: Order
-      readonly subid: string | undefined
-    }
-  /** `options` undefined: the request says nothing of them. */
-  | {
-      readonly kind: 'subscribe'
-      readonly nodeId: string
-      readonly jid: Jid
-      readonly options: OptionChanges | undefined
-      readonly isPublic: boolean
-    }
-  | ({ readonly kind: 'unsubscribe' } & OneSubscription)
-  | ({ readonly kind: 'getOptions' } & OneSubscription)
-  /** `changes` undefined: the form was cancelled. */
-  | ({ readonly kind: 'setOptions'; readonly changes: OptionChanges | undefined } & OneSubscription)
-  | { readonly kind: 'getDefaultOptions'; readonly nodeId: string | undefined }
-  | {
-      readonly kind: 'publish'
-      readonly nodeId: string
-      readonly hasItem: boolean
-      readonly itemId: string | undefined
-      readonly payload: Payload | undefined
-      readonly preconditions: Preconditions
-    }
-  | { readonly kind: 'retract'; readonly nodeId: string; readonly itemId: string; readonly notify: boolean }
-  | { readonly kind: 'create'; readonly nodeId: string | undefined; readonly submitted: SubmittedConfig }
-
-/** What a configuration form says. */
-export interface SubmittedConfig {
-  readonly changes: ConfigChanges
-  readonly links: LinkChanges
-  readonly relationships: RelationshipChanges
-}
-
 /** The collections that a notification came by. XEP-0248 §5.3.1. */
 export function collectionsOf(message: Element): string[] {
   const headers = childOf(message, 'headers', NS_SHIM)
   const all = headers ? childrenOf(headers, 'header', NS_SHIM) : []
   return all.filter((header) => attr(header, 'name') === 'Collection').map(textOf)
 }
-
-/** What an owner asks. XEP-0060 §8. */
-export type OwnerRequest =
-  | { readonly kind: 'getConfig'; readonly nodeId: string }
-  | { readonly kind: 'getDefault'; readonly nodeType: NodeConfig['nodeType'] }
-  /** `submitted` undefined: the form was cancelled. */
-  | { readonly kind: 'configure'; readonly nodeId: string; readonly submitted: SubmittedConfig | undefined }
-  /** XEP-0248 §7.5, §7.6. */
-  | { readonly kind: 'associate' | 'dissociate'; readonly nodeId: string; readonly child: string }
-  | { readonly kind: 'delete'; readonly nodeId: string; readonly redirect: string | undefined }
-  | { readonly kind: 'purge'; readonly nodeId: string }
-  | ({ readonly kind: 'getSubscriptions'; readonly nodeId: string } & Paged)
-  | {
-      readonly kind: 'setSubscriptions'
-      readonly nodeId: string
-      readonly changes: readonly { readonly jid: Jid; readonly subid: string | undefined; readonly state: string }[]
-    }
-  | ({ readonly kind: 'getAffiliations'; readonly nodeId: string } & Paged)
-  | {
-      readonly kind: 'setAffiliations'
-      readonly nodeId: string
-      readonly changes: readonly AffiliationChange[]
-    }
-export type PubsubRequest = EntityRequest | OwnerRequest
 
 /** NodeIDs and ItemIDs are kept and indexed, so they are bounded like a JID's parts. RFC 7622 §3.1. */
 const MAX_ID_BYTES = 1023
