@@ -58,9 +58,6 @@ export function parseArchiveQuery(query: Element): ArchiveQuery {
   if (ids.length > 0 && (fields.size > 2 || (fields.size === 2 && !fields.has('with'))))
     throw pubsubError('malformed', 'ids are asked for by themselves')
   const order = parseOrder(query)
-  // When an item was first published is known by its place, not by its time.
-  if (order.by === 'creation' && (fields.has('start') || fields.has('end')))
-    throw pubsubError('orderUnsupported', 'by creation there is no start and no end')
   return {
     nodeId: archivedNode(query),
     queryId: attr(query, 'queryid'),

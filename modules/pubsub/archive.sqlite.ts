@@ -45,25 +45,29 @@ export function keptKey(
   return by === 'creation' ? creation : seq
 }
 
-/** What of the node's items is meant, by the keys of the order; times are of publication. */
+/** Between which places the items are that are meant, by the keys of the order. */
 export function rangeOf(
   tx: Tx,
   node: { readonly id: number },
-  { after, before, fromMs, toMs }: Within,
+  { after, before }: Within,
   by: Order['by'],
   visible: Visible,
-  lastSeq: number,
 ): Window {
-  if (by === 'creation') {
-    const keyOf = (place: Position) => keptKey(tx, node, place, by, visible)
-    return { low: after ? keyOf(after) : 0, high: before ? keyOf(before) : Number.MAX_SAFE_INTEGER }
-  }
+  const keyOf = (place: Position) => keptKey(tx, node, place, by, visible)
+  return { low: after ? keyOf(after) : 0, high: before ? keyOf(before) : Number.MAX_SAFE_INTEGER }
+}
+
+/** When they were published, as a part of the order of publication; undefined: at any time. */
+export function spanOf(
+  tx: Tx,
+  node: { readonly id: number },
+  { fromMs, toMs }: Within,
+  lastSeq: number,
+): Window | undefined {
+  if (fromMs === undefined && toMs === undefined) return undefined
   const end = lastSeq + 1
-  const low = after ? keptKey(tx, node, after, by, visible) : 0
-  const high = before ? keptKey(tx, node, before, by, visible) : end
-  const from = fromMs === undefined ? 0 : firstSince(tx, node, fromMs, end) - 1
-  const to = toMs === undefined ? end : firstSince(tx, node, toMs + 1, end)
-  return { low: Math.max(low, from), high: Math.min(high, to) }
+  const low = fromMs === undefined ? 0 : firstSince(tx, node, fromMs, end) - 1
+  return { low, high: toMs === undefined ? end : firstSince(tx, node, toMs + 1, end) }
 }
 
 /**

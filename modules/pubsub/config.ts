@@ -119,6 +119,10 @@ export const pubsubConfig = {
     integer(10_000, 1, 1_000_000),
     'items counted from either end for a page by index; farther in: feature-not-implemented',
   ),
+  pagePassedMax: option(
+    integer(10_000, 1, 1_000_000),
+    'items put in order, or passed over, for a page by creation of some of them; more: feature-not-implemented',
+  ),
   pageMaxChars: option(
     integer(1_048_576, 16_384, 67_108_864),
     'characters of payload in one answer; the rest by RSM; one item is sent whatever its size',

@@ -87,8 +87,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0413',
       version: '0.2.1',
       status: 'partial',
-      omits:
-        'lists of nodes by modification; by creation at nodes of other modules that show each only what is its own, and together with times',
+      omits: 'lists of nodes by modification, of which it says nothing',
     },
     {
       doc: 'XEP-0313',

@@ -187,6 +187,7 @@ export async function lastOf(parts: PubsubParts, ref: NodeRef, visible: Visible)
     order: PUBLICATION_ORDER,
     lastSeq: Number.MAX_SAFE_INTEGER,
     indexMax: 0,
+    passedMax: 0,
     max: 1,
     maxChars: 0,
   }

@@ -2,7 +2,8 @@
 
 import { and, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { keptKey, rangeOf } from './archive.sqlite.ts'
+import { keptKey, rangeOf, spanOf } from './archive.sqlite.ts'
+import { stepsByCreation } from './by-creation.sqlite.ts'
 import {
   inOrder,
   inWindow,
@@ -109,17 +110,20 @@ export const readPage: PubsubStore['readPage'] = {
   run(tx, request): ItemPage {
     const node = readingOf(tx, request)
     const { start, visible, order } = request
-    // No index has creation and scope, and to pass by a million items of others is no page.
-    if (order.by === 'creation' && visible !== 'all') refuse('orderUnsupported', 'not by creation here')
-    const range = request.within && rangeOf(tx, node, request.within, order.by, visible, request.lastSeq)
+    const range = request.within && rangeOf(tx, node, request.within, order.by, visible)
+    const span = request.within && spanOf(tx, node, request.within, request.lastSeq)
     const count = isPart(request) ? undefined : countVisible(tx, node, visible)
     const isForward = start.at !== 'end' && start.at !== 'before'
     const isUp = isForward !== order.isDescending
-    const window = overlap(windowFrom(tx, node, request, count, isUp), range)
-    const steps = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
-    const rows = takeRows(steps(tx, node, request, window, isUp), request)
+    const isByCreation = order.by === 'creation' && (span !== undefined || visible !== 'all')
+    const all = overlap(windowFrom(tx, node, request, count, isUp), range)
+    const window = isByCreation ? all : overlap(all, span)
+    const direct = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
+    const steps = (asked: ReadPage, left: Window) =>
+      isByCreation ? stepsByCreation(tx, node.id, asked, left, span, isUp) : direct(tx, node, asked, left, isUp)
+    const rows = takeRows(steps(request, window), request)
     const rest = { ...request, max: 1, withPayloads: false }
-    const isMoreLeft = () => !steps(tx, node, rest, leftOf(window, rows.at(-1), order.by, isUp), isUp).next().done
+    const isMoreLeft = () => !steps(rest, leftOf(window, rows.at(-1), order.by, isUp)).next().done
     const hasMore = range !== undefined && isMoreLeft()
     // Few enough to be the last ones, if they were not too large for one page.
     const isAtEnd = rows.length < request.max && !isMoreLeft()
@@ -190,6 +194,7 @@ function keyAt(
   if (count === undefined) return refuse('pageByIndex', 'a part of the archive is not counted')
   if (index >= count) return undefined
   const { order, visible, indexMax } = request
+  if (order.by === 'creation' && visible !== 'all') return refuse('pageByIndex', 'by creation, nobody counts here')
   const fromEnd = count - 1 - index
   const isNear = index <= fromEnd
   const offset = Math.min(index, fromEnd)

@@ -36,12 +36,14 @@ export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
   readonly order: Order
-  /** As an archive: a part only, and a page begins at what is kept. No times by creation. */
+  /** As an archive: a part only, and a page begins at what is kept. */
   readonly within?: Within
   /** Items published later are left out of the order of publication: nobody has been told of them yet. */
   readonly lastSeq: number
   /** The farthest from an end that an index may be: it is counted item by item. */
   readonly indexMax: number
+  /** The most items that are put in order, or passed over, where none has an index by creation. */
+  readonly passedMax: number
   /** 0 asks for the count only. */
   readonly max: number
   /** Payload characters at most; one item is returned whatever its size. */

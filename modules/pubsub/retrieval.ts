@@ -82,10 +82,11 @@ export function readPage(
   visible: Visible,
   request: PageRequest,
 ): Promise<ItemPage> {
-  const { pageIndexMax: indexMax } = parts.config()
+  const { pageIndexMax: indexMax, pagePassedMax: passedMax } = parts.config()
   const { within } = request
   const bounds = pageBounds(parts, request)
-  return run(parts, parts.store.readPage, { service, nodeId, visible, indexMax, ...bounds, ...(within && { within }) })
+  const args = { service, nodeId, visible, indexMax, passedMax, ...bounds, ...(within && { within }) }
+  return run(parts, parts.store.readPage, args)
 }
 
 /** What is read, and how much of it at most. */

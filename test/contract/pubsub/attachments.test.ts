@@ -64,7 +64,7 @@ const reactions = (...texts: string[]) =>
 async function itemsOf(nodeId: string): Promise<Map<string, string> | undefined> {
   if (!(await nodeIds()).includes(nodeId)) return undefined
   const { items, count } = await opened.storage.run(store.readPage, {
-    ...{ service, nodeId, visible: 'all', start: { at: 'start' }, order: PUBLICATION_ORDER, indexMax: 9 },
+    ...{ service, nodeId, visible: 'all', start: { at: 'start' }, order: PUBLICATION_ORDER, indexMax: 9, passedMax: 9 },
     ...{ lastSeq: Number.MAX_SAFE_INTEGER - 1, max: 100, maxChars: 1_000_000, withPayloads: true },
   })
   expect(count).toBe(items.length)

@@ -72,6 +72,7 @@ export const page = (options: Partial<ReadPage> = {}) =>
     order: PUBLICATION_ORDER,
     lastSeq: Number.MAX_SAFE_INTEGER - 1,
     indexMax: 3,
+    passedMax: 3,
     max: 10,
     maxChars: 100_000,
     withPayloads: false,

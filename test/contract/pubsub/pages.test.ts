@@ -167,7 +167,7 @@ describe('items', () => {
       const none = { after: undefined, before: undefined, fromMs: undefined, toMs: undefined }
       const read = async (within: Partial<Within>, options: Partial<ReadPage> = {}) => {
         const asked = { ...n, visible: 'all', start: { at: 'start' }, order: PUBLICATION_ORDER, indexMax: 3 } as const
-        const bounds = { lastSeq: 1_000, max: 10, maxChars: 1_000, withPayloads: true }
+        const bounds = { passedMax: 3, lastSeq: 1_000, max: 10, maxChars: 1_000, withPayloads: true }
         const request = { ...asked, ...bounds, within: { ...none, ...within }, ...options }
         const page = await storage.run(store.readPage, request)
         return [page.items.map(({ itemId }) => itemId).join(''), page.hasMore]
@@ -244,11 +244,31 @@ describe('scopes', () => {
     await expect(ids({ visible: ['a'], start: { at: 'after', place: { itemId: '2' } } })).rejects.toMatchObject(
       refused('pageNotFound'),
     )
-    const order = { by: 'creation', isDescending: false } as const
-    await expect(ids({ visible: ['a'], order })).rejects.toMatchObject(refused('orderUnsupported'))
     const itemIds = ['1', '2', '3']
     const found = await opened.storage.run(store.readItems, { ...n, visible: ['b'], itemIds, maxChars: 1_000 })
     expect(found.map(({ itemId }) => itemId)).toEqual(['2', '3'])
+  })
+
+  test('by creation too, as far as not too many others stand in between', async () => {
+    await publish('1', { scope: 'a' })
+    for (const isDescending of [false, true]) {
+      const order = { by: 'creation', isDescending } as const
+      const wanted = isDescending ? ['4', '3', '1'] : ['1', '3', '4']
+      expect(await ids({ visible: ['a'], order })).toEqual(wanted)
+      expect(await ids({ visible: ['a'], order, max: 1, start: { at: 'end' } })).toEqual(wanted.slice(2))
+      const place = { itemId: '3' }
+      expect(await ids({ visible: ['a'], order, start: { at: 'after', place } })).toEqual(wanted.slice(2))
+      expect(await ids({ visible: ['a'], order, max: 1, start: { at: 'before', place } })).toEqual(wanted.slice(0, 1))
+      expect(await page({ visible: ['a'], order, max: 2, withPayloads: true })).toMatchObject({ count: 3, index: 0 })
+    }
+    const order = { by: 'creation', isDescending: false } as const
+    await expect(ids({ visible: ['b'], order, start: { at: 'index', index: 1 } })).rejects.toMatchObject(
+      refused('pageByIndex'),
+    )
+    expect(await ids({ visible: ['c'], order })).toEqual(['3'])
+    await publish('5', { scope: 'a' })
+    await expect(ids({ visible: ['c'], order })).rejects.toMatchObject(refused('orderUnsupported'))
+    expect(await ids({ visible: ['c'], order, max: 1, passedMax: 9 })).toEqual(['3'])
   })
 
   test('are read the same way when they are too many to be merged', async () => {
