@@ -7,7 +7,7 @@ import type { AffiliationRecord, SubscriptionRecord } from './records.ts'
 import { mayBe, mayChangeAffiliation, mayManage } from './rules.ts'
 import { affiliations } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import { reviewBeside, reviewSubscriptions } from './subscriptions.sqlite.ts'
+import { reviewBeside, reviewSubscriptions } from './subscription-ends.sqlite.ts'
 
 const ph = sql.placeholder
 

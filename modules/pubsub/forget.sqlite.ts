@@ -11,7 +11,7 @@ import { recordOf } from './queries.sqlite.ts'
 import type { NodeRecord } from './records.ts'
 import { affiliations, nodes } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import { endAllOf } from './subscriptions.sqlite.ts'
+import { endAllOf } from './subscription-ends.sqlite.ts'
 
 const ph = sql.placeholder
 

@@ -26,7 +26,7 @@ import { linkBeside } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
 import type { CreateNode, PubsubStore } from './store.ts'
-import { reviewSubscriptions } from './subscriptions.sqlite.ts'
+import { reviewSubscriptions } from './subscription-ends.sqlite.ts'
 
 const ph = sql.placeholder
 

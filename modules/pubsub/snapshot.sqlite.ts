@@ -10,7 +10,7 @@ import type { Snapshot } from './records.ts'
 import { allRelations } from './relations.sqlite.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import { allSubscriptions } from './subscriptions.sqlite.ts'
+import { allSubscriptions } from './subscription-rows.sqlite.ts'
 
 type ConfigName = keyof typeof config
 

@@ -16,16 +16,8 @@ import { readItems, readPage } from './pages.sqlite.ts'
 import { relate } from './relations.sqlite.ts'
 import { readSnapshot } from './snapshot.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import {
-  answerRequest,
-  endLeases,
-  endTemporary,
-  endUnrelated,
-  modifySubscriptions,
-  setOptions,
-  subscribe,
-  unsubscribe,
-} from './subscriptions.sqlite.ts'
+import { endLeases, endTemporary, endUnrelated } from './subscription-ends.sqlite.ts'
+import { answerRequest, modifySubscriptions, setOptions, subscribe, unsubscribe } from './subscriptions.sqlite.ts'
 
 export const sqliteStore: PubsubStore = {
   createNode,
