@@ -74,7 +74,7 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0222', version: '1.0', status: 'complete' },
     { doc: 'XEP-0223', version: '1.1.1', status: 'complete' },
-    { doc: 'XEP-0131', version: '1.2', status: 'partial', omits: 'headers other than SubID and Collection' },
+    { doc: 'XEP-0131', version: '1.2', status: 'complete' },
     { doc: 'XEP-0248', version: '0.5.0', status: 'complete' },
     { doc: 'XEP-0059', version: '1.0', status: 'complete' },
     {
@@ -93,7 +93,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0313',
       version: '1.1.3',
       status: 'partial',
-      omits: 'archives of anything but nodes; items that were retracted or replaced (§3.2)',
+      omits: 'archives of anything but nodes; placeholders for items that were retracted or replaced (§3.2)',
     },
     { doc: 'XEP-0346', version: '0.2', status: 'complete' },
     {
@@ -102,7 +102,13 @@ export const pubsub = defineModule<PubsubConfig>({
       status: 'partial',
       omits: 'ids of anything but events of items that are kept',
     },
-    { doc: 'XEP-0442', version: '0.2.0', status: 'partial', omits: 'items that were retracted or replaced (§3)' },
+    {
+      doc: 'XEP-0442',
+      version: '0.2.0',
+      status: 'partial',
+      omits:
+        'what a node no longer keeps: items retracted, replaced, or dropped for room or age (§3: SHOULD be stored)',
+    },
     { doc: 'XEP-0460', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
     {
