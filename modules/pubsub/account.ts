@@ -152,7 +152,7 @@ function isApproval(x: Element): boolean {
 
 /**
  * A client shows what it wants to hear of: the last items of those nodes, once for each as long as it wants them. Those of
- * the account itself, and of everyone whose presence it sees. XEP-0060 §9.2, XEP-0163 §4.3.4.
+ * the account itself, of everyone whose presence it sees, and of whom it visits. XEP-0060 §9.1.3, §9.2, XEP-0163 §4.3.4.
  */
 function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const { audience, replica } = parts
@@ -180,7 +180,8 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     told.set(session, now)
     const news = [...now].filter((nodeId) => !before?.has(nodeId))
     if (news.length === 0) return
-    const nodes = [...audience.sources(session.bareJid)].flatMap((service) =>
+    const services = new Set([...audience.sources(session.bareJid), ...audience.visitors.of(session)])
+    const nodes = [...services].flatMap((service) =>
       replica.hasService(service) ? news.flatMap((nodeId) => replica.get({ service, nodeId }) ?? []) : [],
     )
     await sendPersonalItems(parts, session.bareJid, nodes, session)

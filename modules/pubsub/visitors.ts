@@ -34,6 +34,11 @@ export class Visitors {
     for (const account of [...(this.#visited.get(session) ?? [])]) this.went(session, account)
   }
 
+  /** The accounts that it visits. */
+  of(session: SessionHandle): Iterable<string> {
+    return this.#visited.get(session) ?? []
+  }
+
   at(account: string): Iterable<SessionHandle> {
     return this.#at.get(account) ?? []
   }
