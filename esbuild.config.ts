@@ -48,8 +48,32 @@ const oneLanguage: Plugin = {
   },
 }
 
+/** pino's way to its transports, which are not used: it looks through the stack at every start to find them. */
+const noTransports: Plugin = {
+  name: 'no-transports',
+  setup(bundling) {
+    const namespace = 'no-transports'
+    bundling.onResolve({ filter: /^\.\/(lib\/)?(caller|transport)$/ }, ({ path, importer }) =>
+      /\/pino\/(pino|lib\/\w+)\.js$/.test(importer) ? { path, namespace } : undefined,
+    )
+    bundling.onLoad({ filter: /.*/, namespace }, () => ({ contents: 'module.exports = () => undefined' }))
+  },
+}
+
 /** Packages that a start has no use for: each is evaluated when something of it is first used. */
-const LATE = ['tr46', 're2js', 'sax', 'fastify', 'smol-toml', 'node-forge/lib/asn1.js', 'ws', 'node:child_process']
+const LATE = [
+  'tr46',
+  're2js',
+  'sax',
+  'fastify',
+  'smol-toml',
+  'node-forge/lib/asn1.js',
+  'ws',
+  'assert',
+  'node:child_process',
+  'node:fs/promises',
+  'node:timers/promises',
+]
 
 const late: Plugin = {
   name: 'late',
@@ -60,16 +84,19 @@ const late: Plugin = {
       from !== namespace && LATE.includes(path) ? { path, namespace } : undefined,
     )
     bundling.onLoad({ filter: /.*/, namespace }, ({ path }) => {
-      const names = Object.keys(require(path)).filter((name) => name !== 'default' && name !== '__esModule')
-      const getters = names.map((name) => `get ${name}() { return require('${path}').${name} }`)
-      return { contents: `module.exports = { ${getters.join(', ')} }`, loader: 'js', resolveDir: import.meta.dirname }
+      const whole = require(path)
+      const names = Object.keys(whole).filter((name) => name !== 'default' && name !== '__esModule')
+      const getters = names.map((name) => `${name}: { get: () => require('${path}').${name} }`)
+      const late = typeof whole === 'function' ? `(...args) => require('${path}')(...args)` : '{}'
+      const contents = `module.exports = Object.defineProperties(${late}, { ${getters.join(', ')} })`
+      return { contents, loader: 'js', resolveDir: import.meta.dirname }
     })
   },
 }
 
 const shared: BuildOptions = {
   bundle: true,
-  plugins: [oneLanguage, late],
+  plugins: [oneLanguage, noTransports, late],
   platform: 'node',
   target: 'node24',
   // All of the text is read and hashed at each start, a third of it being comments and indentation. Names stay, and
@@ -131,15 +158,21 @@ function refuseWideText(file: string): void {
 async function warm(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-build-'))
   const ports = ['--c2s-port', '0', '--tls-port', '0', '--https-port', '0', '--host', '127.0.0.1']
-  const args = ['--require', KEEP_COMPILED, join(DIST, 'sacm.js'), 'serve', '--data-dir', folder, ...ports]
+  const serve = [join(DIST, 'sacm.js'), 'serve', '--data-dir', folder, ...ports]
+  const code = (await runToReady(serve)) || (await runToReady(['--require', KEEP_COMPILED, ...serve]))
+  rmSync(folder, { recursive: true, force: true })
+  if (code !== 0) process.stderr.write('the bundle was not started to keep its compiled code: it starts more slowly\n')
+}
+
+/** Ends it as soon as it is ready. @returns the exit code */
+async function runToReady(args: readonly string[]): Promise<number | null> {
   const server = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: WARM_TIMEOUT_MS,
   })
   server.stdout.once('data', () => server.kill('SIGTERM'))
   const [code] = await once(server, 'exit')
-  rmSync(folder, { recursive: true, force: true })
-  if (code !== 0) process.stderr.write('the bundle was not started to keep its compiled code: it starts more slowly\n')
+  return code
 }
 
 async function buildBinary(): Promise<void> {

@@ -1,8 +1,8 @@
 /** Uploaded files on disk: received into a part, made durable, then named, so that a file is whole or not there. */
 
 import { createHash } from 'node:crypto'
-import { createReadStream, type ReadStream } from 'node:fs'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { createReadStream, mkdirSync, type ReadStream, readdirSync, rmSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 
@@ -16,10 +16,10 @@ export class FileStore {
   }
 
   /** Makes the folder, and removes what is no kept file: parts, and files that a crash left without their row. */
-  async open(kept: readonly string[]): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+  open(kept: readonly string[]): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const known = new Set(kept)
-    for (const name of await readdir(this.#folder)) if (!known.has(name)) await rm(join(this.#folder, name))
+    for (const name of readdirSync(this.#folder)) if (!known.has(name)) rmSync(join(this.#folder, name))
   }
 
   /**

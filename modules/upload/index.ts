@@ -39,7 +39,7 @@ export const upload = defineModule<UploadConfig>({
     ctx.http.route('GET', '/upload/:id/:name', { ...open, maxBytes: 0 }, sender(parts))
 
     ctx.starting(async () => {
-      await files.open(await storage.run(keptFiles, undefined))
+      files.open(await storage.run(keptFiles, undefined))
     })
     ctx.every(config.sweepSeconds * 1000, async (signal) => {
       let ids: readonly string[]

@@ -61,7 +61,7 @@ export class LoginThrottle {
   constructor(options: ThrottleOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    this.#wait = options.wait ?? sleep
+    this.#wait = options.wait ?? ((ms) => sleep(ms))
   }
 
   /** What is remembered, for tests and metrics. */

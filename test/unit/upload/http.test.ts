@@ -17,7 +17,7 @@ test('a full disk is answered with 507, and nothing stays there', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-upload-'))
   try {
     const files = new FileStore(folder)
-    await files.open([])
+    files.open([])
     const storage: Storage = {
       // The one operation that is run finds the slot.
       run: async () => SLOT as never,
