@@ -1,4 +1,4 @@
-/** Subscriptions that end, or are approved, by what happens elsewhere. XEP-0060 §8.7.4, §12.14, §12.19, §13.5. */
+/** Subscriptions that end, or are approved, by what happens elsewhere. XEP-0060 §8.7.4, §12.14, §12.19, §12.5. */
 
 import type { Tx } from '../../server/module/api.ts'
 import { affiliationOf, configOf, findNode, type NodeRow, ruledBy } from './queries.sqlite.ts'
