@@ -36,6 +36,7 @@ describe('subscriptions', () => {
     expect(subscriptions).toEqual([{ ...subscription, address: 'test', isPublic: true }])
     const again = await subscribe(bob, 'bob@test', { address: 'test' })
     expect(again).toEqual({ subscription: { ...subscription, address: 'test' }, isNew: false })
+    expect((await snapshot()).subscriptions).toEqual([again.subscription])
   })
 
   test('to the list of the subscribers of a node end with the node; such lists are not counted as nodes', async () => {
