@@ -13,7 +13,7 @@ import type { SessionHandle, SessionView } from '../../server/module/api.ts'
 import type { Jid } from '../../server/stanza/jid.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
 import type { Relation, Rosters } from '../roster/index.ts'
-import { affiliationIn, isSubscribedAt, type NodeView } from './node-view.ts'
+import { affiliationIn, type NodeView } from './node-view.ts'
 import { SHARED_SERVICE } from './records.ts'
 import { superiorsOf } from './relationships.ts'
 import { mayRead, needsApproval, type Standing } from './rules.ts'
@@ -26,6 +26,8 @@ export interface AudienceParts {
   readonly rosters: Rosters
   readonly clients: ClientCapabilities
   readonly sessions: Pick<SessionView, 'of'>
+  /** By whatever resource. */
+  readonly isSubscribed: (bareJid: string, node: NodeView) => boolean
 }
 
 export class Audience {
@@ -124,7 +126,7 @@ export class Audience {
     const at = (each: NodeView, isSubscribed: boolean): Standing => {
       return { affiliation: affiliationIn(each, bareJid), isSubscribed, isAdmin: false, relation }
     }
-    const parents = superiorsOf(node, (parent) => at(parent, isSubscribedAt(parent, bareJid)))
+    const parents = superiorsOf(node, (parent) => at(parent, this.#parts.isSubscribed(bareJid, parent)))
     return parents ? { ...at(node, false), parents } : at(node, false)
   }
 }

@@ -248,7 +248,12 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
   const { domain, storage, accounts, log, sessions } = ctx
   const claims = new Claims()
   const replica = new Replica()
-  const audience = new Audience({ rosters: ctx.use(ROSTERS), clients: ctx.use(CLIENT_CAPABILITIES), sessions })
+  const audience = new Audience({
+    rosters: ctx.use(ROSTERS),
+    clients: ctx.use(CLIENT_CAPABILITIES),
+    sessions,
+    isSubscribed: (bareJid, node) => replica.accounts.isSubscribed(bareJid, node),
+  })
   // The envelope carries its sender's address already, so either endpoint may put it on the road.
   const service = ctx.endpoint('service:pubsub')
   const inheritance = new Inheritance(replica, accounts, claims, audience)

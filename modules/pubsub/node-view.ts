@@ -65,11 +65,6 @@ export interface Ancestor {
   readonly distance: number
 }
 
-/** By whatever resource; looked for one by one where it is not the bare JID. */
-export function isSubscribedAt({ subscribers }: NodeView, bareJid: string): boolean {
-  return subscribers.has(bareJid) || [...subscribers.values()].some((subscriber) => subscriber.bareJid === bareJid)
-}
-
 export function affiliationIn({ record, affiliations }: NodeView, bareJid: string): Affiliation {
   return affiliationAt(record.service, bareJid, affiliations.get(bareJid) ?? 'none')
 }

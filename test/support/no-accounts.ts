@@ -15,5 +15,6 @@ export function noAudience(): Audience {
     },
     clients: { of: () => undefined },
     sessions: { of: () => [] },
+    isSubscribed: () => false,
   })
 }

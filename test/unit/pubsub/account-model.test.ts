@@ -154,6 +154,7 @@ class Real {
         },
       },
       sessions: { of: (bareJid) => [this.#sessions.get(bareJid)].filter((each) => each !== undefined) },
+      isSubscribed: (bareJid, node) => this.#parts.replica.accounts.isSubscribed(bareJid, node),
     })
     this.#parts = {
       domain: 'test',

@@ -70,6 +70,7 @@ beforeEach(() => {
       },
     },
     sessions: { of: (bareJid) => ofAccount(bareJid).map(sessionOf) },
+    isSubscribed: (bareJid, at) => parts.replica.accounts.isSubscribed(bareJid, at),
   })
   parts = pubsubParts(storage, {
     audience,
