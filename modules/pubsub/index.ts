@@ -7,7 +7,7 @@ import { NS_FORMS } from '../../server/xml/namespaces.ts'
 import { CLIENT_CAPABILITIES } from '../caps/index.ts'
 import { OFFLINE } from '../offline/index.ts'
 import { ROSTERS } from '../roster/index.ts'
-import { reviewAll, rosterChanged } from './access.ts'
+import { reviewAccount, reviewAll, rosterChanged, subscriptionEnded } from './access.ts'
 import { accountForgotten, serveAccounts } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
@@ -134,6 +134,7 @@ export const pubsub = defineModule<PubsubConfig>({
     parts.replica.watch((change) => {
       publicChanged(parts, change)
       managed.changed(change)
+      subscriptionEnded(parts, change)
     })
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
@@ -152,6 +153,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.on('observe', 'account.removed', ({ forgotten }) =>
       accountForgotten(parts, forgotten(sqliteStore.forgetAccount)),
     )
+    ctx.on('observe', 'account.changed', ({ bareJid }) => reviewAccount(parts, bareJid))
     ctx.on('observe', 'roster.changed', (change) => rosterChanged(parts, change))
     serveAccounts(ctx, parts)
     ctx.endpoint('server').identity('pubsub', 'pep') // XEP-0222 §5, XEP-0223 §5: before they store anything, clients ask there

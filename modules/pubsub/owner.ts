@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import { parseJid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
-import { accessChanged, reviewSoon, tellNewReader } from './access.ts'
+import { accessChanged, reviewBelow, reviewSoon, tellNewReader } from './access.ts'
 import {
   renderAffiliationChange,
   renderConfig,
@@ -34,7 +34,7 @@ import { sendToNewcomer } from './last-item.ts'
 import { applyEnded } from './leases.ts'
 import { listPage } from './list-page.ts'
 import { configForm, defaultConfig } from './node-config.ts'
-import { allBeside, type NodeView, subscriptionsAt } from './node-view.ts'
+import { type NodeView, subscriptionsAt } from './node-view.ts'
 import { listEnded } from './public-changes.ts'
 import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import { relationshipsOf } from './relationships.ts'
@@ -123,6 +123,11 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
     (result, relinked, related) => {
       if (related) parts.replica.related(related)
       applyConfigured(parts, result, submitted !== undefined)
+      const node = related && parts.replica.get(related)
+      if (node) {
+        reviewSoon(parts, node)
+        reviewBelow(parts, node)
+      }
       applyRelinked(parts, relinked)
     },
   )
@@ -142,12 +147,6 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
   if (before) accessChanged(parts, node, before)
-  reviewBeside(parts, node)
-}
-
-/** What is about a node is for whom that is. XEP-0470 §4.3 */
-function reviewBeside(parts: PubsubParts, node: NodeView, bareJid?: string): void {
-  for (const each of allBeside(node)) if (each.subscribers.size > 0) reviewSoon(parts, each, bareJid)
 }
 
 /** Subscriptions that began by an owner's doing. */
@@ -260,7 +259,7 @@ export async function setAffiliations(
       parts.notifier.toAccount(address, parseJid(change.bareJid), renderAffiliationChange(change)) // §8.9.4
     for (const { bareJid } of result.changed) {
       reviewSoon(parts, node, bareJid)
-      reviewBeside(parts, node, bareJid)
+      reviewBelow(parts, node, bareJid)
     }
     for (const { bareJid } of outside) tellNewReader(parts, node, bareJid)
     notifyEnded(parts, node, result.ended)

@@ -152,9 +152,9 @@ export class Replica {
     return found
   }
 
-  /** The nodes of accounts. */
-  personal(): NodeView[] {
-    return [...this.#all()].filter(({ record }) => record.service !== SHARED_SERVICE)
+  /** Nodes that somebody is subscribed to, or wants to be. */
+  followed(): NodeView[] {
+    return [...this.#all()].filter(({ subscribers, pending }) => subscribers.size + pending.size > 0)
   }
 
   hasService(service: string): boolean {

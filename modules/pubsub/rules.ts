@@ -108,7 +108,7 @@ function refusedAbove({ parents = [] }: Standing): Verdict {
   return undefined
 }
 
-/** Do the node's parents let the entity use it? Asked again at delivery, as a subscription outlasts that they do. */
+/** Do the node's parents let the entity use it? Asked again at delivery, as a subscription ends a moment after they change. */
 export function isLetThrough(standing: Standing): boolean {
   return refusedAbove(standing) === undefined
 }

@@ -16,7 +16,7 @@ import { readItems, readPage } from './pages.sqlite.ts'
 import { relate } from './relations.sqlite.ts'
 import { readSnapshot } from './snapshot.sqlite.ts'
 import type { PubsubStore } from './store.ts'
-import { endLeases, endTemporary, endUnrelated } from './subscription-ends.sqlite.ts'
+import { endLeases, endTemporary, endUnread } from './subscription-ends.sqlite.ts'
 import { answerRequest, modifySubscriptions, setOptions, subscribe, unsubscribe } from './subscriptions.sqlite.ts'
 
 export const sqliteStore: PubsubStore = {
@@ -42,7 +42,7 @@ export const sqliteStore: PubsubStore = {
   answerRequest,
   endLeases,
   endTemporary,
-  endUnrelated,
+  endUnread,
   modifyAffiliations,
   modifySubscriptions,
   forgetAccount,

@@ -315,6 +315,11 @@ export interface CursorKey {
   readonly key: string
 }
 
+export interface EndUnread extends SubscriptionKey {
+  /** Whose it is, as the owner's roster has it: access.ts. */
+  readonly actor: Actor
+}
+
 export interface AccountForgotten extends AccountName {
   /** Collections that it may put no nodes into any more. */
   readonly unlisted: readonly NodeRecord[]
@@ -370,8 +375,8 @@ export interface PubsubStore {
   readonly endLeases: Operation<undefined, SubscriptionsEnded>
   /** Ends those of these that last as long as their subscriber is online. */
   readonly endTemporary: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
-  /** Ends those of these that only the roster of the node's owner allowed: it does so no more. §4.5 */
-  readonly endUnrelated: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
+  /** Ends those of these whose subscribers may not read any more, at lists of subscribers and by parents too. §13.14 */
+  readonly endUnread: Operation<readonly EndUnread[], SubscriptionsEnded>
   /** @throws Refusal notOwner */
   readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>
   /** @throws Refusal notOwner */

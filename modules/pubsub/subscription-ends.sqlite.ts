@@ -1,9 +1,18 @@
 /** Subscriptions that end, or are approved, by what happens elsewhere. XEP-0060 §8.7.4, §12.14, §12.19, §12.5. */
 
 import type { Tx } from '../../server/module/api.ts'
-import { affiliationOf, configOf, findNode, type NodeRow, ruledBy } from './queries.sqlite.ts'
-import type { SubscriptionRecord } from './records.ts'
-import { affiliationAt, asksRoster, mayStaySubscribed, needsApproval, type Standing } from './rules.ts'
+import { isPublicList, subjectOf } from './public-names.ts'
+import { affiliationOf, configOf, findNode, type NodeRow, readNode, ruledBy, standingOf } from './queries.sqlite.ts'
+import type { Actor, SubscriptionRecord } from './records.ts'
+import {
+  affiliationAt,
+  asksRoster,
+  mayGetThrough,
+  mayRetrieve,
+  mayStaySubscribed,
+  needsApproval,
+  type Standing,
+} from './rules.ts'
 import { type PubsubStore, SWEEP_BATCH } from './store.ts'
 import { approve, queries, removeSubscription } from './subscription-rows.sqlite.ts'
 
@@ -56,21 +65,31 @@ export const endLeases: PubsubStore['endLeases'] = {
   },
 }
 
-export const endUnrelated: PubsubStore['endUnrelated'] = {
-  name: 'pubsub.endUnrelated',
+export const endUnread: PubsubStore['endUnread'] = {
+  name: 'pubsub.endUnread',
   kind: 'write',
   run(tx, keys) {
-    const ended = keys.flatMap(({ jid, subid, ...ref }) => {
+    const ended = keys.flatMap(({ actor, jid, subid, ...ref }) => {
       const node = findNode(tx, ref)
-      // Somebody with an affiliation reads by that, and another access model asks for something else.
-      if (!node || !asksRoster(node)) return []
-      const rows = tx.use(queries).ofJid.all({ node: node.id, jid })
+      const rows = node ? tx.use(queries).ofJid.all({ node: node.id, jid }) : []
       const row = rows.find((each) => each.subid === subid)
-      if (!row || affiliationOf(tx, ruledBy(node), row.bareJid) !== 'none') return []
-      return [removeSubscription(tx, node, row)]
+      return node && row && !mayStay(tx, node, actor) ? [removeSubscription(tx, node, row)] : []
     })
     return { ended }
   },
+}
+
+/** As access.ts has it. */
+function mayStay(tx: Tx, node: NodeRow, actor: Actor): boolean {
+  if (isPublicList(node.nodeId)) {
+    const subject = subjectOf(node)
+    // What an account makes public is for everybody.
+    if (!subject || 'account' in subject) return true
+    const target = readNode(tx, subject)
+    return target !== undefined && mayRetrieve(configOf(target), standingOf(tx, target, actor)) === undefined
+  }
+  const standing = standingOf(tx, node, actor)
+  return node.target === null ? mayStaySubscribed(configOf(node), standing) : mayGetThrough(configOf(node), standing)
 }
 
 export const endTemporary: PubsubStore['endTemporary'] = {

@@ -1,6 +1,7 @@
 /**
  * Whoever gets the name of an account that is gone begins with nothing: no affiliation, subscription, place on a list,
- * roster or kept message of before, and no right to what was published under the name. However the account went.
+ * roster or kept message of before, and no right to what was published under the name. However the account went. Nor does
+ * who has lost a role keep what it let it subscribe to.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -189,4 +190,15 @@ test('a name taken away and given again while no server runs', async () => {
   server = await startServer({ dataDir, domain: 'test' })
   alice = await login('alice')
   await checkNext('bob4')
+})
+
+test('a role that is gone, and with it what it let one read', async () => {
+  await ask(alice, configured('secret', { 'pubsub#access_model': 'whitelist' }))
+  const root = await login('root')
+  await ask(root, `<subscribe node='secret' jid='root@test'/>`)
+  await callControl(dataDir, 'role.revoke', { jid: 'root@test', role: 'admin' })
+  const again = await login('root')
+  await received(again, `<message from='pubsub.test'>...<subscription node='secret' subscription='none'/></message>`)
+  await look(again, '<subscriptions/>', `type='result'><pubsub xmlns='${NS}'><subscriptions/></pubsub>`)
+  for (const each of [root, again]) each.destroy()
 })

@@ -146,16 +146,16 @@ describe('nodes', () => {
     const stranger = friend({ seesPresence: true, groups: ['Servants'] })
     await expect(subscribe(stranger, 'bob@test/r', hers)).rejects.toMatchObject(refused('notInRosterGroup'))
     const { subid } = subscription
-    const key = { ...hers, jid: 'bob@test', subid }
-    expect((await opened.storage.run(store.endUnrelated, [{ ...key, subid: 'x' }, key, key])).ended).toEqual([
-      subscription,
-    ])
+    const key = { ...hers, jid: 'bob@test', subid, actor: friend({ seesPresence: false, groups: [] }) }
+    const friends = { ...key, actor: friend({ seesPresence: true, groups: ['Friends'] }) }
+    expect((await opened.storage.run(store.endUnread, [{ ...key, subid: 'x' }, friends])).ended).toEqual([])
+    expect((await opened.storage.run(store.endUnread, [key, key])).ended).toEqual([subscription])
     await subscribe(friend({ seesPresence: true, groups: ['Friends'] }), 'bob@test', hers)
     await affiliateAt(hers, 'member')
     const [member] = (await snapshot()).subscriptions
     // Who has an affiliation reads by that.
-    const again = { ...hers, jid: 'bob@test', subid: member?.subid }
-    expect((await opened.storage.run(store.endUnrelated, [again])).ended).toEqual([])
+    const again = { ...key, subid: member?.subid }
+    expect((await opened.storage.run(store.endUnread, [again])).ended).toEqual([])
     await create()
     await opened.storage.run(store.forgetAccount, { bareJid: 'alice@test' })
     expect((await snapshot()).nodes).toMatchObject([n])

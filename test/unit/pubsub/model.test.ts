@@ -2,6 +2,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { subscriptionEnded } from '../../../modules/pubsub/access.ts'
 import { type Asker, askerOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { Inheritance } from '../../../modules/pubsub/inherited.ts'
 import { Replica } from '../../../modules/pubsub/replica.ts'
@@ -161,6 +162,7 @@ class Real {
         letsThrough: (bareJid, ref) => this.#inheritance.letsThrough(bareJid, ref),
       },
     })
+    this.#parts.replica.watch((change) => subscriptionEnded(this.#parts, change))
   }
 
   async perform(actor: Actor, request: Request): Promise<string> {
@@ -220,14 +222,14 @@ class Real {
   async restart(): Promise<void> {
     this.#parts.notifier.close()
     const replica = new Replica()
+    replica.watch((change) => subscriptionEnded(this.#parts, change))
     replica.load(await this.#parts.storage.run(sqliteStore.readSnapshot, undefined))
     this.#parts = { ...this.#parts, replica }
   }
 
   async takeTold(): Promise<Map<Actor, string[]>> {
-    // What follows an answer is sent in the next turn; last items are read from the store first.
-    await turn()
-    await turn()
+    // What follows an answer is sent in the next turn; last items are read from the store first; one end leads to another.
+    for (let turns = 0; turns < 6; turns++) await turn()
     const told = this.#told
     this.#told = new Map()
     return told

@@ -108,7 +108,9 @@ export class Model {
   /** @returns the answer: `ok`, what was asked for, or the error */
   perform(actor: Actor, request: Request): string {
     try {
-      return this.#perform(actor, request)
+      const answer = this.#perform(actor, request)
+      this.#settle()
+      return answer
     } catch (error) {
       if (error instanceof Refused) return error.message
       throw error
@@ -201,6 +203,19 @@ export class Model {
     node.subscriptions.delete(jid)
     if (subscription) this.#flush(jid, subscription)
     this.#tell(jid, 'none')
+  }
+
+  /** Whom a parent keeps out is subscribed no more, which may keep others out. XEP-0496 §4.4; XEP-0060 §12.14 */
+  #settle(): void {
+    for (let isOver = false; !isOver; ) {
+      isOver = true
+      for (const node of this.#nodes.values())
+        for (const jid of ACTORS) {
+          if (!node.step || !node.subscriptions.has(jid) || !whyNotRead(node, jid)) continue
+          this.#end(node, jid)
+          isOver = false
+        }
+    }
   }
 
   /** XEP-0248 §5.3.2. */
