@@ -56,15 +56,23 @@ export class ClientCaps implements ClientCapabilities {
     return this.#sessions.get(session)?.known
   }
 
-  /** Presence without a hash says nothing new. XEP-0115 §6.1. */
-  async onPresence(session: SessionHandle, presence: Element | undefined): Promise<void> {
+  /**
+   * Presence without a hash says nothing new. XEP-0115 §6.1.
+   * @param isInitial  it is shown to everybody from now on: what was known by directed presence is told again
+   */
+  async onPresence(session: SessionHandle, presence: Element | undefined, isInitial = false): Promise<void> {
     if (!presence) {
       this.#sessions.delete(session)
       return
     }
     const hash = parseCaps(presence)
     const key = hash && JSON.stringify([hash.kind, hash.algorithm, hash.value])
-    if (!hash || !key || this.#sessions.get(session)?.key === key) return
+    if (!hash || !key) return
+    const before = this.#sessions.get(session)
+    if (before?.key === key) {
+      if (isInitial && before.known) this.#parts.onKnown(session, before.known)
+      return
+    }
     const shown = { hash, key, known: this.#cached(key) }
     this.#sessions.set(session, shown)
     if (shown.known) this.#parts.onKnown(session, shown.known)

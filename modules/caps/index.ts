@@ -73,7 +73,13 @@ export const caps = defineModule<ValuesOf<typeof config>>({
       onKnown: (session, capabilities) => ctx.emit('caps.known', { session, capabilities }),
     })
     ctx.provide(CLIENT_CAPABILITIES, clients)
-    ctx.on('observe', 'presence.updated', ({ session, presence }) => clients.onPresence(session, presence))
+    ctx.on('observe', 'presence.updated', ({ session, presence, isInitial }) =>
+      clients.onPresence(session, presence, isInitial),
+    )
+    // Who shows itself to some and not to everybody says there what it can do.
+    ctx.on('observe', 'presence.directed', ({ session, presence }) =>
+      presence && !session.presence ? clients.onPresence(session, presence) : undefined,
+    )
   },
 })
 

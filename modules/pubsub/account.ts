@@ -157,19 +157,27 @@ function isApproval(x: Element): boolean {
 function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): void {
   const { audience, replica } = parts
   const told = new WeakMap<SessionHandle, ReadonlySet<string>>()
+  /** Those that have been told what is at the accounts that they see. */
+  const seeing = new WeakSet<SessionHandle>()
+  const nodesAt = (services: Iterable<string>, nodeIds: Iterable<string>) =>
+    [...services].flatMap((service) =>
+      replica.hasService(service) ? [...nodeIds].flatMap((nodeId) => replica.get({ service, nodeId }) ?? []) : [],
+    )
   ctx.on('observe', 'presence.updated', ({ session, presence }) => {
     if (presence) return
     told.delete(session)
+    seeing.delete(session)
     audience.visitors.left(session)
   })
+  ctx.on('observe', 'session.closed', ({ session }) => audience.visitors.left(session))
   ctx.on('observe', 'presence.directed', async ({ session, to, presence }) => {
     const account = to.bare
     if (!presence) audience.visitors.went(session, account)
-    // §9.1.3: what it wants is known by the presence that it broadcasts, which would take the place of this one.
-    else if (session.presence && parts.accounts.exists(account) && audience.visitors.came(session, account)) {
-      const nodes = replica.sortedNodeIds(account).flatMap((nodeId) => replica.get({ service: account, nodeId }) ?? [])
+    // §9.1.3: what it wants is known by the presence that it broadcasts; while it does not, by this one.
+    else if (parts.accounts.exists(account) && audience.visitors.came(session, account)) {
+      const nodes = nodesAt([account], replica.sortedNodeIds(account))
       const open = nodes.filter(({ record }) => record.config.accessModel === 'open')
-      if (!audience.seesPresence(account, session.bareJid))
+      if (!session.presence || !audience.seesPresence(account, session.bareJid))
         await sendPersonalItems(parts, session.bareJid, open, session)
     }
   })
@@ -179,12 +187,14 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     // What it did not want for a while has perhaps changed since.
     told.set(session, now)
     const news = [...now].filter((nodeId) => !before?.has(nodeId))
-    if (news.length === 0) return
-    const services = new Set([...audience.sources(session.bareJid), ...audience.visitors.of(session)])
-    const nodes = [...services].flatMap((service) =>
-      replica.hasService(service) ? news.flatMap((nodeId) => replica.get({ service, nodeId }) ?? []) : [],
-    )
-    await sendPersonalItems(parts, session.bareJid, nodes, session)
+    const nodes = new Set(nodesAt(audience.visitors.of(session), news))
+    if (session.presence) {
+      // It may have shown itself to some before, and to everybody only now.
+      const wanted = seeing.has(session) ? news : now
+      for (const node of nodesAt(audience.sources(session.bareJid), wanted)) nodes.add(node)
+      seeing.add(session)
+    }
+    if (nodes.size > 0) await sendPersonalItems(parts, session.bareJid, [...nodes], session)
   })
 }
 

@@ -78,9 +78,14 @@ export class Audience {
 
   /** The account's available resources that want the events of nodes so called. §9.2 */
   wanting(bareJid: string, nodeId: string): SessionHandle[] {
+    return this.#asking(bareJid, nodeId).filter((session) => session.presence)
+  }
+
+  /** The same, with those that show themselves to some alone. */
+  #asking(bareJid: string, nodeId: string): SessionHandle[] {
     const feature = `${nodeId}${NOTIFY_SUFFIX}`
     const { sessions, clients } = this.#parts
-    return sessions.of(bareJid).filter((session) => session.presence && clients.of(session)?.features.has(feature))
+    return sessions.of(bareJid).filter((session) => clients.of(session)?.features.has(feature))
   }
 
   /**
@@ -97,11 +102,10 @@ export class Audience {
 
   /** Those of one account: where it gets events rather than at its bare JID, also when that is subscribed. */
   resources(node: NodeView, bareJid: string): Jid[] {
-    const wanting = this.wanting(bareJid, node.record.nodeId)
-    if (wanting.length === 0) return []
-    const sessions = this.isImplied(node, bareJid)
-      ? wanting
-      : wanting.filter((session) => this.#isVisitor(node, session))
+    const asking = this.#asking(bareJid, node.record.nodeId)
+    if (asking.length === 0) return []
+    const isImplied = this.isImplied(node, bareJid)
+    const sessions = asking.filter((session) => (isImplied && session.presence) || this.#isVisitor(node, session))
     return sessions.map(({ fullJid }) => fullJid).filter(({ full }) => !node.subscribers.has(full))
   }
 

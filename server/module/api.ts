@@ -273,7 +273,7 @@ export interface Hooks {
     readonly presence: Element | undefined
     readonly isInitial: boolean
   }
-  /** Presence that a client sent to one account, after it was sent on; undefined: it took that back. RFC 6121 §4.6. */
+  /** Presence that a client sent to one account, after it was sent on; undefined: it took that back, or went. RFC 6121 §4.6. */
   'presence.directed': { readonly session: SessionHandle; readonly to: Jid; readonly presence: Element | undefined }
   /**
    * A message of type normal or chat for an account that exists and has nobody to take it. An amender that keeps it

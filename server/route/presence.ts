@@ -172,6 +172,7 @@ export class PresenceRouter {
     const told = new Set(wasAvailable ? [session.bareJid, ...this.#authority.subscribers(session.bareJid)] : [])
     for (const to of this.#directed.take(session)) {
       if (!told.has(to.bare)) this.#relay(session.fullJid, readdressed(stanza, to.full))
+      if (this.#parts.exists(to.bare)) this.#parts.hooks.emit('presence.directed', { session, to, presence: undefined })
     }
   }
 
