@@ -72,13 +72,18 @@ export class Avatars {
    * has none yet. XEP-0398 §3.2
    */
   async show(account: string, photo: Photo | undefined): Promise<void> {
-    if (photo?.hash === this.hashOf(account)) return
     const node = { accessModel: 'open' } as const
-    if (photo) {
+    // The account may have lost the picture that its metadata tell of.
+    if (photo && !(await this.#holds(account, photo)))
       await this.#nodes.publish(account, NS_AVATAR_DATA, { itemId: photo.hash, payload: renderData(photo) }, node)
-    }
+    if (photo?.hash === this.#hashes.get(account)) return
     const itemId = photo?.hash ?? 'none'
     await this.#nodes.publish(account, NS_AVATAR_METADATA, { itemId, payload: renderMetadata(photo) }, node)
+  }
+
+  async #holds(account: string, { hash }: Photo): Promise<boolean> {
+    const data = await this.#nodes.item(account, NS_AVATAR_DATA, hash)
+    return data?.payload !== undefined && this.#read(data.payload, photoOfData)?.hash === hash
   }
 
   #read<T>(xml: string, read: (element: Element) => T): T | undefined {
