@@ -1,5 +1,6 @@
 /** The repository's operations on a real SQLite file: endpoints, reports, history, policies, results, pages. */
 
+import { eq } from 'drizzle-orm'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { savePolicy, saveResult } from '../../modules/repository/content.sqlite.ts'
 import { findEndpoint, loadReplica, setLabel, unbind } from '../../modules/repository/endpoint.sqlite.ts'
@@ -13,7 +14,9 @@ import {
 } from '../../modules/repository/query.sqlite.ts'
 import { dropOldParts, saveReport } from '../../modules/repository/report.sqlite.ts'
 import type { Reach } from '../../modules/repository/rules.ts'
+import { attributes } from '../../modules/repository/schema.sqlite.ts'
 import type { ListPosture, SavedReport, SaveReport } from '../../modules/repository/store.ts'
+import type { Operation } from '../../server/storage/storage.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
 
 const ANY: Reach = { any: true, endpoints: [], labels: [], mayBind: false }
@@ -59,6 +62,19 @@ function save(report: Partial<PostureReport>, more: Partial<SaveReport> = {}): P
 
 function posture(query: Partial<ListPosture> = {}) {
   return opened.storage.run(listPosture, { ...ALL, ...query })
+}
+
+/** Every row of an attribute, those of no length too, which no query shows. */
+const allOf: Operation<string, (typeof attributes.$inferSelect)[]> = {
+  name: 'test.allOf',
+  kind: 'read',
+  run: (tx, name) =>
+    tx
+      .use((db) => ({ db }))
+      .db.select()
+      .from(attributes)
+      .where(eq(attributes.name, name))
+      .all(),
 }
 
 describe('endpoint identity (SACM-XMPP §1)', () => {
@@ -190,6 +206,10 @@ describe('reports', () => {
     const late = await save({ collected: 4_000, attributes: [attribute('a', 'old')] })
     expect(late).toMatchObject({ outdated: 1, changed: 0 })
     expect((await posture()).rows.map(({ value }) => value)).toEqual(['new'])
+    await opened.reopen()
+    const kept = await opened.storage.run(allOf, 'a')
+    expect(kept).toMatchObject([{ value: 'new', validUntil: null }, { value: 'old' }])
+    expect(kept[1]?.validUntil).toBe(kept[1]?.validFrom)
   })
 
   test('a collector whose clock runs ahead does not outrank later reports', async () => {

@@ -9,6 +9,7 @@ import { ensureCa } from '../../../certs/ca.ts'
 import { issueClientCertificate } from '../../../certs/client.ts'
 import { importHostCertificate, readHostCertificates, removeHostCertificate } from '../../../certs/hosts.ts'
 import { issueServerCertificate } from '../../../certs/issue.ts'
+import { ClientCertificates } from '../../../server/auth/certificates.ts'
 import { createHttps, type HttpsServer } from '../../../server/http/https.ts'
 import type { TlsMaterial } from '../../../server/net/tls.ts'
 import {
@@ -38,7 +39,8 @@ beforeAll(async () => {
     clientCa: ensureCa(dir).certPem,
     others: [pairFor('one.example', 'also.example'), pairFor('*.two.example')],
   }
-  c2s = await startC2s({ tls: material })
+  const certificates = new ClientCertificates({ dir, domain: 'test', mappings: ['xmppAddr'] })
+  c2s = await startC2s({ tls: material, certificates })
   https = createHttps({ tls: material, domain: 'test', publicUrl: '', log: silent })
   httpsPort = await https.listen('127.0.0.1', 0)
 })
@@ -97,6 +99,8 @@ test('client certificates are verified, and logins bound, under every name', asy
   const socket = await dial(c2s.ports.tls, 'one.example', { cert, key })
   const client = new TcpClient(socket)
   client.send(header())
+  // It is offered to nobody whose certificate has not been verified.
+  await client.expect('<mechanism>EXTERNAL</mechanism>')
   await client.expect('</stream:features>')
   const scram = new ScramClient('SCRAM-SHA-256-PLUS', 'alice', '', clientBinding(socket, 'tls-server-end-point'))
   client.send(auth('SCRAM-SHA-256-PLUS', scram.first()))
