@@ -68,7 +68,8 @@ function serveArchives(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): vo
     const nodeId = archivedNode(payload)
     return whenReady(parts, to.bare, () => {
       const asker = askerAt(parts, from, to)
-      refuseStranger(parts, asker, nodeId)
+      // What is public has rules of its own: public-lists.ts.
+      if (!isPublicList(nodeId)) refuseStranger(parts, asker, nodeId)
       return act(asker)
     })
   }

@@ -17,15 +17,28 @@ import {
 } from './archive-xml.ts'
 import { canonicalName } from './attachment-names.ts'
 import { refuseReader } from './attachment-targets.ts'
-import { type Asker, addressesOf, freshen, nodeView, type PubsubParts, run } from './context.ts'
+import { type Asker, addressesOf, boundsOf, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { NodeView } from './node-view.ts'
 import { itemEvent } from './notify.ts'
 import { PUBLICATION_ORDER } from './order.ts'
+import { listView } from './public-access.ts'
+import { findPublic } from './public-archive.ts'
+import { readable } from './public-lists.ts'
 import { isPublicList } from './public-names.ts'
 import type { ItemPage, PagedItem, Visible, Within } from './reads.ts'
 import type { Position } from './records.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
+
+/** No part of it. */
+const ALL = {
+  order: PUBLICATION_ORDER,
+  ids: [],
+  startMs: undefined,
+  endMs: undefined,
+  afterId: undefined,
+  beforeId: undefined,
+}
 
 const NONE: ItemPage = { items: [], count: 0, index: undefined, hasMore: false }
 
@@ -40,30 +53,40 @@ export async function queryArchive(
   deliver: (message: Element) => void,
 ): Promise<Element> {
   const query = parseArchiveQuery(payload)
-  const { node, visible } = await archiveOf(parts, asker, query.nodeId)
+  const { node, find } = await archiveOf(parts, asker, query.nodeId)
   const isOther = query.with !== undefined && query.with.bare !== asker.address
   // §4.1.1: all that comes from a node comes from its service.
-  const page = isOther || visible.length === 0 ? NONE : await find(parts, node, visible, query)
+  const page = isOther ? NONE : await find(query)
   for (const item of query.isFlipped ? page.items.toReversed() : page.items)
-    deliver(message(parts, asker, node, query, item))
+    if (node) deliver(message(parts, asker, node, query, item))
   return renderFin(pageOf(parts, page), !page.hasMore)
 }
 
-async function archiveOf(
-  parts: PubsubParts,
-  asker: Asker,
-  asked: string,
-): Promise<{ readonly node: NodeView; readonly visible: Visible }> {
-  const nodeId = canonicalName(asked, addressesOf(parts, asker.service))
-  refuseReader(parts, asker, nodeId)
-  if (isPublicList(nodeId)) throw pubsubError('notPersistent', 'a list of public subscriptions has no archive')
-  const node = nodeView(parts, { service: asker.service, nodeId })
-  const visible = authorizeRetrieve(parts, asker, node)
-  await freshen(parts, node)
-  return { node, visible }
+interface Archive {
+  /** Undefined of a list of what is public at an account that does not exist. */
+  readonly node: NodeView | undefined
+  readonly find: (part: Part) => Promise<ItemPage> | ItemPage
 }
 
-async function find(parts: PubsubParts, node: NodeView, visible: Visible, query: ArchiveQuery): Promise<ItemPage> {
+type Part = Omit<ArchiveQuery, 'nodeId' | 'queryId' | 'isFlipped' | 'with'>
+
+async function archiveOf(parts: PubsubParts, asker: Asker, asked: string): Promise<Archive> {
+  const { service } = asker
+  const nodeId = canonicalName(asked, addressesOf(parts, service))
+  const ref = { service, nodeId }
+  if (isPublicList(nodeId)) {
+    const entries = readable(parts, asker, nodeId)
+    const node = listView(parts, ref, boundsOf(parts.config(), service))
+    return { node, find: (part) => findPublic(parts, entries, part) }
+  }
+  refuseReader(parts, asker, nodeId)
+  const node = nodeView(parts, ref)
+  const visible = authorizeRetrieve(parts, asker, node)
+  await freshen(parts, node)
+  return { node, find: (part) => (visible.length === 0 ? NONE : find(parts, node, visible, part)) }
+}
+
+async function find(parts: PubsubParts, node: NodeView, visible: Visible, query: Part): Promise<ItemPage> {
   if (query.ids.length > 0) return findByIds(parts, node, visible, query)
   const { page, order, startMs: fromMs, endMs: toMs, afterId, beforeId } = query
   const [after, before] = [afterId, beforeId].map((id) => (id === undefined ? undefined : placeOf(parts, id)))
@@ -84,7 +107,7 @@ async function findByIds(
   parts: PubsubParts,
   { record }: NodeView,
   visible: Visible,
-  { ids, page, order }: ArchiveQuery,
+  { ids, page, order }: Part,
 ): Promise<ItemPage> {
   const { pageMaxItems, pageMaxChars: maxChars } = parts.config()
   if (ids.length > pageMaxItems) throw pubsubError('tooManyItems', `at most ${pageMaxItems} ids in one query`)
@@ -127,11 +150,9 @@ export function archiveForm(payload: Element): Element {
 /** Where the archive begins and ends. XEP-0313 §5. */
 export async function archiveMetadata(parts: PubsubParts, asker: Asker, payload: Element): Promise<Element> {
   const nodeId = archivedNode(payload)
-  const { node, visible } = await archiveOf(parts, asker, nodeId)
-  if (visible.length === 0) return renderMetadata(nodeId, undefined, undefined)
+  const archive = await archiveOf(parts, asker, nodeId)
   const ends = [{ max: 1 }, { max: 1, before: '' }].map(async (page): Promise<ArchiveEnd | undefined> => {
-    const request = { page, order: PUBLICATION_ORDER, maxItems: undefined, withPayloads: false }
-    const [item] = (await readPage(parts, node.record, visible, request)).items
+    const [item] = (await archive.find({ ...ALL, page })).items
     return item && { id: parts.cursors().encode(item.position), publishedAt: item.publishedAt }
   })
   const [start, end] = await Promise.all(ends)

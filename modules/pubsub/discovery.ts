@@ -105,7 +105,7 @@ export function nodeInfo(
   query: DiscoQuery,
   asker = askerOf(parts.accounts, query.asker, query.to.bare),
 ): DiscoInfo | undefined {
-  if (isPublicList(query.node)) return isListThere(parts, asker, query.node) ? LIST_INFO : undefined
+  if (isPublicList(query.node)) return isListThere(parts, asker, query.node) ? listInfo(asker) : undefined
   const node = parts.replica.get({ service: asker.service, nodeId: nameOf(parts, asker, query.node) })
   if (!node || isHidden(parts, asker, node)) return undefined
   return {
@@ -115,7 +115,10 @@ export function nodeInfo(
   }
 }
 
-const LIST_INFO: DiscoInfo = { identities: [{ category: 'pubsub', type: 'leaf' }], features: [NS_PUBSUB, NS_PPS] }
+function listInfo({ service }: Asker): DiscoInfo {
+  const archive = service === SHARED_SERVICE ? [] : ARCHIVE_FEATURES
+  return { identities: [{ category: 'pubsub', type: 'leaf' }], features: [NS_PUBSUB, NS_PPS, ...archive] }
+}
 
 /** Is there a list of public subscriptions so called, of what the asker may see? XEP-0465. */
 function isListThere(parts: PubsubParts, asker: Asker, nodeId: string): boolean {

@@ -25,11 +25,18 @@ const queries = (db: Db) => ({
       subid: ph('subid'),
       state: ph('state'),
       isPublic: ph('isPublic'),
+      publicSince: ph('publicSince'),
     })
     .onConflictDoUpdate({
       target: [elsewhere.account, elsewhere.service, elsewhere.nodeId, elsewhere.subid],
-      set: { state: sql`excluded.state`, isPublic: sql`excluded.is_public` },
+      set: {
+        state: sql`excluded.state`,
+        isPublic: sql`excluded.is_public`,
+        // Kept as long as it stays public.
+        publicSince: sql`iif(excluded.public_since is null, null, coalesce(${elsewhere.publicSince}, excluded.public_since))`,
+      },
     })
+    .returning()
     .prepare(),
   drop: db
     .delete(elsewhere)
@@ -44,8 +51,9 @@ const queries = (db: Db) => ({
 
 type Row = typeof elsewhere.$inferSelect
 
-function recordOf({ account, service, nodeId, subid, state, isPublic }: Row): ManagedSubscription {
-  return { service, nodeId, jid: account, subid: subid === '' ? undefined : subid, state, isPublic }
+function recordOf({ account: jid, service, nodeId, subid, state, isPublic, publicSince }: Row): ManagedSubscription {
+  const since = publicSince ?? undefined
+  return { service, nodeId, jid, subid: subid === '' ? undefined : subid, state, isPublic, publicSince: since }
 }
 
 export const allElsewhere: PubsubStore['allElsewhere'] = {
@@ -58,8 +66,9 @@ export const keepElsewhere: PubsubStore['keepElsewhere'] = {
   name: 'pubsub.keepElsewhere',
   kind: 'write',
   run(tx, subscription) {
-    tx.use(queries).keep.run({ ...subscription, subid: subscription.subid ?? '' })
-    return subscription
+    const { isPublic, state, subid = '' } = subscription
+    const publicSince = isPublic && state === 'subscribed' ? tx.now : null
+    return recordOf(tx.use(queries).keep.get({ ...subscription, subid, publicSince }))
   },
 }
 

@@ -111,12 +111,7 @@ export const pubsub = defineModule<PubsubConfig>({
     },
     { doc: 'XEP-0460', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
-    {
-      doc: 'XEP-0465',
-      version: '0.1.1',
-      status: 'partial',
-      omits: 'archives of the lists (XEP-0442)',
-    },
+    { doc: 'XEP-0465', version: '0.1.1', status: 'complete' },
     { doc: 'XEP-0470', version: '0.2.0', status: 'complete' },
     { doc: 'XEP-0496', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0499', version: '0.1.0', status: 'complete' },

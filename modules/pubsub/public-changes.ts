@@ -22,12 +22,7 @@ export function publicChanged(parts: PubsubParts, { before, after }: Subscriptio
     [...others, ...told(before)],
     [...others, ...told(after)],
   ]
-  tell(
-    parts,
-    subscribersListOf(one),
-    was.map(({ bareJid: jid }) => subscriberEntry(jid)),
-    is.map(({ bareJid: jid }) => subscriberEntry(jid)),
-  )
+  tell(parts, subscribersListOf(one), was.map(subscriberEntry), is.map(subscriberEntry))
   tellOfAccount(parts, bareJid, was.map(subscriptionEntry), is.map(subscriptionEntry))
 }
 

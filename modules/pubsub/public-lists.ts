@@ -22,6 +22,8 @@ type AtNode = PubsubRequest & { readonly nodeId: string }
 /** What a list holds. The id says what the payload does, so it is the same whenever that is. */
 export interface PublicEntry {
   readonly id: string
+  /** UTC milliseconds: since when it is there. */
+  readonly since: number
   /** Written out when it is asked for: of a long list, a page is. */
   payload(): string
 }
@@ -105,16 +107,23 @@ export function readable(parts: PubsubParts, asker: Asker, nodeId: string): read
   claim?.authorizeSubscribe(asker.jid, subject.nodeId)
   const refusal = claim ? undefined : mayRetrieve(node.record.config, parts.replica.standing(node, actor))
   if (refusal) throw pubsubError(refusal)
-  const accounts = new Set<string>()
-  for (const { bareJid, subscriptions: all } of node.subscribers.values()) if (all.some(isShown)) accounts.add(bareJid)
-  return [...accounts].sort().map(subscriberEntry)
+  const shown = [...node.subscribers.values()].flatMap(({ subscriptions: all }) => all.filter(isShown))
+  return earliest(shown.map(subscriberEntry)).sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** Each once, since the first of those that say so. */
+function earliest(entries: readonly PublicEntry[]): PublicEntry[] {
+  const found = new Map<string, PublicEntry>()
+  for (const entry of entries)
+    if (!((found.get(entry.id)?.since ?? Infinity) <= entry.since)) found.set(entry.id, entry)
+  return [...found.values()]
 }
 
 /** What an account is publicly subscribed to, each once. */
 function entriesOf({ replica, elsewhere }: PubsubParts, account: string): PublicEntry[] {
   const here = [...replica.accounts.ownSubscriptions(account)].filter(isShown).map(subscriptionEntry)
   const there = [...elsewhere.of(account)].filter(isShown).map(elsewhereEntry)
-  return [...new Map([...here, ...there].map((entry) => [entry.id, entry])).values()]
+  return earliest([...here, ...there])
 }
 
 /** A request that waits for its approval is nobody's business yet. */
@@ -123,18 +132,22 @@ export function isShown(subscription: (Pick<SubscriptionRecord, 'isPublic'> & { 
 }
 
 /** §4.4. */
-export function subscriberEntry(bareJid: string): PublicEntry {
-  return { id: bareJid, payload: () => payloadOf(el('subscriber', { xmlns: NS_PPS, jid: bareJid })).xml }
+export function subscriberEntry({ bareJid, publicSince: since = 0 }: Subscribed): PublicEntry {
+  return { id: bareJid, since, payload: () => payloadOf(el('subscriber', { xmlns: NS_PPS, jid: bareJid })).xml }
 }
+
+type Subscribed = Pick<SubscriptionRecord, 'bareJid' | 'publicSince'>
 
 /** §4.2; the root has no name. COMPAT(Libervia 0.9): it reads the service from an attribute of that name. */
-export function subscriptionEntry({ address, nodeId }: Pick<SubscriptionRecord, 'address' | 'nodeId'>): PublicEntry {
+export function subscriptionEntry({ address, nodeId, publicSince: since = 0 }: Subscription): PublicEntry {
   const attributes = { xmlns: NS_PPS, node: nodeId || undefined, jid: address, service: address }
-  return { id: `${address} ${nodeId}`, payload: () => payloadOf(el('subscription', attributes)).xml }
+  return { id: `${address} ${nodeId}`, since, payload: () => payloadOf(el('subscription', attributes)).xml }
 }
 
-export function elsewhereEntry({ service, nodeId }: ManagedSubscription): PublicEntry {
-  return subscriptionEntry({ address: service, nodeId })
+type Subscription = Pick<SubscriptionRecord, 'address' | 'nodeId' | 'publicSince'>
+
+export function elsewhereEntry({ service, nodeId, publicSince }: ManagedSubscription): PublicEntry {
+  return subscriptionEntry({ address: service, nodeId, publicSince })
 }
 
 /** Makes the list's row where it is missing; both are submitted before the first await, in the order of commit. */

@@ -47,6 +47,8 @@ export interface SubscriptionRecord extends NodeRef {
   readonly state: 'subscribed' | 'pending'
   /** Its subscriber wants it known; of a bare JID only. XEP-0465 §4.1 */
   readonly isPublic: boolean
+  /** UTC milliseconds: since when everybody may know of it. */
+  readonly publicSince?: number | undefined
   readonly options: SubscriptionOptions
 }
 
@@ -67,6 +69,8 @@ export interface ManagedSubscription {
   readonly subid: string | undefined
   readonly state: 'subscribed' | 'pending' | 'unconfigured'
   readonly isPublic: boolean
+  /** As in SubscriptionRecord; what is asked to be kept has none. */
+  readonly publicSince?: number | undefined
 }
 
 /** Those of an account at a node of another's service; without an id, all. */

@@ -135,6 +135,8 @@ export const subscriptions = sqliteTable(
       .notNull()
       .default('subscribed'),
     isPublic: integer({ mode: 'boolean' }).notNull().default(false),
+    /** UTC milliseconds, while it is public and approved. XEP-0465 */
+    publicSince: integer(),
     /** Null: those that a subscription has by default. */
     options: text({ mode: 'json' }).$type<SubscriptionOptions>(),
     /** UTC milliseconds; null: the subscription does not end by itself. */
@@ -158,6 +160,7 @@ export const elsewhere = sqliteTable(
     subid: text().notNull(),
     state: text({ enum: ['subscribed', 'pending', 'unconfigured'] }).notNull(),
     isPublic: integer({ mode: 'boolean' }).notNull(),
+    publicSince: integer(),
   },
   (table) => [primaryKey({ columns: [table.account, table.service, table.nodeId, table.subid] })],
 )

@@ -61,16 +61,25 @@ export const queries = (db: Db) => ({
       subid: ph('subid'),
       state: ph('state'),
       isPublic: ph('isPublic'),
+      publicSince: ph('publicSince'),
       options: ph('options'),
       expiresAt: ph('expiresAt'),
     })
     .prepare(),
   move: db
     .update(subscriptions)
-    .set({ address: sql`${ph('address')}`, isPublic: sql`${ph('isPublic')}` })
+    .set({
+      address: sql`${ph('address')}`,
+      isPublic: sql`${ph('isPublic')}`,
+      publicSince: sql`${ph('publicSince')}`,
+    })
     .where(one)
     .prepare(),
-  approve: db.update(subscriptions).set({ state: 'subscribed' }).where(one).prepare(),
+  approve: db
+    .update(subscriptions)
+    .set({ state: 'subscribed', publicSince: sql`${ph('publicSince')}` })
+    .where(one)
+    .prepare(),
   // drizzle types a placeholder in set() as no value of the column, although it fills it in like any other.
   setOptions: db
     .update(subscriptions)
@@ -82,7 +91,8 @@ export const queries = (db: Db) => ({
 
 export function recordOf({ service, nodeId }: NodeRef, row: SubscriptionRow): SubscriptionRecord {
   const { jid, bareJid, address, subid, state, isPublic } = row
-  return { service, nodeId, jid, bareJid, address, subid, state, isPublic, options: optionsOf(row) }
+  const publicSince = row.publicSince ?? undefined
+  return { service, nodeId, jid, bareJid, address, subid, state, isPublic, publicSince, options: optionsOf(row) }
 }
 
 /** An option that is newer than its subscription has its default. */
@@ -102,8 +112,9 @@ export function columnsOf(options: SubscriptionOptions): Pick<SubscriptionRow, '
 }
 
 export function addSubscription(tx: Tx, node: NodeRow, subscription: SubscriptionRecord): void {
-  const { jid, bareJid, address, subid, state, isPublic, options } = subscription
-  tx.use(queries).insert.run({ node: node.id, jid, bareJid, address, subid, state, isPublic, ...columnsOf(options) })
+  const { jid, bareJid, address, subid, state, isPublic, publicSince = null, options } = subscription
+  const columns = { ...columnsOf(options), publicSince }
+  tx.use(queries).insert.run({ node: node.id, jid, bareJid, address, subid, state, isPublic, ...columns })
   countSubscriptions(tx, node.id, 1)
 }
 
@@ -114,6 +125,7 @@ export function removeSubscription(tx: Tx, node: NodeRow, row: SubscriptionRow):
 }
 
 export function approve(tx: Tx, node: NodeRow, row: SubscriptionRow): SubscriptionRecord {
-  tx.use(queries).approve.run({ node: node.id, jid: row.jid, subid: row.subid })
-  return recordOf(node, { ...row, state: 'subscribed' })
+  const publicSince = row.isPublic ? tx.now : null
+  tx.use(queries).approve.run({ node: node.id, jid: row.jid, subid: row.subid, publicSince })
+  return recordOf(node, { ...row, state: 'subscribed', publicSince })
 }

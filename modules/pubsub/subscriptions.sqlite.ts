@@ -91,17 +91,20 @@ export const subscribe: PubsubStore['subscribe'] = {
       const { subid } = existing
       const kept = changes ? columnsOf(options) : existing
       // XEP-0465 §4.3: public or not, as it was asked for last.
+      const publicSince = isPublic ? (existing.publicSince ?? tx.now) : null
       if (existing.address !== address || existing.isPublic !== isPublic)
-        q.move.run({ node: node.id, jid, subid, address, isPublic: Number(isPublic) })
+        q.move.run({ node: node.id, jid, subid, address, isPublic: Number(isPublic), publicSince })
       if (changes) q.setOptions.run({ node: node.id, jid, subid, options: kept.options, expiresAt: kept.expiresAt })
-      return { subscription: recordOf(node, { ...existing, ...kept, address, isPublic }), isNew: false }
+      return { subscription: recordOf(node, { ...existing, ...kept, address, isPublic, publicSince }), isNew: false }
     }
     checkTypes(node, rows, options)
     const ofAccount = q.countOf.get({ bareJid })?.subscriptions ?? 0
     if (node.subscriptionCount >= perNodeMax || ofAccount >= perAccountMax) refuse('tooManySubscriptions')
     const state = !isAuthorized && needsApproval(config, standing) ? 'pending' : 'subscribed'
     const { subid } = request
-    const subscription = { service, nodeId, jid, bareJid, address, subid, state, isPublic, options } as const
+    const publicSince = isPublic && state === 'subscribed' ? tx.now : undefined
+    const whose = { service, nodeId, jid, bareJid, address, subid }
+    const subscription = { ...whose, state, isPublic, publicSince, options } as const
     addSubscription(tx, node, subscription)
     return { subscription, isNew: true }
   },

@@ -33,10 +33,39 @@ describe('subscriptions', () => {
     expect(await subscribe(bob, 'bob@test', { address: 'test', isPublic: true })).toMatchObject({ isNew: false })
     await opened.reopen()
     const { subscriptions } = await snapshot()
-    expect(subscriptions).toEqual([{ ...subscription, address: 'test', isPublic: true }])
+    const publicSince = expect.any(Number)
+    expect(subscriptions).toEqual([{ ...subscription, address: 'test', isPublic: true, publicSince }])
     const again = await subscribe(bob, 'bob@test', { address: 'test' })
     expect(again).toEqual({ subscription: { ...subscription, address: 'test' }, isNew: false })
     expect((await snapshot()).subscriptions).toEqual([again.subscription])
+  })
+
+  test('are public since they were last made so, or approved', async () => {
+    await create('n', { accessModel: 'authorize' })
+    const isPublic = { isPublic: true }
+    expect((await subscribe(bob, 'bob@test', isPublic)).subscription.publicSince).toBeUndefined()
+    const answer = { ...n, actor: alice, jid: 'bob@test', subid: undefined, isAllowed: true }
+    const { publicSince = 0 } = (await opened.storage.run(store.answerRequest, answer)).subscription
+    expect(publicSince).toBeGreaterThan(0)
+    const asked = { ...isPublic, address: 'test' }
+    expect((await subscribe(bob, 'bob@test', asked)).subscription.publicSince).toBe(publicSince)
+    await opened.reopen()
+    expect((await snapshot()).subscriptions).toMatchObject([{ publicSince }])
+    expect((await subscribe(bob)).subscription.publicSince).toBeUndefined()
+    expect((await subscribe(bob, 'bob@test', isPublic)).subscription.publicSince).toBeGreaterThanOrEqual(publicSince)
+  })
+
+  test('elsewhere are public since they were last made so, or approved', async () => {
+    const one = { service: 'far.test', nodeId: 'n', jid: 'zoe@test', subid: 's', isPublic: true } as const
+    const keep = (state: 'pending' | 'subscribed', isPublic = true) =>
+      opened.storage.run(store.keepElsewhere, { ...one, state, isPublic })
+    expect((await keep('pending')).publicSince).toBeUndefined()
+    const { publicSince = 0 } = await keep('subscribed')
+    expect(publicSince).toBeGreaterThan(0)
+    expect(await keep('subscribed')).toEqual({ ...one, state: 'subscribed', publicSince })
+    expect((await keep('subscribed', false)).publicSince).toBeUndefined()
+    expect((await keep('subscribed')).publicSince).toBeGreaterThanOrEqual(publicSince)
+    await opened.storage.run(store.dropElsewhere, one)
   })
 
   test('to the list of the subscribers of a node end with the node; such lists are not counted as nodes', async () => {
