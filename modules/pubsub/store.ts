@@ -375,7 +375,7 @@ export interface PubsubStore {
   readonly endLeases: Operation<undefined, SubscriptionsEnded>
   /** Ends those of these that last as long as their subscriber is online. */
   readonly endTemporary: Operation<readonly SubscriptionKey[], SubscriptionsEnded>
-  /** Ends those of these whose subscribers may not read any more, at lists of subscribers and by parents too. §13.14 */
+  /** Ends those of these whose subscribers may not read any more, at lists of subscribers and by parents too. §12.14 */
   readonly endUnread: Operation<readonly EndUnread[], SubscriptionsEnded>
   /** @throws Refusal notOwner */
   readonly modifyAffiliations: Operation<ModifyAffiliations, AffiliationsModified>

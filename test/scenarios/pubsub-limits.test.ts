@@ -5,6 +5,7 @@ import { runScenarios } from '../support/scenario.ts'
 runScenarios('pubsub-limits', {
   set: {
     'pubsub.subscriptionsPerNodeMax': '1',
+    'pubsub.subscriptionsPerAccountMax': '2',
     'pubsub.affiliationsPerNodeMax': '2',
     'pubsub.itemsMax': '3',
     'pubsub.sweepSeconds': '1',
