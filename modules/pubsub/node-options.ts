@@ -78,7 +78,7 @@ export const OPTIONS: readonly Option[] = [
     accountOptions: [],
   },
   choice('publishModel', 'pubsub#publish_model', 'Who may publish', ['publishers', 'subscribers', 'open']),
-  flag('persistItems', 'pubsub#persist_items', 'Keep items'),
+  flag('persistItems', 'pubsub#persist_items', 'Keep items; set to false, those that are kept go at once'),
   {
     key: 'maxItems',
     field: 'pubsub#max_items',

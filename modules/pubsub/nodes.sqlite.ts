@@ -204,18 +204,19 @@ export const configureNode: PubsubStore['configureNode'] = {
     const before = nodeOf(tx, ref)
     enforce(mayManage(standingOf(tx, before, actor)))
     const config = normalized({ ...configOf(before), ...changes })
-    // XEP-0248 §7.2.3.4, §7.2.4: a leaf may become a collection, and then has no items any more
+    // XEP-0248 §7.2.3.4, §7.2.4: a leaf may become a collection
     if (before.nodeType === 'collection' && config.nodeType === 'leaf') refuse('nodeTypeFixed')
-    const isNewCollection = before.nodeType !== config.nodeType
+    // As that has no items any more, so has a node that is to keep none: else they would be back with the option.
+    const isPurged = before.persistItems && !config.persistItems
     const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
     const hasNewAccess = config.accessModel !== before.accessModel
-    if (isNewCollection) removeAll(tx, row)
+    if (isPurged) removeAll(tx, row)
     return {
       node: recordOf(row),
       ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
       endedBeside: follow(tx, before, row),
-      pruned: isNewCollection ? [] : pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
-      isPurged: isNewCollection && before.itemCount > 0,
+      pruned: isPurged ? [] : pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
+      isPurged: isPurged && before.itemCount > 0,
     }
   },
 }

@@ -144,6 +144,7 @@ function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: b
   applyApproved(parts, node, result.approved)
   if (isChange && config.notifyConfig) tellConfigured(parts, node)
   if (result.isPurged) dropAllAttachments(parts, node)
+  if (result.isPurged) tellRemoved(parts, result.node)
   if (result.isPurged && config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
   notifyPruned(parts, node, result.pruned)
   if (before) accessChanged(parts, node, before)

@@ -54,7 +54,7 @@ export interface NodeConfigured {
   /** The same as `ended`, at its attachment nodes and its summary. */
   readonly endedBeside: readonly SubscriptionRecord[]
   readonly pruned: readonly ItemKey[]
-  /** It became a collection, and its items went. */
+  /** It became a collection, or keeps no items any more, and those that it had went. */
   readonly isPurged: boolean
 }
 
