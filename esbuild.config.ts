@@ -5,6 +5,7 @@
  */
 
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -178,18 +179,18 @@ async function runToReady(args: readonly string[]): Promise<number | null> {
 async function buildBinary(): Promise<void> {
   const work = join(DIST, 'binary')
   mkdirSync(work)
-  // A single executable's main script is CommonJS, and so is a worker that is started from text.
-  await build({
-    ...commonJs,
-    entryPoints: { main: 'clients/cli/binary.ts', worker: 'modules/worker.ts' },
-    outdir: work,
-    define: { SACM_BUILD: '"bundle"', 'import.meta.url': '"file:///sacm"' },
-  })
+  const digest = join(work, 'better_sqlite3.sha256')
+  writeFileSync(digest, createHash('sha256').update(readFileSync(addonPath())).digest('hex'))
   const assets: Record<string, string> = {
-    'worker.js': join(work, 'worker.cjs'),
     'better_sqlite3.node': addonPath(),
+    'better_sqlite3.sha256': digest,
     'migrations/meta/_journal.json': 'migrations/sqlite/meta/_journal.json',
   }
+  for (const text of TEXTS) {
+    for (const name of [text, `${text}.compiled`]) if (existsSync(join(DIST, name))) assets[name] = join(DIST, name)
+  }
+  // A worker is started from text.
+  assets['sacm.js'] = ENTRY
   for (const name of readdirSync('migrations/sqlite')) {
     if (name.endsWith('.sql')) assets[`migrations/${name}`] = join('migrations/sqlite', name)
   }
@@ -198,10 +199,11 @@ async function buildBinary(): Promise<void> {
   writeFileSync(
     join(work, 'sea.json'),
     JSON.stringify({
-      main: join(work, 'main.cjs'),
+      main: ENTRY,
       output: blob,
       disableExperimentalSEAWarning: true,
       useSnapshot: false,
+      // What Node would keep is of the entry alone, which brings its own for the rest.
       useCodeCache: false,
       execArgv: nodeOptions(),
       assets,

@@ -1,10 +1,9 @@
 /** Where the program finds what is not code: in the source tree, beside the bundle, or inside the single binary. */
 
-import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { getAsset, isSea } from 'node:sea'
+import { getAsset, getRawAsset, isSea } from 'node:sea'
 import { fileURLToPath } from 'node:url'
 import { type Assets, folderAssets, journalOrder } from '../../server/storage/assets.ts'
 
@@ -53,14 +52,14 @@ function bundleAssets(): ProgramAssets {
 function binaryAssets(): ProgramAssets {
   let addon: string | undefined
   return {
-    workerEntry: () => ({ code: getAsset('worker.js', 'utf8') }),
+    workerEntry: () => ({ code: getAsset('sacm.js', 'utf8') }),
     migrations: () =>
       journalOrder(getAsset('migrations/meta/_journal.json', 'utf8')).map((name) => ({
         name,
         sql: getAsset(`migrations/${name}.sql`, 'utf8'),
       })),
     nativeBinding: () => {
-      addon ??= extractAddon(Buffer.from(getAsset('better_sqlite3.node')))
+      addon ??= extractAddon(Buffer.from(getRawAsset('better_sqlite3.node')), getAsset('better_sqlite3.sha256', 'utf8'))
       return addon
     },
     text: (name) => getAsset(name, 'utf8'),
@@ -69,11 +68,10 @@ function binaryAssets(): ProgramAssets {
 }
 
 /** Writes the addon to the cache under its hash, and checks what lies there before anyone loads it. */
-function extractAddon(bytes: Buffer): string {
-  const hash = createHash('sha256').update(bytes).digest('hex')
+function extractAddon(bytes: Buffer, hash: string): string {
   const folder = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'sacm')
   const file = join(folder, `better_sqlite3-${hash.slice(0, 32)}.node`)
-  if (existsSync(file) && createHash('sha256').update(readFileSync(file)).digest('hex') === hash) return file
+  if (existsSync(file) && bytes.equals(readFileSync(file))) return file
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   chmodSync(folder, 0o700)
   const partial = `${file}.${process.pid}`

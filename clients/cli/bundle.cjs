@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
-// Entry of the bundle and of its storage worker, copied to dist/sacm.js: checks that this Node can run the rest, and runs
-// it.
+// Entry of the bundle, of the single binary, and of the storage worker of both: checks that this Node can run the rest,
+// and runs it. Copied to dist/sacm.js.
 'use strict'
 // The option above, which the single binary and npm's scripts have too: V8's young generation grows to twice 64 MiB in a
 // burst and keeps them while nothing happens, 20 KiB of each of 5,000 idle sessions. With 16 all else was as fast.
@@ -14,6 +14,7 @@ if (major < 22 || (major === 22 && minor < 18)) {
 
 const { existsSync, readFileSync } = require('node:fs')
 const path = require('node:path')
+const { getAssetKeys, getRawAsset, isSea } = require('node:sea')
 const { Script } = require('node:vm')
 const { isMainThread } = require('node:worker_threads')
 const { crc32 } = require('node:zlib')
@@ -24,22 +25,29 @@ const { crc32 } = require('node:zlib')
  */
 function run(name) {
   const filename = path.join(__dirname, name)
-  const text = readFileSync(filename)
+  const text = read(name)
   // The build has seen to it that there is nothing but ASCII.
   const source = `(function (exports, require, module, __filename, __dirname) {${text.latin1Slice()}\n})`
-  const script = new Script(source, { filename, cachedData: compiled(`${filename}.compiled`, text) })
+  const script = new Script(source, { filename, cachedData: compiled(`${name}.compiled`, text) })
   script.runInThisContext()(exports, require, module, filename, __dirname)
 }
 
 /**
- * Four bytes that tell whether it is whole and of this text, then V8's own, which V8 takes from the same Node alone. When
+ * V8's own, which V8 takes from the same Node alone, then four bytes that tell whether it is whole and of this text. When
  * it is not there, or not that, the text is compiled anew.
  */
-function compiled(file, text) {
-  if (!existsSync(file)) return undefined
-  const kept = readFileSync(file)
-  const code = kept.subarray(4)
-  return kept.length > 4 && kept.readUInt32BE() === crc32(code, crc32(text)) ? code : undefined
+function compiled(name, text) {
+  const kept = read(name)
+  if (kept === undefined || kept.length <= 4) return undefined
+  const code = kept.subarray(0, -4)
+  return kept.readUInt32BE(code.length) === crc32(code, crc32(text)) ? code : undefined
+}
+
+/** What the build put beside this file, or into the binary; undefined where it did not. */
+function read(name) {
+  if (isSea()) return getAssetKeys().includes(name) ? Buffer.from(getRawAsset(name)) : undefined
+  const file = path.join(__dirname, name)
+  return existsSync(file) ? readFileSync(file) : undefined
 }
 
 run(isMainThread ? 'main.cjs' : 'worker.cjs')

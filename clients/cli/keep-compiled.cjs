@@ -20,7 +20,7 @@ vm.Script = class extends Script {
       const sum = Buffer.alloc(4)
       sum.writeUInt32BE(crc32(code, crc32(readFileSync(options.filename))))
       // Read by bundle.cjs.
-      writeFileSync(`${options.filename}.compiled`, Buffer.concat([sum, code]))
+      writeFileSync(`${options.filename}.compiled`, Buffer.concat([code, sum]))
     })
   }
 }

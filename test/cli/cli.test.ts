@@ -57,24 +57,13 @@ test('whichever way it is started, Node is given the same options', () => {
 })
 
 describe('compiled code kept by the build', () => {
-  /** How the bundle's own entry fares with it: preloaded, this tells of every text that V8 was given. */
-  const TELL = `
-    const vm = require('node:vm'), { Script } = vm
-    vm.Script = class extends Script {
-      constructor(source, options) {
-        super(source, options)
-        process.stderr.write('kept ' + (options.cachedData !== undefined) + ', refused ' + this.cachedDataRejected + '\\n')
-      }
-    }`
-
   async function tell(program: string): Promise<Ended> {
-    const preload = join(folder, 'tell.cjs')
-    writeFileSync(preload, TELL)
+    const preload = join(import.meta.dirname, '../support/tell-compiled.cjs')
     return await sacm(['version'], { env: { NODE_OPTIONS: `--require ${preload}` }, program })
   }
 
   test('is taken; what is damaged, cut or of another text is not', async () => {
-    expect(await tell(SACM)).toMatchObject({ code: 0, stderr: 'kept true, refused false\n' })
+    expect(await tell(SACM)).toMatchObject({ code: 0, stderr: 'main.cjs: kept true, refused false\n' })
     const other = join(folder, 'bundle')
     cpSync(dirname(SACM), other, { recursive: true })
     const file = join(other, 'main.cjs.compiled')
@@ -84,12 +73,18 @@ describe('compiled code kept by the build', () => {
     damaged.writeUInt8((damaged.at(50_000) ?? 0) ^ 1, 50_000)
     for (const content of [damaged, whole.subarray(0, 50_000), Buffer.alloc(0)]) {
       writeFileSync(file, content)
-      expect(await tell(join(other, 'sacm.js'))).toMatchObject({ code: 0, stderr: 'kept false, refused undefined\n' })
+      expect(await tell(join(other, 'sacm.js'))).toMatchObject({
+        code: 0,
+        stderr: 'main.cjs: kept false, refused undefined\n',
+      })
     }
     writeFileSync(file, whole)
     const text = readFileSync(join(other, 'main.cjs'), 'latin1')
     writeFileSync(join(other, 'main.cjs'), text.replace('SACM repository', 'sacm repository'))
-    expect(await tell(join(other, 'sacm.js'))).toMatchObject({ code: 0, stderr: 'kept false, refused undefined\n' })
+    expect(await tell(join(other, 'sacm.js'))).toMatchObject({
+      code: 0,
+      stderr: 'main.cjs: kept false, refused undefined\n',
+    })
   })
 })
 

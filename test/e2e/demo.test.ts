@@ -10,6 +10,7 @@ import { allProbes } from '../../clients/collector/probes/all.ts'
 import { SACM, SACM_SOURCE } from '../support/server.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
+const TELL_COMPILED = join(ROOT, 'test/support/tell-compiled.cjs')
 const TIMEOUT_MS = 180_000
 const run = promisify(execFile)
 let folder: string
@@ -80,11 +81,15 @@ describe('sacm demo', () => {
     const alone = join(folder, 'alone')
     mkdirSync(alone)
     copyFileSync(join(ROOT, 'dist/sacm'), join(alone, 'sacm'))
-    const binary = await run(join(alone, 'sacm'), ['demo', '--json'], {
+    const env = { PATH: '/nonexistent', HOME: alone }
+    const binary = await run(join(alone, 'sacm'), ['demo', '--json'], { cwd: alone, env, timeout: TIMEOUT_MS })
+    expectSummary(binary.stdout)
+    // Writes, so that it starts the storage thread too.
+    const writing = await run(join(alone, 'sacm'), ['user', 'add', 'alice', '--password', 'pw'], {
       cwd: alone,
-      env: { PATH: '/nonexistent', HOME: alone },
+      env: { ...env, NODE_OPTIONS: `--require ${TELL_COMPILED}` },
       timeout: TIMEOUT_MS,
     })
-    expectSummary(binary.stdout)
+    expect(writing.stderr).toContain('main.cjs: kept true, refused false\nworker.cjs: kept true, refused false\n')
   })
 })
