@@ -36,6 +36,8 @@ export class Connection {
   readonly #inbox: Received[] = []
   /** All that was said, for the message of a failure. */
   readonly transcript: string[] = []
+  /** Our side of the stream; nothing sent after that is answered. RFC 6120 §4.4 */
+  #hasClosed = false
   #isClosed = false
   #failure: Error | undefined
   #wake: () => void = () => {}
@@ -99,6 +101,7 @@ export class Connection {
 
   /** Our closing tag. */
   closes(): void {
+    this.#hasClosed = true
     this.send(this.kind !== 'websocket' ? '</stream:stream>' : `<close xmlns='${NS_FRAMING}'/>`)
   }
 
@@ -155,6 +158,7 @@ export class Connection {
 
   /** A round trip to the server and back: all that was sent before has been worked off. */
   async sync(): Promise<void> {
+    if (this.#hasClosed) return await this.#until(() => this.#isClosed)
     const id = `sync-${++this.#syncs}`
     const from = this.#self === undefined ? '' : ` from='${this.#self}'`
     const ping = `<iq type='get' id='${id}'${from} to='${this.#domain}'><ping xmlns='urn:xmpp:ping'/></iq>`
