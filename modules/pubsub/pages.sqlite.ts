@@ -125,8 +125,9 @@ export const readPage: PubsubStore['readPage'] = {
     const rest = { ...request, max: 1, withPayloads: false }
     const isMoreLeft = () => !steps(rest, leftOf(window, rows.at(-1), order.by, isUp)).next().done
     const hasMore = range !== undefined && isMoreLeft()
-    // Few enough to be the last ones, if they were not too large for one page.
-    const isAtEnd = rows.length < request.max && !isMoreLeft()
+    // Few enough to be the last ones, if they were not too large for one page. Of other pages it is known without asking.
+    const isBeside = start.at === 'after' || start.at === 'before'
+    const isAtEnd = isBeside && count !== undefined && rows.length < request.max && !isMoreLeft()
     if (!isForward) rows.reverse()
     const index = count === undefined ? undefined : indexOf(start, count, rows.length, isAtEnd)
     return { items: rows.map(itemOf), count, index, hasMore }
