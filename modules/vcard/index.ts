@@ -27,7 +27,12 @@ export const vcard = defineModule<ValuesOf<typeof vcardConfig>>({
       status: 'partial',
       omits: 'a vCard of the server itself (§3.3)',
     },
-    { doc: 'XEP-0084', version: '1.1.4', status: 'complete' },
+    {
+      doc: 'XEP-0084',
+      version: '1.1.4',
+      status: 'partial',
+      omits: 'strangers do not discover the avatar of an account, which would tell that it exists (§6.1)',
+    },
     { doc: 'XEP-0153', version: '1.1.1', status: 'complete' },
     { doc: 'XEP-0398', version: '1.0.0', status: 'complete' },
   ],
