@@ -30,7 +30,8 @@ import { parseFragment } from '../../../server/xml/parser.ts'
 import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
-import { ACTORS, AccountModel, type Actor, AFFILIATIONS, type Config, MODELS, type Request } from './account-model.ts'
+import { ACTORS, AccountModel, type Actor, type Config, MODELS, type Request } from './account-model.ts'
+import { AFFILIATIONS } from './model-outcome.ts'
 
 const RUNS = rounds(8)
 const REQUESTS = 300

@@ -3,13 +3,13 @@
  * access by its owner's roster, and events for who wants them without having subscribed. XEP-0060 §4.5, §9; XEP-0163.
  */
 
+import { type Affiliation, answerOf, refuse, Told } from './model-outcome.ts'
+
 /** The first owns the account. */
 export const ACTORS = ['alice', 'bob', 'carol'] as const
 export type Actor = (typeof ACTORS)[number]
 export const MODELS = ['open', 'presence', 'roster', 'authorize', 'whitelist'] as const
 export type AccessModel = (typeof MODELS)[number]
-export const AFFILIATIONS = ['owner', 'publisher', 'publish-only', 'member', 'none', 'outcast'] as const
-export type Affiliation = (typeof AFFILIATIONS)[number]
 
 export interface Config {
   access_model: AccessModel
@@ -54,37 +54,25 @@ const DEFAULTS: Config = {
 
 const OWNER: Actor = 'alice'
 
-class Refused extends Error {}
-const refuse = (error: string): never => {
-  throw new Refused(error)
-}
-
 export class AccountModel {
   readonly #nodes = new Map<string, Node>()
   readonly #sees = new Set<Actor>()
   readonly #friends = new Set<Actor>()
   /** `actor node` */
   readonly #wants = new Set<string>()
-  #told = new Map<Actor, string[]>()
+  readonly #told = new Told<Actor>()
 
   /** @returns the answer: `ok`, what was asked for, or the error */
   perform(actor: Actor, request: Request): string {
-    try {
-      return this.#perform(actor, request)
-    } catch (error) {
-      if (error instanceof Refused) return error.message
-      throw error
-    }
+    return answerOf(() => this.#perform(actor, request))
   }
 
   takeTold(): Map<Actor, string[]> {
-    const told = this.#told
-    this.#told = new Map()
-    return told
+    return this.#told.take()
   }
 
   #tell(jid: Actor, what: string): void {
-    this.#told.set(jid, [...(this.#told.get(jid) ?? []), what])
+    this.#told.tell(jid, what)
   }
 
   #tellAll(node: Node, what: string): void {

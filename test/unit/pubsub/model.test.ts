@@ -18,7 +18,9 @@ import { serialize } from '../../../server/xml/serialize.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 import { pubsubParts } from '../../support/pubsub-parts.ts'
 import { type Random, random, rounds } from '../../support/random.ts'
-import { ACTORS, type Actor, AFFILIATIONS, type Config, DEFAULTS, Model, type Request } from './model.ts'
+import { Model } from './model.ts'
+import { AFFILIATIONS } from './model-outcome.ts'
+import { ACTORS, type Actor, type Config, DEFAULTS, type Request } from './model-rules.ts'
 
 const RUNS = rounds(12)
 const REQUESTS = 250
