@@ -1,9 +1,8 @@
 /** Administration and registration by slixmpp's own plugins, and what it says of itself verified by the server. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -15,12 +14,8 @@ test('slixmpp registers, changes its password, is disabled and enabled, and leav
   try {
     await server.addUser(`root@${server.domain}`, PASSWORD, ['admin'])
     const script = join(import.meta.dirname, 'clients/slixmpp_admin.py')
-    const { stdout } = await promisify(execFile)(
-      '/usr/bin/python3',
-      [script, server.host, String(server.ports.c2s), server.domain, server.caFile, PASSWORD],
-      { env: { ...process.env, PYTHONWARNINGS: 'ignore' }, timeout: 90_000 },
-    )
-    const outcome: unknown = JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')
+    const place = [server.host, String(server.ports.c2s), server.domain, server.caFile]
+    const outcome = await runForeign(server, '/usr/bin/python3', [script, ...place, PASSWORD], { timeoutMs: 90_000 })
     expect(outcome).toMatchObject({
       commands: expect.arrayContaining(['add-user', 'announce', 'disable-user', 'get-online-users-list', 'shutdown']),
       uptime: true,

@@ -1,9 +1,8 @@
 /** @xmpp/client logging in as nobody, where a lab allows it; and where nobody does, it is not offered. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { runSacm, startServer, type TestServer } from '../support/server.ts'
 
 const SCRIPT = join(import.meta.dirname, 'clients/xmpp-js-anonymous.ts')
@@ -20,11 +19,10 @@ async function run(service: string): Promise<Record<string, unknown>> {
   // The library may miss the server's header on a busy machine; see clients/xmpp-js-tokens.ts.
   for (let attempt = 1; ; attempt++) {
     try {
-      const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, service, server.domain], {
-        env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile },
-        timeout: 30_000,
+      const outcome = await runForeign(server, process.execPath, [SCRIPT, service, server.domain], {
+        timeoutMs: 30_000,
       })
-      return JSON.parse(stdout) as Record<string, unknown> // our own script's
+      return outcome as Record<string, unknown> // our own script's
     } catch (error) {
       if (attempt === ATTEMPTS || !String(error).includes('TimeoutError')) throw error
     }

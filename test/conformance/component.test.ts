@@ -1,10 +1,9 @@
 /** A component that others wrote: slixmpp's ComponentXMPP. XEP-0114. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callControl } from '../../server/control.ts'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -26,15 +25,9 @@ test('slixmpp: connects, is found, asked and talked to, asks in its turn, hears 
   needTool(context, ['/usr/bin/python3', '-c', 'import slixmpp'], 'apt-get install python3-slixmpp')
   const script = join(import.meta.dirname, 'clients', 'slixmpp_component.py')
   const ports = [server.ports.c2s, server.ports.component].map(String)
-  const { stdout } = await promisify(execFile)(
-    '/usr/bin/python3',
-    [script, server.host, ...ports, 'alice@localhost', server.caFile, NAME],
-    {
-      env: { ...process.env, TEST_PASSWORD: PASSWORD, TEST_SECRET: SECRET, PYTHONWARNINGS: 'ignore' },
-      timeout: 50_000,
-    },
-  )
-  expect(JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')).toEqual({
+  const args = [script, server.host, ...ports, 'alice@localhost', server.caFile, NAME]
+  const env = { TEST_PASSWORD: PASSWORD, TEST_SECRET: SECRET }
+  expect(await runForeign(server, '/usr/bin/python3', args, { env })).toEqual({
     listed: true,
     identities: expect.arrayContaining([['component', 'generic']]),
     version: expect.any(String),

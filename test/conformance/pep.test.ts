@@ -1,10 +1,9 @@
 /** Personal eventing between clients that others wrote. XEP-0163, XEP-0222, XEP-0223, XEP-0470; XEP-0118, XEP-0172, XEP-0084. */
 
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -19,13 +18,7 @@ afterAll(async () => {
   await server.stop()
 })
 
-async function run(command: string, args: readonly string[]): Promise<unknown> {
-  const { stdout } = await promisify(execFile)(command, args, {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, PYTHONWARNINGS: 'ignore' },
-    timeout: 50_000,
-  })
-  return JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')
-}
+const run = (command: string, args: readonly string[]) => runForeign(server, command, args)
 
 test('slixmpp: a tune is heard by who wants it, also later; private data stays private', async (context) => {
   needTool(context, ['/usr/bin/python3', '-c', 'import slixmpp'], 'apt-get install python3-slixmpp')

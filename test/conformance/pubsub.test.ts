@@ -1,9 +1,8 @@
 /** Clients that others wrote keep nodes, each by its own API where it has one. XEP-0060 §6 to §8, XEP-0059; XEP-0376, XEP-0465. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -20,13 +19,7 @@ afterAll(async () => {
 
 const friend = () => `friend@${server.domain}`
 
-async function run(command: string, args: readonly string[]): Promise<unknown> {
-  const { stdout } = await promisify(execFile)(command, args, {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, SSL_CERT_FILE: server.caFile, PYTHONWARNINGS: 'ignore' },
-    timeout: 50_000,
-  })
-  return JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')
-}
+const run = (command: string, args: readonly string[]) => runForeign(server, command, args)
 
 function wanted(user: string) {
   const jid = `${user}@${server.domain}`

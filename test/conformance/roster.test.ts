@@ -1,9 +1,8 @@
 /** Rosters, subscriptions and kept messages between two clients that others wrote. RFC 6121, XEP-0160. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -23,11 +22,8 @@ test('slixmpp: two clients subscribe to each other, one leaves and finds its mes
   const [alice, bob] = [`alice@${server.domain}`, `bob@${server.domain}`]
   await server.addUser(alice, PASSWORD)
   await server.addUser(bob, PASSWORD)
-  const { stdout } = await promisify(execFile)(
-    '/usr/bin/python3',
-    [SCRIPT, server.host, String(server.ports.c2s), server.caFile, PASSWORD, alice, bob],
-    { env: { ...process.env, PYTHONWARNINGS: 'ignore' }, timeout: 50_000 },
-  )
-  const outcome: unknown = JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')
+  const outcome = await runForeign(server, '/usr/bin/python3', [
+    ...[SCRIPT, server.host, String(server.ports.c2s), server.caFile, PASSWORD, alice, bob],
+  ])
   expect(outcome).toEqual({ done: [alice, bob, bob, alice], subscription: 'both' })
 })

@@ -1,9 +1,8 @@
 /** Clients that others wrote, each as a process of its own, trusting our CA and nothing else. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -35,12 +34,8 @@ interface Outcome {
 }
 
 async function run(command: string, args: readonly string[]): Promise<Outcome> {
-  const { stdout } = await promisify(execFile)(command, args, {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile, SSL_CERT_FILE: server.caFile, PYTHONWARNINGS: 'ignore' },
-    timeout: 40_000,
-  })
-  // Libraries may log to stdout too: the outcome is the line of JSON. Its shape is our own scripts'.
-  return JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '') as Outcome
+  // Its shape is our own scripts'.
+  return (await runForeign(server, command, args)) as Outcome
 }
 
 function expectTrade(outcome: Outcome, user: string): void {

@@ -1,9 +1,8 @@
 /** @xmpp/client logging in by SASL2 and Bind 2, and by token afterwards, over every transport. */
 
-import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
 const SCRIPT = join(import.meta.dirname, 'clients/xmpp-js-tokens.ts')
@@ -32,12 +31,9 @@ test.each([
   const user = `tokens-${name.toLowerCase().replaceAll(/[^a-z]/g, '')}`
   const jid = `${user}@${server.domain}`
   await server.addUser(jid, PASSWORD)
-  const { stdout } = await promisify(execFile)(process.execPath, [SCRIPT, service(), server.domain, user, PASSWORD], {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: server.caFile },
-    timeout: 40_000,
-  })
+  const args = [SCRIPT, service(), server.domain, user, PASSWORD]
   // Its shape is our own script's.
-  const outcome = JSON.parse(stdout) as Outcome
+  const outcome = (await runForeign(server, process.execPath, args)) as Outcome
   expect(outcome.errors).toEqual([])
   // Bind 2: the tag, and the same resource for the same installation.
   expect(outcome.byPassword).toMatch(new RegExp(`^${jid}/tokens/`))

@@ -1,12 +1,11 @@
 /** File upload by a client that others wrote: slixmpp's XEP-0363, with Python's HTTP for the file. */
 
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { runForeign } from '../support/foreign-client.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { needTool } from '../support/tools.ts'
 
@@ -29,15 +28,8 @@ test('slixmpp: finds the service, uploads, downloads, is told of the limit', asy
   const file = join(folder, 'grüße & more.png')
   writeFileSync(file, randomBytes(3_000_000))
   const script = join(import.meta.dirname, 'clients', 'slixmpp_upload.py')
-  const { stdout } = await promisify(execFile)(
-    '/usr/bin/python3',
-    [script, server.host, String(server.ports.c2s), 'alice@localhost', server.caFile, file],
-    {
-      env: { ...process.env, TEST_PASSWORD: PASSWORD, PYTHONWARNINGS: 'ignore' },
-      timeout: 50_000,
-    },
-  )
-  expect(JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '')).toEqual({
+  const args = [script, server.host, String(server.ports.c2s), 'alice@localhost', server.caFile, file]
+  expect(await runForeign(server, '/usr/bin/python3', args, { env: { TEST_PASSWORD: PASSWORD } })).toEqual({
     service: 'upload.localhost',
     put: 201,
     again: 409,
