@@ -60,9 +60,13 @@ function inOrder({ position: a }: Placed, { position: b }: Placed): number {
 /** Fewer than a time has, for a place is made of a number and one that is not larger. */
 const TAG_BYTES = 5
 
+/** Where an entry stands in the archive as long as it is in the list. */
+export function placeOf({ id, since }: PublicEntry): Position {
+  return { seq: since, creation: hash('sha256', id, 'buffer').readUIntBE(0, TAG_BYTES) }
+}
+
 function placed(entry: PublicEntry): Placed {
-  const tag = hash('sha256', entry.id, 'buffer').readUIntBE(0, TAG_BYTES)
-  return { entry, position: { seq: entry.since, creation: tag } }
+  return { entry, position: placeOf(entry) }
 }
 
 function itemOf({ entry, position }: Placed): PagedItem {

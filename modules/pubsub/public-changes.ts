@@ -3,6 +3,7 @@
 import { boundsOf, type PubsubParts } from './context.ts'
 import type { ElsewhereChanged } from './elsewhere.ts'
 import { listView } from './public-access.ts'
+import { placeOf } from './public-archive.ts'
 import { elsewhereEntry, isShown, type PublicEntry, subscriberEntry, subscriptionEntry } from './public-lists.ts'
 import { SUBSCRIPTIONS_LIST, subscribersListOf } from './public-names.ts'
 import type { ManagedSubscription, NodeRef, SubscriptionRecord } from './records.ts'
@@ -59,8 +60,10 @@ function tell(parts: PubsubParts, list: NodeRef, before: readonly PublicEntry[],
       gone.map((itemId) => ({ itemId, scope: undefined })),
     )
   for (const entry of is.values()) {
-    const item = { itemId: entry.id, payload: entry.payload(), publisher: '', publishedAt: 0 }
-    if (!was.has(entry.id)) parts.notifier.published(view, item, undefined)
+    if (was.has(entry.id)) continue
+    const { id: itemId, since: publishedAt } = entry
+    const item = { itemId, payload: entry.payload(), publisher: '', publishedAt, position: placeOf(entry) }
+    parts.notifier.published(view, item, undefined)
   }
 }
 
