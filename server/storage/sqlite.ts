@@ -43,7 +43,8 @@ function refuseEffect(): never {
 
 /** How long a call waits for another program that holds the database, before it is refused. */
 const BUSY_TIMEOUT_MS = 2_000
-const READER_MMAP_BYTES = 256 * 1024 * 1024
+/** More than SQLite maps at most: of what is not mapped, each page that is not in its small cache is read once more. */
+const READER_MMAP_BYTES = 2 ** 31
 const WAL_KEEP_BYTES = 64 * 1024 * 1024
 
 /** Makes a folder, and those above it, so that they outlast a power cut: SQLite syncs its files' names, not the folder's. */
