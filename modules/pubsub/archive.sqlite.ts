@@ -72,7 +72,7 @@ export function spanOf(
 
 /**
  * The lowest seq from which on everything was published at that time or later, found by halving: times grow with the
- * order of publication, unless somebody sets the clock back.
+ * order of publication (`publicationTime`).
  */
 function firstSince(tx: Tx, node: { readonly id: number }, ms: number, end: number): number {
   const q = tx.use(queries)

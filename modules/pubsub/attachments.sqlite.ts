@@ -125,7 +125,7 @@ function store(
   const actor = { bareJid: publisher, isAdmin: false }
   const item = { itemId, scope: undefined }
   const stored = storeItem(tx, node, { payload, actor, itemsMax }, item)
-  return { ...ref, ...item, publisher, publishedAt: tx.now, seenType: undefined, ...stored, expired: [] }
+  return { ...ref, ...item, publisher, seenType: undefined, ...stored, expired: [] }
 }
 
 /** What is attached to an item changed by one account's part: the rest is in the counts. XEP-0470 §4.6 to §4.8. */

@@ -170,21 +170,38 @@ export function removeExpired(tx: Tx, node: CountedNode, seconds: number | null)
   return drop(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
 }
 
+const newest = (db: Db) => ({
+  item: db.select({ publishedAt: items.publishedAt }).from(items).orderBy(desc(items.seq)).limit(1).prepare(),
+  /** As this connection gave it last. */
+  time: undefined as number | undefined,
+})
+
+/**
+ * The time of what is kept from now on: never before that of the newest item, whatever the clock says, since the order of
+ * publication is that of time (archive.sqlite.ts). A clock that was set back stands still here until it is there again.
+ */
+export function publicationTime(tx: Tx): number {
+  const known = tx.use(newest)
+  known.time = Math.max(tx.now, known.time ?? known.item.get()?.publishedAt ?? 0)
+  return known.time
+}
+
 /** Inserts as the newest; an item of the same id goes. XEP-0060 §7.1.2, §12.1. */
 export function storeItem(
   tx: Tx,
   node: KnownNode,
   request: Pick<PublishItem, 'payload' | 'actor' | 'itemsMax'>,
   item: ItemKey,
-): Pick<ItemPublished, 'position' | 'pruned'> {
+): Pick<ItemPublished, 'position' | 'publishedAt' | 'pruned'> {
   const q = tx.use(writing)
   const { itemId, scope } = item
   const { payload = null, actor } = request
+  const publishedAt = publicationTime(tx)
   const row = {
     node: node.id,
     itemId,
     publisher: actor.bareJid,
-    publishedAt: tx.now,
+    publishedAt,
     scope: scope ?? null,
     payload,
     created: null,
@@ -203,7 +220,7 @@ export function storeItem(
   const limit = itemLimit(maxItems, request.itemsMax)
   if (node.itemCount > limit && publishNodeFull === 'reject') refuse('nodeFull', `${limit} items are kept here`)
   const seq = Number(stored.lastInsertRowid)
-  return { position: { seq, creation: created ?? seq }, pruned: pruneItems(tx, node, limit) }
+  return { position: { seq, creation: created ?? seq }, publishedAt, pruned: pruneItems(tx, node, limit) }
 }
 
 /** Removes every item of a node, and all that is attached to them. */

@@ -5,6 +5,7 @@ import { SHARED_SCOPE } from './api.ts'
 import {
   adjustCounts,
   detach,
+  publicationTime,
   remove,
   removeAll,
   removeExpired,
@@ -33,7 +34,7 @@ export const expireItems: PubsubStore['expireItems'] = {
 export const purgeAbsent: PubsubStore['purgeAbsent'] = {
   name: 'pubsub.purgeAbsent',
   kind: 'write',
-  run(tx, { service, nodeId, publisher, from = { seq: 0, before: tx.now } }) {
+  run(tx, { service, nodeId, publisher, from = { seq: 0, before: publicationTime(tx) } }) {
     const node = findNode(tx, { service, nodeId })
     if (!node?.purgeOffline) return { service, nodeId, gone: [], isEmpty: false, next: undefined }
     const rows = tx.use(writing).following.all({ node: node.id, seq: from.seq, max: PRUNE_BATCH })
@@ -69,9 +70,11 @@ export const publishItem: PubsubStore['publishItem'] = {
     const seenType = node.see(tx, payloadNs)
     const isKept = row.persistItems && itemId !== undefined
     const expired = isKept ? removeExpired(tx, node, row.itemExpireSeconds) : []
-    const stored = isKept ? storeItem(tx, node, request, { itemId, scope }) : { position: undefined, pruned: [] }
+    const stored = isKept
+      ? storeItem(tx, node, request, { itemId, scope })
+      : { position: undefined, publishedAt: tx.now, pruned: [] }
     const { service, nodeId, actor } = request
-    const item = { itemId, publisher: actor.bareJid, publishedAt: tx.now, scope }
+    const item = { itemId, publisher: actor.bareJid, scope }
     return { service, nodeId, ...item, seenType, ...stored, expired }
   },
 }

@@ -202,6 +202,43 @@ describe('items', () => {
     }
   })
 
+  test('a part by time is what was published then, though the clock was set back meanwhile', async () => {
+    const storage = openDirectStorage()
+    vi.useFakeTimers({ toFake: ['Date'] })
+    try {
+      const node = { ...n, creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 3 }
+      for (const nodeId of ['m', 'n']) await storage.run(store.createNode, { ...node, nodeId })
+      const times = new Map<string, number>()
+      for (const [index, now] of [100, 300, 150, 200, 310, 120].entries()) {
+        vi.setSystemTime(now)
+        const itemId = String(index)
+        times.set(itemId, (await storage.run(store.publishItem, item(itemId))).publishedAt)
+        // The newest, wherever it is, says what time it was.
+        await storage.run(store.publishItem, item(itemId, { nodeId: 'm' }))
+      }
+      const asked = { ...n, visible: 'all', start: { at: 'start' }, indexMax: 3, withPayloads: true } as const
+      const bounds = { passedMax: 30, lastSeq: 1_000, max: 10, maxChars: 1_000 }
+      const none = { after: undefined, before: undefined }
+      for (const by of ['modification', 'creation'] as const)
+        for (const fromMs of [undefined, 99, 100, 101, 150, 200, 299, 300, 301, 310, 311])
+          for (const toMs of [undefined, 99, 100, 150, 200, 300, 309, 310]) {
+            const order = { by, isDescending: false }
+            const { items } = await storage.run(store.readPage, {
+              ...asked,
+              ...bounds,
+              order,
+              within: { ...none, fromMs, toMs },
+            })
+            const wanted = [...times].filter(([, time]) => time >= (fromMs ?? 0) && time <= (toMs ?? 999))
+            expect(items.map(({ itemId, publishedAt }) => [itemId, publishedAt])).toEqual(wanted)
+          }
+      expect([...times.values()]).toEqual([100, 300, 300, 300, 310, 310])
+    } finally {
+      vi.useRealTimers()
+      await storage.close()
+    }
+  })
+
   test('a page of large payloads stops at its bound, but never at nothing', async () => {
     await create('n', { maxPayloadBytes: 1_000_000 })
     const payload = `<p xmlns="urn:p">${'x'.repeat(400)}</p>`
