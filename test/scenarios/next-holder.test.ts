@@ -10,7 +10,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { callControl } from '../../server/control.ts'
 import { Connection } from '../support/scenario/connection.ts'
-import { mismatch, parsePattern } from '../support/scenario/match.ts'
 import { runSacm, startServer, type TestServer } from '../support/server.ts'
 
 const NS = 'http://jabber.org/protocol/pubsub'
@@ -38,13 +37,8 @@ async function login(local: string): Promise<Connection> {
   const connection = await Connection.open(server, 'tcp')
   await connection.login(local, 'pw', 'desk')
   connection.send('<presence/>')
-  await received(connection, `<presence from='${local}@test/desk'/>`)
+  await connection.receives(`<presence from='${local}@test/desk'/>`)
   return connection
-}
-
-async function received(connection: Connection, pattern: string): Promise<void> {
-  const tree = parsePattern(pattern)
-  await connection.find((other) => mismatch(tree, other, new Map()) === undefined)
 }
 
 const RESULT = `type='result'>{any}`
@@ -53,7 +47,7 @@ const refused = (condition: string) => `type='error'>...<error>...<${condition}/
 async function iq(connection: Connection, type: string, to: string, payload: string, answer = RESULT): Promise<void> {
   const id = `q${++ids}`
   connection.send(`<iq type='${type}' id='${id}' to='${to}'>${payload}</iq>`)
-  await received(connection, `<iq id='${id}' ${answer}</iq>`)
+  await connection.receives(`<iq id='${id}' ${answer}</iq>`)
 }
 
 const ask = (connection: Connection, content: string, answer?: string, owner = '') =>
@@ -119,7 +113,7 @@ async function checkNext(name: string): Promise<void> {
   await ask(bob, `<delete node='own-${name}'/>`, refused('forbidden'), '#owner')
   await ask(bob, inCollection(`second-${name}`, `all-${name}`), refused('forbidden'))
   bob.send(`<presence type='subscribe' to='alice@test'/>`)
-  await received(alice, `<presence type='subscribe' from='${jid}'>{any}</presence>`)
+  await alice.receives(`<presence type='subscribe' from='${jid}'>{any}</presence>`)
   // What it publishes itself is its own.
   await ask(bob, item(`open-${name}`, '3'))
   await ask(bob, retract(`open-${name}`, '3'))
@@ -137,10 +131,9 @@ test('a name given up by XEP-0077, with more asked behind the request', async ()
       `<iq type='set' id='late' to='pubsub.test'><pubsub xmlns='${NS}'><subscribe node='open-bob1' jid='bob1@test'/></pubsub></iq>` +
       `<presence type='subscribed' to='alice@test'/>`,
   )
-  await received(bob, `<iq type='result' id='out'/>`)
+  await bob.receives(`<iq type='result' id='out'/>`)
   // She wants to know who subscribes, and who does no more. XEP-0060 §17.4.4
-  await received(
-    alice,
+  await alice.receives(
     `<message from='pubsub.test'>...<event xmlns='${NS}#event'><subscription node='open-bob1' jid='bob1@test' subscription='none'/></event></message>`,
   )
   await succeed('bob1')
@@ -165,8 +158,7 @@ test('a name taken away by XEP-0133', async () => {
     `<command xmlns='http://jabber.org/protocol/commands' node='${ADMIN}#delete-user' ${rest}</command>`
   const captures = new Map<string, string>()
   root.send(`<iq type='set' id='cmd' to='test'>${command(`action='execute'>`)}</iq>`)
-  const asked = parsePattern(`<iq id='cmd' type='result'><command sessionid='{session}'>{any}</command></iq>`)
-  await root.find((tree) => mismatch(asked, tree, captures) === undefined)
+  await root.receives(`<iq id='cmd' type='result'><command sessionid='{session}'>{any}</command></iq>`, captures)
   const session = captures.get('session') ?? ''
   await iq(
     root,
@@ -198,7 +190,7 @@ test('a role that is gone, and with it what it let one read', async () => {
   await ask(root, `<subscribe node='secret' jid='root@test'/>`)
   await callControl(dataDir, 'role.revoke', { jid: 'root@test', role: 'admin' })
   const again = await login('root')
-  await received(again, `<message from='pubsub.test'>...<subscription node='secret' subscription='none'/></message>`)
+  await again.receives(`<message from='pubsub.test'>...<subscription node='secret' subscription='none'/></message>`)
   await look(again, '<subscriptions/>', `type='result'><pubsub xmlns='${NS}'><subscriptions/></pubsub>`)
   for (const each of [root, again]) each.destroy()
 })

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Connection } from '../support/scenario/connection.ts'
-import { mismatch, parsePattern } from '../support/scenario/match.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
 const NS = 'http://jabber.org/protocol/pubsub'
@@ -26,13 +25,8 @@ async function login(local: string): Promise<Connection> {
   const connection = await Connection.open(server, 'tcp')
   await connection.login(local, 'pw', 'desk')
   connection.send('<presence/>')
-  await received(connection, '<presence/>')
+  await connection.receives('<presence/>')
   return connection
-}
-
-async function received(connection: Connection, pattern: string): Promise<void> {
-  const tree = parsePattern(pattern)
-  await connection.find((other) => mismatch(tree, other, new Map()) === undefined)
 }
 
 async function ask(connection: Connection, type: string, content: string, answer: string, owner = ''): Promise<void> {
@@ -40,7 +34,7 @@ async function ask(connection: Connection, type: string, content: string, answer
   connection.send(
     `<iq type='${type}' id='${id}' to='pubsub.test'><pubsub xmlns='${NS}${owner}'>${content}</pubsub></iq>`,
   )
-  await received(connection, `<iq id='${id}' type='result'>${answer}</iq>`)
+  await connection.receives(`<iq id='${id}' type='result'>${answer}</iq>`)
 }
 
 const event = (itemId: string) =>
@@ -60,16 +54,16 @@ test('nodes, options, affiliations, subscriptions and items are there after a re
   const member = `<affiliations node='n'><affiliation jid='bob@test' affiliation='member'/></affiliations>`
   await ask(alice, 'set', member, '', '#owner')
   bob.send(`<iq type='set' id='s' to='test'><pubsub xmlns='${NS}'><subscribe node='n' jid='bob@test'/></pubsub></iq>`)
-  await received(bob, "<iq id='s' type='result'>{any}</iq>")
+  await bob.receives("<iq id='s' type='result'>{any}</iq>")
   for (const itemId of ['1', '2']) await ask(alice, 'set', publish(itemId), '{any}')
-  await received(bob, event('2'))
+  await bob.receives(event('2'))
 
   expect(await server.stop()).toBe(0)
   server = await startServer({ dataDir, domain: 'test' })
 
   const again = { alice: await login('alice'), bob: await login('bob') }
   await ask(again.alice, 'set', publish('3'), '{any}')
-  await received(again.bob, event('3'))
+  await again.bob.receives(event('3'))
   const items = ['2', '3'].map((itemId) => `<item id='${itemId}'><p xmlns='urn:p'/></item>`).join('')
   await ask(again.bob, 'get', "<items node='n'/>", `<pubsub><items node='n'>${items}</items></pubsub>`)
   await ask(again.bob, 'get', '<affiliations/>', `<pubsub>...<affiliation node='n' affiliation='member'/></pubsub>`)
@@ -99,8 +93,7 @@ test('what was gathered for a digest when the server closes waits for its subscr
   await again.login('carol', 'pw', 'desk')
   again.send('<presence/>')
   const items = ['1', '2'].map((itemId) => `<item id='${itemId}'><p xmlns='urn:p'/></item>`).join('')
-  await received(
-    again,
+  await again.receives(
     `<message from='pubsub.test'><event xmlns='${NS}#event'><items node='d'>${items}</items></event><delay xmlns='urn:xmpp:delay'>{any}</delay></message>`,
   )
   for (const connection of [carol, dave, again]) connection.destroy()
@@ -122,8 +115,7 @@ test('nodes stay in their collections, and those who follow them are told', asyn
 
   const again = await login('erin')
   await ask(again, 'set', publish('1').replace("node='n'", "node='e'"), '{any}')
-  await received(
-    again,
+  await again.receives(
     `<message from='pubsub.test'><event xmlns='${NS}#event'><items node='e'><item id='1'><p xmlns='urn:p'/></item></items></event><headers xmlns='http://jabber.org/protocol/shim'><header name='Collection'>c</header></headers></message>`,
   )
   for (const connection of [erin, again]) connection.destroy()
@@ -153,10 +145,10 @@ test('what is attached to an item is counted, followed and gone with it, as befo
   await ask(again, 'set', attach('<reactions><reaction>a</reaction></reactions>'), '{any}')
   const event = (content: string) =>
     `<message from='pubsub.test'><event xmlns='${NS}#event'>${content}</event></message>`
-  await received(again, event(told('<reactions><reaction>a</reaction></reactions>')))
+  await again.receives(event(told('<reactions><reaction>a</reaction></reactions>')))
   await ask(again, 'set', "<retract node='g'><item id='1'/></retract>", '')
-  await received(again, event(`<delete node='${uri}'/>`))
-  await received(again, event(`<items node='${summaries}/g'><retract id='1'/></items>`))
+  await again.receives(event(`<delete node='${uri}'/>`))
+  await again.receives(event(`<items node='${summaries}/g'><retract id='1'/></items>`))
   for (const connection of [gus, again]) connection.destroy()
 })
 
@@ -167,20 +159,18 @@ test('an account has its list of subscriptions, and the version that its clients
   const subscribe = `<subscribe xmlns='${NS}' node='f' jid='frank@test'><public xmlns='urn:xmpp:pps:0'/></subscribe>`
   frank.send(`<iq type='set' id='f1'><pam xmlns='urn:xmpp:pam:0' jid='pubsub.test'>${subscribe}</pam></iq>`)
   const captures = new Map<string, string>()
-  const notice = parsePattern(`<message><notify xmlns='urn:xmpp:pam:0' ver='{version}'>{any}</notify></message>`)
-  await frank.find((tree) => mismatch(notice, tree, captures) === undefined)
-  await received(frank, "<iq id='f1' type='result'/>")
+  await frank.receives(`<message><notify xmlns='urn:xmpp:pam:0' ver='{version}'>{any}</notify></message>`, captures)
+  await frank.receives("<iq id='f1' type='result'/>")
 
   expect(await server.stop()).toBe(0)
   server = await startServer({ dataDir, domain: 'test' })
 
   const again = await login('frank')
   again.send(`<iq type='get' id='f2'><subscriptions xmlns='urn:xmpp:pam:0' ver='${captures.get('version')}'/></iq>`)
-  await received(again, "<iq id='f2' type='result'/>")
+  await again.receives("<iq id='f2' type='result'/>")
   again.send(`<iq type='get' id='f3'><subscriptions xmlns='urn:xmpp:pam:0'/></iq>`)
   const entry = `<subscription service='pubsub.test' node='f' jid='frank@test' subscription='subscribed'><public xmlns='urn:xmpp:pps:0'/></subscription>`
-  await received(
-    again,
+  await again.receives(
     `<iq id='f3' type='result'><subscriptions ver='${captures.get('version')}'>${entry}</subscriptions></iq>`,
   )
   for (const connection of [frank, again]) connection.destroy()

@@ -1,9 +1,9 @@
 /** For pubsub's use cases where no account has nodes of its own: nobody is in a roster, and nobody is online. */
 
-import { Audience } from '../../modules/pubsub/audience.ts'
+import { Audience, type AudienceParts } from '../../modules/pubsub/audience.ts'
 import { el } from '../../server/xml/element.ts'
 
-export function noAudience(): Audience {
+export function noAudience(parts: Partial<AudienceParts> = {}): Audience {
   return new Audience({
     rosters: {
       ready: () => undefined,
@@ -16,5 +16,6 @@ export function noAudience(): Audience {
     clients: { of: () => undefined },
     sessions: { of: () => [] },
     isSubscribed: () => false,
+    ...parts,
   })
 }

@@ -8,7 +8,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { connect as connectTls } from 'node:tls'
 import { WebSocket } from 'ws'
 import type { TestServer } from '../server.ts'
-import { mismatch, parsePattern } from './match.ts'
+import { type Captures, mismatch, parsePattern } from './match.ts'
 import { parseTree, type Received, StreamReader, showTree, type Tree } from './tree.ts'
 
 export type TransportKind = 'tcp' | 'websocket'
@@ -154,6 +154,12 @@ export class Connection {
     await this.#until(() => at() >= 0)
     if (at() < 0) throw new Error(`not among what was received: ${this.#inbox.map(show).join('\n')}`)
     this.#inbox.splice(at(), 1)
+  }
+
+  /** The same for one like this pattern. */
+  async receives(pattern: string, captures: Captures = new Map()): Promise<void> {
+    const wanted = parsePattern(pattern)
+    await this.find((tree) => mismatch(wanted, tree, captures) === undefined)
   }
 
   /** A round trip to the server and back: all that was sent before has been worked off. */

@@ -1,10 +1,9 @@
 /** What the audience of an account's nodes costs. */
 
 import { expect, test } from 'vitest'
-import { Audience } from '../../../modules/pubsub/audience.ts'
 import { defaultConfig } from '../../../modules/pubsub/node-config.ts'
 import type { NodeView, Subscriber } from '../../../modules/pubsub/node-view.ts'
-import { el } from '../../../server/xml/element.ts'
+import { noAudience } from '../../support/no-accounts.ts'
 
 const BOUNDS = { itemsMax: 9, payloadMaxBytes: 9_999, childrenMax: 9, isAccount: true }
 
@@ -19,17 +18,7 @@ class Subscribers extends Map<string, Subscriber> {
 
 test('whom a parent lets through is known without a walk over its subscribers', () => {
   const asked: string[] = []
-  const audience = new Audience({
-    rosters: {
-      ready: () => undefined,
-      relation: () => ({ seesPresence: true, groups: [] }),
-      groups: () => [],
-      subscribers: () => [],
-      subscriptions: () => [],
-      read: async () => el('query'),
-    },
-    clients: { of: () => undefined },
-    sessions: { of: () => [] },
+  const audience = noAudience({
     isSubscribed: (bareJid) => {
       asked.push(bareJid)
       return bareJid === 'bob@test'
