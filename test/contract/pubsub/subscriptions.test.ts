@@ -283,6 +283,9 @@ describe('affiliations', () => {
     await affiliate([{ bareJid: 'bob@test', affiliation: 'owner' }])
     await affiliate([{ bareJid: 'alice@test', affiliation: 'none' }], root)
     await expect(affiliate([])).rejects.toMatchObject(refused('notOwner'))
+    // Who has none is not kept as one who has none.
+    await opened.reopen()
+    expect((await snapshot()).affiliations).toEqual([{ ...n, bareJid: 'bob@test', affiliation: 'owner' }])
   })
 
   test('are bounded', async () => {
