@@ -2,7 +2,8 @@
 
 import type { Config } from './config.ts'
 import { ConfigRefused } from './module/api.ts'
-import type { C2sLimits } from './session/c2s.ts'
+import type { C2sLimits, C2sTimeouts } from './session/c2s.ts'
+import type { ComponentsOptions } from './session/components.ts'
 import { type Element, el } from './xml/element.ts'
 import { NS_STREAM_LIMITS } from './xml/namespaces.ts'
 import type { ParserLimits } from './xml/parser.ts'
@@ -10,8 +11,52 @@ import type { ParserLimits } from './xml/parser.ts'
 /** Addresses and names of this machine itself. */
 export const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/
 
-/** Bounds on connections and rates, which labs may lift. @throws ConfigRefused where others than the lab would gain */
-export function bounds(
+/** Of clients. @throws ConfigRefused where others than the lab would gain */
+export function clientLimits(config: Config): C2sLimits {
+  return {
+    ...bounds(config),
+    ...streamBounds(config),
+    queuedStanzas: config['limits.sessionQueue'],
+    unackedStanzas: config['limits.unackedStanzas'],
+    unackedBytes: config['limits.unackedBytes'],
+    deferredStanzas: config['limits.deferredStanzas'],
+    resourcesPerAccount: config['limits.resources'],
+    loginAttempts: config['limits.saslAttempts'],
+  }
+}
+
+export function componentLimits(config: Config): ComponentsOptions['limits'] {
+  return {
+    ...streamBounds(config),
+    ...componentRates(config),
+    maxConnections: config['limits.componentConnections'],
+  }
+}
+
+/** Of clients; components have the same, as far as they have them. */
+export function clientTimeouts(config: Config): C2sTimeouts {
+  return {
+    authMs: config['timeouts.authSeconds'] * 1000,
+    closeMs: config['timeouts.closeSeconds'] * 1000,
+    slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
+    resumeMs: config['timeouts.resumeSeconds'] * 1000,
+    idleMs: config['timeouts.idleSeconds'] * 1000,
+    overRateMs: config['timeouts.overRateSeconds'] * 1000,
+  }
+}
+
+/** Of the stream of a client and of a component alike. */
+function streamBounds(config: Config): Pick<C2sLimits, 'xml' | 'stanzaBytes' | 'anonymousBytes' | 'maxOutputBytes'> {
+  return {
+    xml: xmlLimits(config),
+    stanzaBytes: config['limits.stanzaBytes'],
+    anonymousBytes: config['limits.preAuthStanzaBytes'],
+    maxOutputBytes: config['limits.outputBytes'],
+  }
+}
+
+/** On connections and rates, which labs may lift. */
+function bounds(
   config: Config,
 ): Pick<C2sLimits, 'maxConnections' | 'connectionsPerAddress' | 'stanzasPerSecond' | 'bytesPerSecond'> {
   const maxConnections = config['limits.connections']
@@ -33,7 +78,7 @@ export function bounds(
 }
 
 /** What the parser takes of one element. */
-export function xmlLimits(config: Config): ParserLimits {
+function xmlLimits(config: Config): ParserLimits {
   return {
     maxStanzaBytes: config['limits.stanzaBytes'],
     maxDepth: config['limits.depth'],
@@ -43,7 +88,7 @@ export function xmlLimits(config: Config): ParserLimits {
 }
 
 /** Of one external component; 0: any. */
-export function componentRates(config: Config): { stanzasPerSecond: number; bytesPerSecond: number } {
+function componentRates(config: Config): { stanzasPerSecond: number; bytesPerSecond: number } {
   if (config['limits.off']) return { stanzasPerSecond: 0, bytesPerSecond: 0 }
   return {
     stanzasPerSecond: config['limits.componentStanzasPerSecond'],

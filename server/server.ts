@@ -14,7 +14,7 @@ import type { Config } from './config.ts'
 import { controlPath, listenControl } from './control.ts'
 import { createHttps, type HttpsServer, WEBSOCKET_PATH } from './http/https.ts'
 import { ensureMetricsToken, METRICS_PATH, metricsHandler, metricsTokenFile } from './http/metrics.ts'
-import { bounds, componentRates, LOOPBACK, streamLimits, xmlLimits } from './limits.ts'
+import { clientLimits, clientTimeouts, componentLimits, LOOPBACK, streamLimits } from './limits.ts'
 import type { Logger } from './log.ts'
 import { MetricTable } from './metrics.ts'
 import { type AccountView, type Module, PRESENCE_AUTHORITY, type SessionHandle } from './module/api.ts'
@@ -180,27 +180,8 @@ export async function startServer({
           seeOther: config['https.seeOtherUri'] || undefined,
         },
       },
-      limits: {
-        ...bounds(config),
-        xml: xmlLimits(config),
-        stanzaBytes: config['limits.stanzaBytes'],
-        anonymousBytes: config['limits.preAuthStanzaBytes'],
-        maxOutputBytes: config['limits.outputBytes'],
-        queuedStanzas: config['limits.sessionQueue'],
-        unackedStanzas: config['limits.unackedStanzas'],
-        unackedBytes: config['limits.unackedBytes'],
-        deferredStanzas: config['limits.deferredStanzas'],
-        resourcesPerAccount: config['limits.resources'],
-        loginAttempts: config['limits.saslAttempts'],
-      },
-      timeouts: {
-        authMs: config['timeouts.authSeconds'] * 1000,
-        closeMs: config['timeouts.closeSeconds'] * 1000,
-        slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
-        resumeMs: config['timeouts.resumeSeconds'] * 1000,
-        idleMs: config['timeouts.idleSeconds'] * 1000,
-        overRateMs: config['timeouts.overRateSeconds'] * 1000,
-      },
+      limits: clientLimits(config),
+      timeouts: clientTimeouts(config),
       extraFeatures: (stage) => [
         stage === 'bind'
           ? streamLimits(config['limits.stanzaBytes'], config['timeouts.idleSeconds'])
@@ -239,20 +220,8 @@ export async function startServer({
       isOwnDomain: (name) => router.isLocalDomain(name),
       onStanza: (component, from, stanza) => router.receiveForeign(component, from, stanza),
       onEnded: (component) => router.foreignEnded(component),
-      limits: {
-        xml: xmlLimits(config),
-        ...componentRates(config),
-        stanzaBytes: config['limits.stanzaBytes'],
-        anonymousBytes: config['limits.preAuthStanzaBytes'],
-        maxOutputBytes: config['limits.outputBytes'],
-        maxConnections: config['limits.componentConnections'],
-      },
-      timeouts: {
-        authMs: config['timeouts.authSeconds'] * 1000,
-        closeMs: config['timeouts.closeSeconds'] * 1000,
-        slowReaderMs: config['timeouts.slowReaderSeconds'] * 1000,
-        overRateMs: config['timeouts.overRateSeconds'] * 1000,
-      },
+      limits: componentLimits(config),
+      timeouts: clientTimeouts(config),
       traceOf: (address) => tracing.of(address),
       log: log.child('component'),
     })
