@@ -19,5 +19,11 @@ runScenarios('pubsub-limits', {
     'pubsub.relationshipDepthMax': '1',
     'pubsub.digestEventsMax': '2',
     'pubsub.digestMaxChars': '1024',
+    'pubsub.payloadMaxBytes': '2048',
+    'pubsub.attachedItemsMax': '1',
+    'pubsub.redirectsMax': '1',
+    'pubsub.managedChangesMax': '1',
+    'pubsub.managedListsMax': '1',
+    'pubsub.accountItemsMax': '2',
   },
 })
