@@ -178,7 +178,8 @@ function tellWhoComes(ctx: ModuleContext<PubsubConfig>, parts: PubsubParts): voi
     else if (parts.accounts.exists(account) && audience.visitors.came(session, account)) {
       const nodes = nodesAt([account], replica.sortedNodeIds(account))
       const open = nodes.filter(({ record }) => record.config.accessModel === 'open')
-      if (!session.presence || !audience.seesPresence(account, session.bareJid))
+      // Before it is known what it wants, these come with what else it wants.
+      if (told.has(session) && (!session.presence || !audience.seesPresence(account, session.bareJid)))
         await sendPersonalItems(parts, session.bareJid, open, session)
     }
   })
