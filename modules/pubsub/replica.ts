@@ -119,10 +119,6 @@ export class Replica {
     return this.#services.get(service)?.get(ROOT_ID)
   }
 
-  *#all(): Iterable<ReplicaNode> {
-    for (const nodes of this.#services.values()) yield* nodes.values()
-  }
-
   /** What the entity is at this node and at its parents. */
   standing(node: NodeView, actor: Actor): Standing {
     const ruling = node.target ?? node
@@ -138,23 +134,25 @@ export class Replica {
 
   /** Nodes whose items expire. */
   expiring(): NodeRef[] {
-    return this.#where(({ config }) => config.itemExpireSeconds !== 'max')
+    return this.#where(({ record }) => record.config.itemExpireSeconds !== 'max').map(({ record }) => record)
   }
 
   /** Nodes where items go when who published them goes offline. */
   purgedOffline(): NodeRef[] {
-    return this.#where(({ config }) => config.purgeOffline)
+    return this.#where(({ record }) => record.config.purgeOffline).map(({ record }) => record)
   }
 
-  #where(fits: (record: NodeRecord) => boolean): NodeRecord[] {
-    const found: NodeRecord[] = []
-    for (const { record } of this.#all()) if (fits(record)) found.push(record)
+  #where(fits: (node: ReplicaNode) => boolean): ReplicaNode[] {
+    const found: ReplicaNode[] = []
+    for (const nodes of this.#services.values()) {
+      for (const node of nodes.values()) if (fits(node)) found.push(node)
+    }
     return found
   }
 
   /** Nodes that somebody is subscribed to, or wants to be. */
   followed(): NodeView[] {
-    return [...this.#all()].filter(({ subscribers, pending }) => subscribers.size + pending.size > 0)
+    return this.#where(({ subscribers, pending }) => subscribers.size + pending.size > 0)
   }
 
   hasService(service: string): boolean {
@@ -168,7 +166,8 @@ export class Replica {
 
   /** All subscriptions that a subscriber's absence ends. XEP-0060 §12.5. */
   temporary(): SubscriptionRecord[] {
-    return [...this.#all()].flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
+    const subscribed = this.#where(({ subscribers }) => subscribers.size > 0)
+    return subscribed.flatMap((node) => subscriptionsAt(node).filter((each) => isTemporary(node, each)))
   }
 
   // What was committed, applied.

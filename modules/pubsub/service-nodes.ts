@@ -15,9 +15,9 @@ export interface ListedNode {
 export class ServiceNodes<N extends ListedNode> {
   readonly #byId = new Map<string, N>()
   readonly #restricted = new Set<N>()
-  readonly #all = new SortedIds()
-  readonly #listed = new SortedIds()
-  readonly #byCreation = new SortedIds()
+  readonly #all = new SortedKeys(({ nodeId }) => nodeId)
+  readonly #listed = new SortedKeys(({ nodeId }) => nodeId)
+  readonly #byCreation = new SortedKeys(creationKey)
 
   get size(): number {
     return this.#byId.size
@@ -32,21 +32,17 @@ export class ServiceNodes<N extends ListedNode> {
   }
 
   get sortedIds(): readonly string[] {
-    return this.#all.from(() => [...this.#byId.keys()])
+    return this.#all.from(() => this.#records())
   }
 
   /** Without those that are found by the name of what they are about. */
   get listedIds(): readonly string[] {
-    return this.#listed.from(() =>
-      [...this.#byId.values()].filter(({ record }) => isListed(record)).map(({ record }) => record.nodeId),
-    )
+    return this.#listed.from(() => this.#records().filter(isListed))
   }
 
   /** The same nodes by `creationKey`. XEP-0413 */
   get listedByCreation(): readonly string[] {
-    return this.#byCreation.from(() =>
-      [...this.#byId.values()].filter(({ record }) => isListed(record)).map(({ record }) => creationKey(record)),
-    )
+    return this.#byCreation.from(() => this.#records().filter(isListed))
   }
 
   /** Those listed of which somebody may be shown nothing; all others are shown to whoever is no outcast there. */
@@ -55,25 +51,29 @@ export class ServiceNodes<N extends ListedNode> {
   }
 
   add(node: N): void {
-    const { nodeId } = node.record
-    this.#byId.set(nodeId, node)
-    this.#all.add(nodeId)
-    if (isListed(node.record)) {
-      this.#listed.add(nodeId)
-      this.#byCreation.add(creationKey(node.record))
+    const { record } = node
+    this.#byId.set(record.nodeId, node)
+    this.#all.add(record)
+    if (isListed(record)) {
+      this.#listed.add(record)
+      this.#byCreation.add(record)
     }
     this.review(node)
   }
 
   remove(node: N): void {
-    const { nodeId } = node.record
-    this.#byId.delete(nodeId)
+    const { record } = node
+    this.#byId.delete(record.nodeId)
     this.#restricted.delete(node)
-    this.#all.remove(nodeId)
-    if (isListed(node.record)) {
-      this.#listed.remove(nodeId)
-      this.#byCreation.remove(creationKey(node.record))
+    this.#all.remove(record)
+    if (isListed(record)) {
+      this.#listed.remove(record)
+      this.#byCreation.remove(record)
     }
+  }
+
+  #records(): NodeRecord[] {
+    return Array.from(this.#byId.values(), ({ record }) => record)
   }
 
   /** Its configuration has changed, or its place among the others. */
@@ -106,24 +106,31 @@ function isForAll({ record: { creator, config }, parents, relation }: ListedNode
   return creator.includes('@')
 }
 
-/** NodeIDs in the order of their code units: sorted when they are first asked for, and kept so from then on. */
-class SortedIds {
-  #ids: string[] | undefined
+/** Keys of nodes in the order of their code units: made and sorted when they are first asked for, and kept so from then on. */
+class SortedKeys {
+  readonly #keyOf: (record: NodeRecord) => string
+  #keys: string[] | undefined
 
-  from(all: () => string[]): readonly string[] {
-    this.#ids ??= all().sort()
-    return this.#ids
+  constructor(keyOf: (record: NodeRecord) => string) {
+    this.#keyOf = keyOf
   }
 
-  add(nodeId: string): void {
-    this.#ids?.splice(this.#placeOf(nodeId), 0, nodeId)
+  from(all: () => NodeRecord[]): readonly string[] {
+    this.#keys ??= all().map(this.#keyOf).sort()
+    return this.#keys
   }
 
-  remove(nodeId: string): void {
-    this.#ids?.splice(this.#placeOf(nodeId), 1)
+  add(record: NodeRecord): void {
+    if (!this.#keys) return
+    const key = this.#keyOf(record)
+    this.#keys.splice(placeOf(this.#keys, key), 0, key)
   }
 
-  #placeOf(nodeId: string): number {
-    return firstNot(this.#ids ?? [], (each) => each < nodeId)
+  remove(record: NodeRecord): void {
+    this.#keys?.splice(placeOf(this.#keys, this.#keyOf(record)), 1)
   }
+}
+
+function placeOf(keys: readonly string[], key: string): number {
+  return firstNot(keys, (each) => each < key)
 }
