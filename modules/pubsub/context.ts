@@ -10,6 +10,7 @@ import type { Claims } from './claims.ts'
 import type { PubsubConfig } from './config.ts'
 import type { Counts } from './counts.ts'
 import type { Cursors } from './cursors.ts'
+import type { Deletions } from './deletions.ts'
 import type { Elsewhere } from './elsewhere.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
 import type { Awaiting } from './last-item.ts'
@@ -35,6 +36,7 @@ export interface PubsubParts {
   /** What was kept for who was absent. */
   readonly offline: Offline
   readonly awaiting: Awaiting
+  readonly deletions: Deletions
   readonly counts: Counts
   readonly log: Logger
   readonly emit: ModuleContext['emit']
@@ -82,6 +84,11 @@ export function boundsOf(
   const { nodesMax, itemsMax, accountNodesMax, accountItemsMax, payloadMaxBytes, childrenMax } = config
   if (service === SHARED_SERVICE) return { nodesMax, itemsMax, payloadMaxBytes, childrenMax }
   return { nodesMax: accountNodesMax, itemsMax: accountItemsMax, payloadMaxBytes, childrenMax, isAccount: true }
+}
+
+/** Is there such a node for what is submitted now? Where that cannot be told it is made, should it be missing. */
+export function isThere({ replica, deletions }: PubsubParts, ref: NodeRef): boolean {
+  return replica.get(ref) !== undefined && !deletions.isUnderWay(ref.service)
 }
 
 /** May the entity make nodes here? */

@@ -20,6 +20,7 @@ import { type PubsubConfig, pubsubConfig } from './config.ts'
 import { askerOf, type PubsubParts, run } from './context.ts'
 import { registerCounts, startCounts } from './counts.ts'
 import { Cursors, newCursorKey } from './cursors.ts'
+import { Deletions } from './deletions.ts'
 import { EXTENSIONS, FEATURES, listItems, listItemsAsWanted, nodeInfo, SHIM_HEADERS } from './discovery.ts'
 import { Elsewhere } from './elsewhere.ts'
 import { NS_EXTENDED_DISCOVERY } from './extended-discovery.ts'
@@ -291,5 +292,6 @@ function makeParts(ctx: ModuleContext<PubsubConfig>, cursors: () => Cursors): Pu
     offline: ctx.use(OFFLINE),
     counts: startCounts(),
     awaiting: new Awaiting(),
+    deletions: new Deletions(),
   }
 }

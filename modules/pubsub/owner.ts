@@ -40,7 +40,7 @@ import { type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records
 import { relationshipsOf } from './relationships.ts'
 import type { EntityRequest, OwnerRequest } from './requests.ts'
 import { mayManage } from './rules.ts'
-import type { NodeConfigured, SubscriptionChange } from './store.ts'
+import type { NodeConfigured, NodesDeleted, SubscriptionChange } from './store.ts'
 import { newSubid } from './subscriber.ts'
 
 type Request<K extends OwnerRequest['kind']> = Extract<OwnerRequest, { kind: K }>
@@ -163,11 +163,12 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   parts.claims.refuseOwner({ service, nodeId })
   const { redirectsMax: keptMax } = parts.config()
   const deleted = { service, nodeId, actor, ...(redirect !== undefined && { redirect: { uri: redirect, keptMax } }) }
-  await run(parts, parts.store.deleteNode, deleted, ({ nodes }) => {
+  const applied = ({ nodes }: NodesDeleted) => {
     const node = parts.replica.get({ service, nodeId })
     for (const gone of nodes) applyDeleted(parts, gone, gone.nodeId === nodeId ? redirect : undefined)
     if (node) dropSummary(parts, node)
-  })
+  }
+  await parts.deletions.during(service, () => run(parts, parts.store.deleteNode, deleted, applied))
 }
 
 function applyDeleted(parts: PubsubParts, gone: NodeRef, redirect: string | undefined): void {

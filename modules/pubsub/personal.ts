@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { PersonalNode, PersonalNodes } from './api.ts'
-import { boundsOf, freshen, type PubsubParts, run } from './context.ts'
+import { boundsOf, freshen, isThere, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { lastOf } from './last-item.ts'
 import type { Preconditions } from './node-config.ts'
@@ -31,7 +31,7 @@ export function personalNodes(parts: PubsubParts): PersonalNodes {
         itemsMax,
         payloadMaxBytes,
       }
-      if (parts.replica.get(ref)) await publishItem(parts, item)
+      if (isThere(parts, ref)) await publishItem(parts, item)
       else await createAndPublish(parts, item, undefined, fieldsOf(node))
       return itemId
     },

@@ -13,6 +13,7 @@ import {
   boundsOf,
   checkNewId,
   dropAttachments,
+  isThere,
   mayCreate,
   notifyExpired,
   notifyPruned,
@@ -51,7 +52,7 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
     payloadMaxBytes,
   }
   if (prepared) await publishPrepared(parts, item, prepared)
-  else if (!parts.replica.get(item) && mayCreate(parts, asker)) await createAndPublish(parts, item, asker.jid)
+  else if (!isThere(parts, item) && mayCreate(parts, asker)) await createAndPublish(parts, item, asker.jid)
   else await publishItem(parts, item, asker.jid)
   return renderPublished(nodeId, itemId)
 }

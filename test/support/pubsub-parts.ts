@@ -5,6 +5,7 @@ import { pubsubConfig } from '../../modules/pubsub/config.ts'
 import type { PubsubParts } from '../../modules/pubsub/context.ts'
 import { startCounts } from '../../modules/pubsub/counts.ts'
 import { Cursors } from '../../modules/pubsub/cursors.ts'
+import { Deletions } from '../../modules/pubsub/deletions.ts'
 import { Elsewhere } from '../../modules/pubsub/elsewhere.ts'
 import { Awaiting } from '../../modules/pubsub/last-item.ts'
 import { Notifier, type NotifyParts } from '../../modules/pubsub/notify.ts'
@@ -51,6 +52,7 @@ export function pubsubParts(storage: Storage, options: PubsubPartsOptions): Pubs
     offline: { review: () => {}, delivered: async () => {} },
     elsewhere: new Elsewhere(),
     awaiting: new Awaiting(),
+    deletions: new Deletions(),
     counts: startCounts(),
     cursors: () => new Cursors('00'.repeat(16), 0),
     audience,

@@ -10,6 +10,7 @@ import { pubsubConfig } from '../../../modules/pubsub/config.ts'
 import { type Asker, boundsOf, type PubsubParts } from '../../../modules/pubsub/context.ts'
 import { startCounts } from '../../../modules/pubsub/counts.ts'
 import { Cursors } from '../../../modules/pubsub/cursors.ts'
+import { Deletions } from '../../../modules/pubsub/deletions.ts'
 import { Elsewhere } from '../../../modules/pubsub/elsewhere.ts'
 import { Awaiting } from '../../../modules/pubsub/last-item.ts'
 import { Notifier } from '../../../modules/pubsub/notify.ts'
@@ -164,6 +165,7 @@ class Real {
       store: sqliteStore,
       offline: { review: () => {}, delivered: async () => {} },
       awaiting: new Awaiting(),
+      deletions: new Deletions(),
       counts: startCounts(),
       cursors: () => new Cursors('00'.repeat(16), 0),
       audience,
