@@ -6,20 +6,18 @@ import { JidError, makeJid } from '../stanza/jid.ts'
 import { opaqueString } from '../stanza/precis.ts'
 import { type Call, call, Refusal, type Storage, StorageUnavailable } from '../storage/storage.ts'
 import { type AccountData, type AccountName, type Forgotten, removalNotes } from './account-data.ts'
+import { keyCosts, readKeys } from './key-store.ts'
 import { deriveKeys, isEqual, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import { PasswordCache } from './password-cache.ts'
 import type { Grant, Role } from './roles.ts'
 import { type ScramOptions, ScramServer } from './scram.ts'
+import { keepSecret, keptSecret } from './secret-store.ts'
 import {
   type AccountRecord,
   addGrant,
   bindSelfGrants,
-  keepSecret,
-  keptSecret,
-  keyCosts,
   loadAccounts,
   putAccount,
-  readKeys,
   removeAccount,
   revokeGrant,
   setDisabled,

@@ -1,13 +1,14 @@
 /** What is kept of accounts: the operations on their tables. Roles and keys cross as plain data. */
 
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal } from '../storage/storage.ts'
 import { removalNotes, setAccountNew } from './account-data.ts'
-import { SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
+import { replaceKeys, upgradeKeys } from './key-store.ts'
+import type { ScramKeys } from './keys.ts'
 import type { Grant, Role } from './roles.ts'
-import { accounts, fastTokens, grants, scramKeys, secrets } from './schema.sqlite.ts'
+import { accounts, grants } from './schema.sqlite.ts'
+import { keepSecret } from './secret-store.ts'
 import { tokenOperations } from './token-store.ts'
-import type { KeyCost } from './unknown-users.ts'
 
 export interface AccountRecord {
   readonly local: string
@@ -36,47 +37,6 @@ const queries = (db: Db) => ({
     .update(accounts)
     .set({ disabledAt: sql`${sql.placeholder('at')}` })
     .where(eq(accounts.local, sql.placeholder('local')))
-    .prepare(),
-  removeKeys: db
-    .delete(scramKeys)
-    .where(eq(scramKeys.local, sql.placeholder('local')))
-    .prepare(),
-  removeTokens: db
-    .delete(fastTokens)
-    .where(eq(fastTokens.local, sql.placeholder('local')))
-    .prepare(),
-  removeKeysOf: db
-    .delete(scramKeys)
-    .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
-    .prepare(),
-  costs: db
-    .select({ iterations: scramKeys.iterations, accounts: sql<number>`count(distinct ${scramKeys.local})` })
-    .from(scramKeys)
-    .groupBy(scramKeys.iterations)
-    .prepare(),
-  outdated: db
-    .select({
-      local: scramKeys.local,
-      current: sql<
-        string | null
-      >`group_concat(case when ${scramKeys.iterations} >= ${sql.placeholder('iterations')} then ${scramKeys.hash} end)`,
-    })
-    .from(scramKeys)
-    .groupBy(scramKeys.local)
-    .having(
-      sql`count(case when ${scramKeys.iterations} >= ${sql.placeholder('iterations')} then 1 end) < ${SCRAM_HASHES.length}`,
-    )
-    .prepare(),
-  insertKeys: db
-    .insert(scramKeys)
-    .values({
-      local: sql.placeholder('local'),
-      hash: sql.placeholder('hash'),
-      salt: sql.placeholder('salt'),
-      iterations: sql.placeholder('iterations'),
-      storedKey: sql.placeholder('storedKey'),
-      serverKey: sql.placeholder('serverKey'),
-    })
     .prepare(),
   grantsOf: db
     .select()
@@ -123,29 +83,7 @@ const queries = (db: Db) => ({
     )
     .prepare(),
   all: db.select().from(accounts).orderBy(accounts.local).prepare(),
-  keysOf: db
-    .select({
-      hash: scramKeys.hash,
-      salt: scramKeys.salt,
-      iterations: scramKeys.iterations,
-      storedKey: scramKeys.storedKey,
-      serverKey: scramKeys.serverKey,
-    })
-    .from(scramKeys)
-    .innerJoin(accounts, and(eq(accounts.local, scramKeys.local), isNull(accounts.disabledAt)))
-    .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
-    .prepare(),
   allGrants: db.select().from(grants).orderBy(grants.local, grants.role).prepare(),
-  secret: db
-    .select({ value: secrets.value })
-    .from(secrets)
-    .where(eq(secrets.name, sql.placeholder('name')))
-    .prepare(),
-  insertSecret: db
-    .insert(secrets)
-    .values({ name: sql.placeholder('name'), value: sql.placeholder('value') })
-    .onConflictDoNothing()
-    .prepare(),
 })
 
 type GrantRow = typeof grants.$inferSelect
@@ -188,13 +126,6 @@ function insertGrant(q: Queries, local: string, grant: Grant): void {
   q.insertGrant.run({ local, role: grant.role, scope: grant.scope, target: targetOf(grant) })
 }
 
-function replaceKeys(q: Queries, local: string, keys: readonly ScramKeys[]): void {
-  q.removeKeys.run({ local })
-  // Whoever had the old password has no business with a token that it brought.
-  q.removeTokens.run({ local })
-  for (const key of keys) q.insertKeys.run({ local, ...key })
-}
-
 function requireAccount(q: Queries, local: string): void {
   if (!q.find.get({ local })) throw new Refusal('noSuchAccount', `there is no account ${local}`, { local })
 }
@@ -223,7 +154,7 @@ export const putAccount: Operation<
     const q = tx.use(queries)
     const isNew = q.insert.run({ local, now: tx.now }).changes === 1
     if (!isNew && !replace) throw new Refusal('accountExists', `the account ${local} exists`, { local })
-    if (isNew || keys.length > 0) replaceKeys(q, local, keys)
+    if (isNew || keys.length > 0) replaceKeys(tx, local, keys)
     const before = q.grantsOf.all({ local })
     q.removeGrants.run({ local })
     for (const grant of wanted) {
@@ -242,7 +173,7 @@ export const setKeys: Operation<{ readonly local: string; readonly keys: readonl
   run(tx, { local, keys }) {
     const q = tx.use(queries)
     requireAccount(q, local)
-    replaceKeys(q, local, keys)
+    replaceKeys(tx, local, keys)
   },
 }
 
@@ -325,72 +256,6 @@ export const loadAccounts: Operation<undefined, AccountRecord[]> = {
       isDisabled: row.disabledAt !== null,
       grants: (granted.get(row.local) ?? []).map(grantOf),
     }))
-  },
-}
-
-/** Keys of an account that may log in; undefined when it has no password, is disabled, or does not exist. */
-export const readKeys: Operation<{ readonly local: string; readonly hash: ScramHash }, ScramKeys | undefined> = {
-  name: 'accounts.keys',
-  kind: 'read',
-  run(tx, { local, hash }) {
-    return tx.use(queries).keysOf.get({ local, hash })
-  },
-}
-
-/** How many accounts have keys of how many iterations. */
-export const keyCosts: Operation<undefined, KeyCost[]> = {
-  name: 'accounts.keyCosts',
-  kind: 'read',
-  run: (tx) => tx.use(queries).costs.all(),
-}
-
-/** Which hashes an account with a password lacks, or has with fewer iterations than these. */
-export const findOutdated: Operation<{ readonly iterations: number }, { local: string; hash: ScramHash }[]> = {
-  name: 'accounts.outdated',
-  kind: 'read',
-  run(tx, { iterations }) {
-    const rows = tx.use(queries).outdated.all({ iterations })
-    return rows.flatMap(({ local, current }) =>
-      SCRAM_HASHES.filter((hash) => !current?.split(',').includes(hash)).map((hash) => ({ local, hash })),
-    )
-  },
-}
-
-export interface UpgradeKeys {
-  readonly local: string
-  readonly keys: ScramKeys
-  /** The stored key of this hash as it was when the upgrade began; another one is of another password. */
-  readonly before: string | undefined
-}
-
-/** Replaces an account's keys of one hash by others of the same password. @throws Refusal passwordChanged */
-export const upgradeKeys: Operation<UpgradeKeys, void> = {
-  name: 'accounts.upgradeKeys',
-  kind: 'write',
-  run(tx, { local, keys, before }) {
-    const q = tx.use(queries)
-    if (!q.find.get({ local }) || q.keysOf.get({ local, hash: keys.hash })?.storedKey !== before)
-      throw new Refusal('passwordChanged')
-    q.removeKeysOf.run({ local, hash: keys.hash })
-    q.insertKeys.run({ local, ...keys })
-  },
-}
-
-/** The secret of this name, when there is one. Base64. */
-export const keptSecret: Operation<{ readonly name: string }, string | undefined> = {
-  name: 'accounts.keptSecret',
-  kind: 'read',
-  run: (tx, { name }) => tx.use(queries).secret.get({ name })?.value,
-}
-
-/** The secret of this name; the proposed value becomes it when there is none. Base64. */
-export const keepSecret: Operation<{ readonly name: string; readonly proposed: string }, string> = {
-  name: 'accounts.keepSecret',
-  kind: 'write',
-  run(tx, { name, proposed }) {
-    const q = tx.use(queries)
-    q.insertSecret.run({ name, value: proposed })
-    return q.secret.get({ name })?.value ?? proposed
   },
 }
 

@@ -4,8 +4,8 @@
  */
 
 import { Refusal, type Storage } from '../storage/storage.ts'
+import { findOutdated, readKeys, upgradeKeys } from './key-store.ts'
 import { deriveKeys, keysOf, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
-import { findOutdated, readKeys, upgradeKeys } from './store.ts'
 
 /** One hash of one account, being upgraded. */
 export interface Upgrade {
