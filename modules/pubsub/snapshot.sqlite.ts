@@ -1,6 +1,7 @@
 /** All of pubsub that the main thread keeps a copy of, read once at a start. DESIGN decision 13. */
 
 import { eq, max, sql } from 'drizzle-orm'
+import { alias } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
@@ -21,6 +22,13 @@ const configText = sql.join(
   sql`, `,
 )
 
+/** The node made before another, if it is still there. */
+const previous = alias(nodes, 'previous')
+const isAsPrevious = sql.join(
+  CONFIG_NAMES.map((name) => sql`${nodes[name]} IS ${previous[name]}`),
+  sql` AND `,
+)
+
 const queries = (db: Db) => ({
   lastSeq: db
     .select({ seq: max(items.seq) })
@@ -34,9 +42,13 @@ const queries = (db: Db) => ({
       createdAt: nodes.createdAt,
       seenType: nodes.seenType,
       target: nodes.target,
-      config: sql<string>`json_array(${configText})`,
+      // Null: as the row's before it. Nodes are made in rows, and to compare costs less than to make a text.
+      config: sql<
+        string | null
+      >`CASE WHEN ${previous.id} NOT NULL AND ${isAsPrevious} THEN NULL ELSE json_array(${configText}) END`,
     })
     .from(nodes)
+    .leftJoin(previous, eq(previous.id, sql`${nodes.id} - 1`))
     .orderBy(nodes.id)
     .prepare(),
   affiliations: db
@@ -74,8 +86,16 @@ export const readSnapshot: PubsubStore['readSnapshot'] = {
  */
 class Configs {
   readonly #made = new Map<string, NodeConfig>()
+  #last: NodeConfig | undefined
 
-  of(text: string): NodeConfig {
+  /** @param text  null: the configuration that was asked for last */
+  of(text: string | null): NodeConfig {
+    if (text !== null) this.#last = this.#named(text)
+    if (!this.#last) throw new Error('the first of all nodes has nothing before it')
+    return this.#last
+  }
+
+  #named(text: string): NodeConfig {
     let made = this.#made.get(text)
     if (!made) {
       made = read(text)

@@ -74,6 +74,22 @@ describe('nodes', () => {
     expect((await snapshot()).nodes).toEqual([made])
   })
 
+  test('are read with the configuration of each, whatever that of the node made before is, or was', async () => {
+    const titles = ['one', 'one', 'two', 'two', 'one']
+    const made = []
+    for (const [index, title] of titles.entries()) {
+      const maxItems = index === 3 ? 7 : 8
+      made.push(await create(`n${index}`, { title, maxItems, language: index > 3 ? 'de' : '' }))
+    }
+    expect((await snapshot()).nodes).toEqual(made)
+    for (const gone of [1, 3]) {
+      await opened.storage.run(store.deleteNode, { ...at(`n${gone}`), actor: root })
+      made.splice(gone === 1 ? 1 : 2, 1)
+      expect((await snapshot()).nodes).toEqual(made)
+    }
+    expect(made.map(({ nodeId }) => nodeId)).toEqual(['n0', 'n2', 'n4'])
+  })
+
   test('are configured by owners and the administrator only; an option not named stays', async () => {
     await create('n', { title: 'before' })
     const configure = (actor: Actor, changes: Partial<NodeConfig>) =>
