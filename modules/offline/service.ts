@@ -7,7 +7,7 @@
  * on its way to disk when its receiver comes: whoever stored it looks again at commit.
  */
 
-import type { Logger, ModuleContext, RawStanza, SessionHandle } from '../../server/module/api.ts'
+import type { CatchUp, Logger, ModuleContext, RawStanza, SessionHandle } from '../../server/module/api.ts'
 import { Refusal } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { type Jid, parseJid } from '../../server/stanza/jid.ts'
@@ -88,15 +88,22 @@ export class OfflineService implements Offline {
     const { promise: done, resolve } = Promise.withResolvers<void>()
     const state = { isDirty: false, done }
     this.#serving.set(owner, state)
+    const { storage, sessions } = this.#parts.ctx
+    const catchUp = sessions.catchUp(session)
     try {
+      // What is on its way to disk is older than what comes from now on.
+      this.#flush()
+      const settled = storage.settled(storage.submitted)
+      if (settled) await settled
       for (let pages = 0; pages < MAX_PAGES; pages++) {
         state.isDirty = false
-        const hasMore = isWilling(session) && (await this.#servePage(session))
+        const hasMore = isWilling(session) && (await this.#servePage(session, catchUp))
         if (!hasMore && !state.isDirty) break
         if (!isWilling(session)) break
       }
     } finally {
       this.#serving.delete(owner)
+      catchUp.done()
       resolve()
     }
     // Whoever came while this one left.
@@ -104,13 +111,13 @@ export class OfflineService implements Offline {
   }
 
   /** @returns whether there was anything */
-  async #servePage(session: SessionHandle): Promise<boolean> {
+  async #servePage(session: SessionHandle, catchUp: CatchUp): Promise<boolean> {
     const { ctx, store } = this.#parts
     const owner = session.bareJid
     const page = await ctx.storage.run(store.readPage, { owner, max: PAGE_MESSAGES, maxChars: PAGE_CHARS })
     let upTo: number | undefined
     for (const letter of page) {
-      if (this.#mayDeliver(letter, session) && !ctx.sessions.deliver(session, stamped(letter, owner, ctx.domain))) break
+      if (this.#mayDeliver(letter, session) && !catchUp.deliver(stamped(letter, owner, ctx.domain))) break
       upTo = letter.id
     }
     if (upTo !== undefined) await ctx.storage.run(store.forget, { owner, upTo })

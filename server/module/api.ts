@@ -128,7 +128,16 @@ export interface SessionView {
   readonly size: number
   /** Queues a stanza on this session; false when it has ended. */
   deliver(session: SessionHandle, stanza: Element | RawStanza): boolean
+  /** Messages for this session wait from now on behind those that the caller delivers, until it is done, or too many wait. */
+  catchUp(session: SessionHandle): CatchUp
   close(session: SessionHandle, error: StreamError): void
+}
+
+export interface CatchUp {
+  /** As `deliver`. */
+  deliver(stanza: Element | RawStanza): boolean
+  /** What waited goes now. */
+  done(): void
 }
 
 /**

@@ -4,7 +4,7 @@ import { randomText } from '../auth/random.ts'
 import { StanzaError, StreamError } from '../stanza/errors.ts'
 import { type Jid, JidError, withResource } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
-import { Session, type WrittenStanza } from './session.ts'
+import { type CatchUp, Session, type WrittenStanza } from './session.ts'
 
 /** Random, so that nobody can guess it: RFC 6120 §7.5, §7.6. */
 const RESOURCE_BYTES = 12
@@ -13,6 +13,9 @@ const RESOURCE_BYTES = 12
 interface SessionLike {
   readonly id: string
 }
+
+/** Of a session that is none. */
+const NOBODY: CatchUp = { deliver: () => false, done: () => {} }
 
 export class SessionRegistry {
   readonly #maxResources: number
@@ -44,6 +47,11 @@ export class SessionRegistry {
   /** Queues a stanza on this session; false when it has ended. */
   deliver(session: SessionLike, stanza: Element | WrittenStanza): boolean {
     return session instanceof Session && session.send(stanza)
+  }
+
+  /** Messages for this session wait behind those that the caller delivers, until it is done. */
+  catchUp(session: SessionLike): CatchUp {
+    return session instanceof Session ? session.catchUp() : NOBODY
   }
 
   close(session: SessionLike, error: StreamError): void {

@@ -31,6 +31,14 @@ export interface WrittenStanza {
   readonly scope?: string | undefined
 }
 
+/** To deliver what was kept before all that comes meanwhile. */
+export interface CatchUp {
+  /** As `send`. */
+  deliver(stanza: Element | WrittenStanza): boolean
+  /** What waited goes now. */
+  done(): void
+}
+
 /** What the floor above does with sessions. */
 export interface SessionEvents {
   /** The resource is bound and the client knows; nothing of it has been received yet. */
@@ -92,6 +100,8 @@ export class Session implements StreamUser {
   #acks: Acknowledgements | undefined
   /** Set while the client is inactive. */
   #deferred: Deferred | undefined
+  /** Set while what was kept earlier is being delivered. */
+  #behind: (Element | WrittenStanza)[] | undefined
   #idle: IdleWatch | undefined
   #pings = 0
   /** Runs while the session is without a stream. */
@@ -152,6 +162,25 @@ export class Session implements StreamUser {
 
   /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
+    if (!this.#behind || this.#hasEnded || !isMessage(stanza)) return this.#sendNow(stanza)
+    this.#behind.push(stanza)
+    if (this.#behind.length > this.#options.limits.deferredStanzas) this.#putBehind()
+    return true
+  }
+
+  /** Messages wait from now on behind those that the caller delivers, until it is done, or too many wait. */
+  catchUp(): CatchUp {
+    this.#behind ??= []
+    return { deliver: (stanza) => this.#sendNow(stanza), done: () => this.#putBehind() }
+  }
+
+  #putBehind(): void {
+    const waiting = this.#behind ?? []
+    this.#behind = undefined
+    for (const stanza of waiting) this.#sendNow(stanza)
+  }
+
+  #sendNow(stanza: Element | WrittenStanza): boolean {
     if (this.#hasEnded) return false
     this.#options.trace?.('out', stanza)
     const xml = stanza instanceof Element ? serialize(stanza) : stanza.xml
@@ -191,7 +220,8 @@ export class Session implements StreamUser {
     log.info({ what: 'session_closed', session: this.id, jid: this.fullJid.full })
     events.onClosed(this)
     this.#abort?.abort()
-    const undelivered = this.#acks?.unacked.all() ?? []
+    const undelivered = [...(this.#acks?.unacked.all() ?? []), ...(this.#behind ?? []).map(asKept)]
+    this.#behind = undefined
     // Later, so that they find the newer session when it was that which took this one's resource.
     if (undelivered.length > 0) queueMicrotask(() => events.onUndelivered?.(gone, undelivered))
   }
@@ -444,6 +474,16 @@ export class Session implements StreamUser {
     this.#options.log.error({ what: 'stanza_defect', session: this.id, error: description })
     this.close(new StreamError('internal-server-error', '', { cause: error }))
   }
+}
+
+function isMessage(stanza: Element | WrittenStanza): boolean {
+  return stanza instanceof Element ? stanza.name === 'message' : stanza.xml.startsWith('<message')
+}
+
+/** Never sent, and still to be delivered to somebody. */
+function asKept(stanza: Element | WrittenStanza): KeptStanza {
+  const sentAt = Date.now()
+  return stanza instanceof Element ? { xml: serialize(stanza), sentAt } : { ...stanza, sentAt }
 }
 
 /** RFC 6120 §8.1.2.1, RFC 6121 §3: subscriptions are the account's, so they come from its bare JID. */

@@ -88,23 +88,25 @@ beforeEach(() => {
   disk = new Disk()
   clients = []
   const clientOf = (session: SessionHandle) => clients.find(({ handle }) => handle === session)
+  const deliver = (session: SessionHandle, stanza: Element | RawStanza) => {
+    const client = clientOf(session)
+    if (!client || client.isGone) return false
+    client.got.push(/id="([^"]*)"/.exec((stanza as RawStanza).xml)?.[1] ?? '')
+    return true
+  }
   service = new OfflineService({
     ctx: {
       domain: 'test',
       // As much of storage and sessions as the service uses.
-      storage: { run: disk.run } as unknown as Storage,
+      storage: { run: disk.run, settled: () => undefined, submitted: 0 } as unknown as Storage,
       sessions: {
         of: () => clients.map(({ handle }) => handle),
         get: () => undefined,
         all: () => [],
         size: 0,
         close: () => {},
-        deliver: (session, stanza) => {
-          const client = clientOf(session)
-          if (!client || client.isGone) return false
-          client.got.push(/id="([^"]*)"/.exec((stanza as RawStanza).xml)?.[1] ?? '')
-          return true
-        },
+        deliver,
+        catchUp: (session) => ({ deliver: (stanza) => deliver(session, stanza), done: () => {} }),
       },
     },
     store,
