@@ -128,7 +128,7 @@ export interface SessionView {
   readonly size: number
   /** Queues a stanza on this session; false when it has ended. */
   deliver(session: SessionHandle, stanza: Element | RawStanza): boolean
-  /** Messages for this session wait from now on behind those that the caller delivers, until it is done, or too many wait. */
+  /** All for this session waits from now on behind what the caller delivers, until it is done, or too much waits. */
   catchUp(session: SessionHandle): CatchUp
   close(session: SessionHandle, error: StreamError): void
 }

@@ -49,7 +49,7 @@ export class SessionRegistry {
     return session instanceof Session && session.send(stanza)
   }
 
-  /** Messages for this session wait behind those that the caller delivers, until it is done. */
+  /** All for this session waits behind what the caller delivers, until it is done. */
   catchUp(session: SessionLike): CatchUp {
     return session instanceof Session ? session.catchUp() : NOBODY
   }

@@ -162,13 +162,14 @@ export class Session implements StreamUser {
 
   /** Queues a stanza; false when the session has ended, and the stanza is still the caller's. */
   send(stanza: Element | WrittenStanza): boolean {
-    if (!this.#behind || this.#hasEnded || !isMessage(stanza)) return this.#sendNow(stanza)
+    // Not messages alone: what answers a request must not come before what belongs to the answer. RFC 6120 §10.1
+    if (!this.#behind || this.#hasEnded) return this.#sendNow(stanza)
     this.#behind.push(stanza)
     if (this.#behind.length > this.#options.limits.deferredStanzas) this.#putBehind()
     return true
   }
 
-  /** Messages wait from now on behind those that the caller delivers, until it is done, or too many wait. */
+  /** All waits from now on behind what the caller delivers, until it is done, or too much waits. */
   catchUp(): CatchUp {
     this.#behind ??= []
     return { deliver: (stanza) => this.#sendNow(stanza), done: () => this.#putBehind() }
@@ -192,8 +193,12 @@ export class Session implements StreamUser {
   }
 
   close(error: StreamError): void {
-    if (this.isLost) this.end()
-    else this.#stream.fail(error)
+    if (this.isLost) {
+      this.end()
+      return
+    }
+    this.#putBehind()
+    this.#stream.fail(error)
   }
 
   /** Handles nothing until it is known whether its account is gone, and nothing at all if so. */
@@ -474,10 +479,6 @@ export class Session implements StreamUser {
     this.#options.log.error({ what: 'stanza_defect', session: this.id, error: description })
     this.close(new StreamError('internal-server-error', '', { cause: error }))
   }
-}
-
-function isMessage(stanza: Element | WrittenStanza): boolean {
-  return stanza instanceof Element ? stanza.name === 'message' : stanza.xml.startsWith('<message')
 }
 
 /** Never sent, and still to be delivered to somebody. */
