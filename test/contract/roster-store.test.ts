@@ -2,9 +2,10 @@
 
 import { array, assert, asyncProperty, constantFrom, oneof, record } from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { REMEMBERED_REMOVALS } from '../../modules/roster/book.sqlite.ts'
 import { Replica } from '../../modules/roster/replica.ts'
 import { isFrom, isTo } from '../../modules/roster/rules.ts'
-import { REMEMBERED_REMOVALS, rosterStore as store } from '../../modules/roster/store.sqlite.ts'
+import { rosterStore as store } from '../../modules/roster/store.sqlite.ts'
 import type { Step } from '../../modules/roster/store.ts'
 import type { SubscriptionType } from '../../server/module/api.ts'
 import { type OpenedStorage, openModules } from './open-modules.ts'
