@@ -79,7 +79,10 @@ function cell(found: readonly Measurement[], ours: number | undefined, work: Wor
   const values = found.map((each) => each.value)
   const value = median(values)
   const spread = values.length > 1 ? ` (${round(Math.min(...values))} to ${round(Math.max(...values))})` : ''
-  const ratio = ours === undefined || Number.isNaN(ours) ? '' : `, ${times(work.isCost ? value / ours : ours / value)}`
+  const ratio =
+    ours === undefined || Number.isNaN(ours) || value === 0
+      ? ''
+      : `, ${times(work.isCost ? value / ours : ours / value)}`
   return `${round(value)}${spread}${ratio}`
 }
 
