@@ -15,7 +15,7 @@ import {
 } from './item-writes.sqlite.ts'
 import { type KnownNode, knownNode, knownParents } from './known-nodes.sqlite.ts'
 import { isOwnItem } from './newcomers.sqlite.ts'
-import { unmetPrecondition } from './node-config.ts'
+import { unmetPrecondition } from './preconditions.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import { configOf, enforce, findNode, nodeOf, readNode, refuse, standingAt, standingOf } from './queries.sqlite.ts'
 import { SHARED_SERVICE } from './records.ts'

@@ -22,7 +22,7 @@ import {
   tellRemoved,
 } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
-import { configFor } from './node-config.ts'
+import { configFor } from './preconditions.ts'
 import { type NodeRef, SHARED_SERVICE } from './records.ts'
 import type { EntityRequest, Payload } from './requests.ts'
 import type { ItemPublished, PublishItem } from './store.ts'

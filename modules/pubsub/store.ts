@@ -3,7 +3,8 @@
 import type { AccountName, Operation } from '../../server/module/api.ts'
 import type { Relation } from '../roster/index.ts'
 import type { Attached } from './attachment-counts.ts'
-import type { ConfigChanges, LinkChanges, NodeConfig, Preconditions } from './node-config.ts'
+import type { ConfigChanges, LinkChanges, NodeConfig } from './node-config.ts'
+import type { Preconditions } from './preconditions.ts'
 import type { CollectedPage, ItemPage, PagedItem, ReadArchived, ReadCollected, ReadItems, ReadPage } from './reads.ts'
 import type {
   Actor,

@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from 'vitest'
 import {
-  configFor,
   configForm,
   configResult,
   defaultConfig,
@@ -10,10 +9,7 @@ import {
   normalized,
   parseConfigForm,
   parseLinks,
-  parsePreconditions,
-  unmetPrecondition,
 } from '../../../modules/pubsub/node-config.ts'
-import { OPTIONS } from '../../../modules/pubsub/node-options.ts'
 import { UNRELATED } from '../../../modules/pubsub/relationship-fields.ts'
 import { StanzaError } from '../../../server/stanza/errors.ts'
 import type { DataForm, FormField } from '../../../server/stanza/forms.ts'
@@ -93,15 +89,6 @@ test('what only a roster can tell is for the nodes of accounts', () => {
   expect(choices('roster_groups_allowed')).toBeUndefined()
   expect(choices('access_model', [])).toEqual(['open', 'authorize', 'whitelist', 'presence', 'roster'])
   expect(choices('access_model')).toEqual(['open', 'authorize', 'whitelist'])
-  const allowed = { ...defaultConfig(account), rosterGroupsAllowed: 'A\nB' }
-  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'B\nA' }, account)).toBeUndefined()
-  expect(unmetPrecondition(allowed, { 'pubsub#roster_groups_allowed': 'A' }, account)).toBe(
-    'pubsub#roster_groups_allowed',
-  )
-  expect(refusal(() => configFor({ 'pubsub#roster_groups_allowed': 'A' }, BOUNDS))).toEqual([
-    'conflict',
-    'precondition-not-met',
-  ])
 })
 
 test('a field left out changes nothing, an unknown one is ignored, and both truths are understood', () => {
@@ -138,77 +125,5 @@ describe('refused', () => {
 
   test('a form of another type', () => {
     expect(refusal(() => parse({}, 'urn:other'))[0]).toBe('bad-request')
-    expect(refusal(() => parsePreconditions(form({}, 'urn:other')))[0]).toBe('bad-request')
-  })
-})
-
-test('preconditions hold by value; an unknown field never does', () => {
-  const config = defaultConfig(BOUNDS)
-  const unmet = (fields: Record<string, string>) => unmetPrecondition(config, fields, BOUNDS)
-  expect(unmet({})).toBeUndefined()
-  expect(
-    unmet({ 'pubsub#access_model': 'open', 'pubsub#persist_items': 'true', 'pubsub#max_items': 'max' }),
-  ).toBeUndefined()
-  expect(unmet({ 'pubsub#access_model': 'whitelist' })).toBe('pubsub#access_model')
-  expect(unmet({ 'pubsub#persist_items': '0' })).toBe('pubsub#persist_items')
-  expect(unmet({ 'pubsub#persist_items': 'perhaps' })).toBe('pubsub#persist_items')
-  expect(unmet({ 'pubsub#unheard_of': '1' })).toBe('pubsub#unheard_of')
-})
-
-describe('every option is a precondition', () => {
-  const bounds = { ...BOUNDS, isAccount: true }
-  const config = defaultConfig(bounds)
-  /** What each is not by default, as clients write it. */
-  const OTHERWISE: Readonly<Record<string, string>> = {
-    'pubsub#node_type': 'collection',
-    'pubsub#children_association_policy': 'all',
-    'pubsub#children_association_whitelist': 'a@test',
-    'pubsub#children_max': '7',
-    'pubsub#title': 'T',
-    'pubsub#description': 'D',
-    'pubsub#type': 'urn:t',
-    'pubsub#access_model': 'whitelist',
-    'pubsub#roster_groups_allowed': 'Friends',
-    'pubsub#publish_model': 'open',
-    'pubsub#persist_items': 'false',
-    'pubsub#max_items': 'max',
-    'pubsub#max_payload_size': '9',
-    'pubsub#subscribe': '0',
-    'pubsub#deliver_notifications': '0',
-    'pubsub#deliver_payloads': 'false',
-    'pubsub#notify_config': '1',
-    'pubsub#notify_delete': '0',
-    'pubsub#notify_retract': 'true',
-    'pubsub#notification_type': 'normal',
-    'pubsub#itemreply': 'none',
-    'pubsub#send_last_published_item': 'never',
-    'pubsub#language': 'cs',
-    'pubsub#contact': 'a@test',
-    'pubsub#item_expire': '60',
-    'pubsub#publish_node_full': 'reject',
-    'pubsub#notify_sub': '1',
-    'pubsub#presence_based_delivery': '1',
-    'pubsub#tempsub': 'true',
-    'pubsub#purge_offline': '1',
-    'pubsub#dataform_xslt': 'http://x.test/y.xsl',
-    '{urn:xmpp:pubsub-caching:0}always-notify': '1',
-    '{urn:xmpp:pubsub-caching:0}allowed-for-suggestions': '1',
-  }
-
-  test.each(Object.entries(OTHERWISE))('%s', (field, value) => {
-    expect(unmetPrecondition(config, { [field]: value }, bounds)).toBe(field)
-    const made = configFor({ [field]: value }, bounds)
-    expect(made).not.toEqual(config)
-    expect(unmetPrecondition(made, { [field]: value }, bounds)).toBeUndefined()
-  })
-
-  test('and this is all of them', () => {
-    expect(new Set(OPTIONS.map(({ field }) => field))).toEqual(new Set(Object.keys(OTHERWISE)))
-  })
-
-  test('a value that the service cuts is met by what it was cut to, and by nothing else', () => {
-    const made = configFor({ 'pubsub#max_payload_size': '99999' }, bounds)
-    expect(unmetPrecondition(made, { 'pubsub#max_payload_size': '99999' }, bounds)).toBeUndefined()
-    expect(unmetPrecondition(made, { 'pubsub#max_payload_size': '999' }, bounds)).toBe('pubsub#max_payload_size')
   })
 })
