@@ -3,23 +3,16 @@
 import { call, type Operation } from '../../server/module/api.ts'
 import { type Asker, boundsOf, type PubsubParts, run } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
-import { defaultConfig, type LinkChanges, type NodeConfig } from './node-config.ts'
+import { defaultConfig, type NodeConfig, type PlaceChanges } from './node-config.ts'
 import type { NodeView } from './node-view.ts'
 import { isPublicList } from './public-names.ts'
 import { type LinkRecord, type NodeRef, ROOT_ID, SHARED_SERVICE } from './records.ts'
-import type { RelationshipChanges } from './relationship-fields.ts'
 import type { OwnerRequest } from './requests.ts'
-import type { EnsureNode, OwnerRequest as OwnerArgs, Related, Relinked } from './store.ts'
+import type { EnsureNode, NodeMade, OwnerRequest as OwnerArgs, Related, Relinked } from './store.ts'
 
 type Request = Extract<OwnerRequest, { kind: 'associate' | 'dissociate' }>
 
 const NOT_MOVED: Relinked = { added: [], removed: [] }
-
-/** The place that a request gives a node: its collections, its nodes, and what it belongs to. */
-export interface PlaceChanges {
-  readonly links: LinkChanges
-  readonly relationships: RelationshipChanges
-}
 
 /**
  * Runs an operation on a node, and gives the node its place in the same savepoint: all happens, or nothing.
@@ -110,6 +103,14 @@ function tellRoot({ replica, notifier }: PubsubParts, node: NodeView, kind: 'ass
 /** A collection is no more: what was in no other stands at the root. XEP-0248 §8.2. */
 export function applyOrphaned(parts: PubsubParts, { children }: NodeView): void {
   for (const child of children) if (isAtRoot(child)) tellRoot(parts, child, 'associate')
+}
+
+/** At commit: a new node stands where it was put. */
+export function applyCreated(parts: PubsubParts, { node, relinked, related }: NodeMade): void {
+  parts.replica.created(node)
+  if (related) parts.replica.related(related)
+  applyRelinked(parts, relinked, node.nodeId)
+  tellCreated(parts, node)
 }
 
 /** At commit: who follows the collections that a new node is in, the root at least, is told. XEP-0248 §5.3.1.2. */

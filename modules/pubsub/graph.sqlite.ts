@@ -52,6 +52,14 @@ export function allLinks(tx: Tx): LinkRecord[] {
   return tx.use(queries).all.all()
 }
 
+/** The NodeIDs of the collections that a node is in. */
+export function collectionsOf(tx: Tx, node: number): string[] {
+  return tx
+    .use(queries)
+    .parentNodesOf.all({ node })
+    .map((row) => row.node.nodeId)
+}
+
 /** Does the one stand above the other, or is it the other? */
 function isAbove(tx: Tx, upper: NodeRow, lower: NodeRow): boolean {
   const seen = new Set<number>([lower.id])

@@ -2,6 +2,7 @@
 
 import type { Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
+import { collectionsOf } from './graph.sqlite.ts'
 import {
   adjustCounts,
   detach,
@@ -19,6 +20,7 @@ import { unmetPrecondition } from './preconditions.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import { configOf, enforce, findNode, nodeOf, readNode, refuse, standingAt, standingOf } from './queries.sqlite.ts'
 import { SHARED_SERVICE } from './records.ts'
+import { relationshipsAt } from './relations.sqlite.ts'
 import { fitsNode, mayManage, mayPublish, mayRetract, type Standing } from './rules.ts'
 import { PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
 
@@ -93,7 +95,9 @@ function checkPreconditions(tx: Tx, request: PublishItem): void {
   // Most publishes have none, and then the whole configuration need not be read.
   if (Object.keys(preconditions).length === 0) return
   const bounds = { itemsMax, payloadMaxBytes, childrenMax: 0, isAccount: service !== SHARED_SERVICE } // no collection gets here
-  const unmet = unmetPrecondition(configOf(readNode(tx, request) ?? refuse('nodeNotFound')), preconditions, bounds)
+  const node = readNode(tx, request) ?? refuse('nodeNotFound')
+  const place = () => ({ parents: collectionsOf(tx, node.id), relationships: relationshipsAt(tx, node.id) })
+  const unmet = unmetPrecondition(configOf(node), preconditions, bounds, place)
   if (unmet !== undefined) refuse('preconditionNotMet', `${unmet} is not so`)
 }
 

@@ -3,7 +3,7 @@
 import type { DataForm, FormField } from '../../server/stanza/forms.ts'
 import { pubsubError } from './errors.ts'
 import { isForAccounts, isMulti, OPTIONS, type Option, optionsOf, REFUSED } from './node-options.ts'
-import { type Relationships, relationshipFields, UNRELATED } from './relationship-fields.ts'
+import { type RelationshipChanges, type Relationships, relationshipFields, UNRELATED } from './relationship-fields.ts'
 
 export const NODE_CONFIG_FORM = 'http://jabber.org/protocol/pubsub#node_config'
 
@@ -158,6 +158,12 @@ function sharedDefaults(bounds: ConfigBounds): NodeConfig {
 export interface Place {
   readonly links: Links
   readonly relationships: Relationships
+}
+
+/** The place that a request gives a node: its collections, its nodes, and what it belongs to. */
+export interface PlaceChanges {
+  readonly links: LinkChanges
+  readonly relationships: RelationshipChanges
 }
 
 /**

@@ -3,6 +3,7 @@
 import { and, between, count, eq, getTableName, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { ATTACHMENT_NAMES } from './attachment-names.ts'
+import { relink } from './graph.sqlite.ts'
 import { pruneItems, removeAll, removeNode, unsummarize } from './item-writes.sqlite.ts'
 import { forget } from './known-nodes.sqlite.ts'
 import { forgetMoved, rememberMoved } from './moved.sqlite.ts'
@@ -22,7 +23,7 @@ import {
   standingOf,
 } from './queries.sqlite.ts'
 import type { NodeRecord, SubscriptionRecord } from './records.ts'
-import { linkBeside } from './relations.sqlite.ts'
+import { linkBeside, relate } from './relations.sqlite.ts'
 import { mayManage } from './rules.ts'
 import { affiliations, items, nodes } from './schema.sqlite.ts'
 import type { CreateNode, PubsubStore } from './store.ts'
@@ -177,7 +178,21 @@ export const createNode: PubsubStore['createNode'] = {
 export const createMissing: PubsubStore['createMissing'] = {
   name: 'pubsub.createMissing',
   kind: 'write',
-  run: (tx, node) => (findNode(tx, node) ? undefined : newNode(tx, node)),
+  run(tx, { actor, place: { links, relationships }, childrenMax, parentsMax, depthMax, ...node }) {
+    if (findNode(tx, node)) return undefined
+    const { service, nodeId } = node
+    const request = { service, nodeId, actor }
+    return {
+      node: newNode(tx, node),
+      relinked: links.parents
+        ? relink.run(tx, { ...request, links, childrenMax, parentsMax })
+        : { added: [], removed: [] },
+      related:
+        Object.keys(relationships).length === 0
+          ? undefined
+          : relate.run(tx, { ...request, changes: relationships, depthMax }),
+    }
+  },
 }
 
 function newNode(tx: Tx, node: CreateNode): NodeRecord {

@@ -12,7 +12,7 @@ import {
   renderOwnerAffiliations,
   renderOwnerSubscriptions,
 } from './answer-xml.ts'
-import { applyOrphaned, applyRelinked, placed, refuseClaimed, tellCreated } from './collections.ts'
+import { applyCreated, applyOrphaned, applyRelinked, placed, refuseClaimed } from './collections.ts'
 import {
   type Asker,
   boundsOf,
@@ -62,17 +62,8 @@ export async function create(
   const config = { ...defaultConfig(bounds), ...changes }
   const node = { service, nodeId, creator: actor.bareJid, config, nodesMax }
   refuseClaimed(parts, service, place)
-  await placed(
-    parts,
-    parts.store.createNode,
-    node,
-    { service, nodeId, actor, ...place },
-    (record, relinked, related) => {
-      parts.replica.created(record)
-      if (related) parts.replica.related(related)
-      applyRelinked(parts, relinked, nodeId)
-      tellCreated(parts, record)
-    },
+  await placed(parts, parts.store.createNode, node, { service, nodeId, actor, ...place }, (made, relinked, related) =>
+    applyCreated(parts, { node: made, relinked, related }),
   )
   return renderCreated(nodeId)
 }

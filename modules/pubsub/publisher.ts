@@ -7,7 +7,7 @@ import type { Jid } from '../../server/stanza/jid.ts'
 import type { Element } from '../../server/xml/element.ts'
 import { renderPublished } from './answer-xml.ts'
 import type { ClaimedNodes, PreparedPublish } from './api.ts'
-import { tellCreated } from './collections.ts'
+import { applyCreated, refuseClaimed } from './collections.ts'
 import {
   type Asker,
   boundsOf,
@@ -22,7 +22,7 @@ import {
   tellRemoved,
 } from './context.ts'
 import { asPubsubError, pubsubError } from './errors.ts'
-import { configFor } from './preconditions.ts'
+import { configFor, placeFor } from './preconditions.ts'
 import { type NodeRef, SHARED_SERVICE } from './records.ts'
 import type { EntityRequest, Payload } from './requests.ts'
 import type { ItemPublished, PublishItem } from './store.ts'
@@ -73,17 +73,19 @@ export async function createAndPublish(
   fields = item.preconditions,
 ): Promise<void> {
   const { nodesMax, ...bounds } = boundsOf(parts.config(), item.service)
+  const { childrenMax, parentsMax, relationshipDepthMax: depthMax } = parts.config()
   const { service, nodeId, actor } = item
   checkNewId(nodeId)
-  const node = { service, nodeId, creator: actor.bareJid, config: configFor(fields, bounds), nodesMax }
+  const place = placeFor(fields)
+  refuseClaimed(parts, service, place)
+  const config = configFor(fields, bounds)
+  const creator = actor.bareJid
+  const node = { service, nodeId, actor, creator, config, place, nodesMax, childrenMax, parentsMax, depthMax }
   // Somebody may have made it since we looked; asking again then would let others overtake this one.
   const calls = [call(parts.store.createMissing, node), call(parts.store.publishItem, item)] as const
   try {
-    await parts.storage.submit(calls, ([record, published]) => {
-      if (record) {
-        parts.replica.created(record)
-        tellCreated(parts, record)
-      }
+    await parts.storage.submit(calls, ([made, published]) => {
+      if (made) applyCreated(parts, made)
       applyPublished(parts, published, item.payload, by)
     })
   } catch (error) {

@@ -11,7 +11,12 @@ import type { Db, Tx } from '../../server/module/api.ts'
 import { branchOf, chainOf, parentsOf, type RelatedRow, type RelationRow, relationOf } from './parents.sqlite.ts'
 import { enforce, type NodeRow, nodeOf, refuse, standingOf } from './queries.sqlite.ts'
 import type { NodeRef, RelationRecord } from './records.ts'
-import type { RelationshipChanges, RelationshipKind } from './relationship-fields.ts'
+import {
+  type RelationshipChanges,
+  type RelationshipKind,
+  type Relationships,
+  UNRELATED,
+} from './relationship-fields.ts'
 import { mayManage, mayRelate } from './rules.ts'
 import { nodes, relations } from './schema.sqlite.ts'
 import type { PubsubStore, Relate } from './store.ts'
@@ -50,6 +55,14 @@ export function linkBeside(tx: Tx, node: number, target: number): void {
 /** Every relationship there is, for the copy in memory. */
 export function allRelations(tx: Tx): RelationRecord[] {
   return tx.use(queries).all.all()
+}
+
+/** As forms tell them. */
+export function relationshipsAt(tx: Tx, node: number): Relationships {
+  const step = relationOf(tx, node)
+  if (!step) return UNRELATED
+  const link = step.kind === 'link' ? step.node.nodeId : ''
+  return { link, parent: parentsOf(tx, node)[0]?.nodeId ?? '' }
 }
 
 export const relate: PubsubStore['relate'] = {

@@ -21,12 +21,12 @@ const LABELS: Readonly<Record<RelationshipKind, string>> = {
   parent: 'The node above this one: whoever may use this one may use that, and both are deleted with it',
 }
 
-const nameOf = (kind: RelationshipKind) => `{${NS_RELATIONSHIPS}}${kind}`
+export const relationshipField = (kind: RelationshipKind) => `{${NS_RELATIONSHIPS}}${kind}`
 
 /** For an owner to fill in: both, with what holds now. */
 export function relationshipFields(relationships: Relationships): FormField[] {
   return (['link', 'parent'] as const).map((kind) => ({
-    name: nameOf(kind),
+    name: relationshipField(kind),
     type: 'text-single',
     label: LABELS[kind],
     values: [relationships[kind]],
@@ -36,7 +36,7 @@ export function relationshipFields(relationships: Relationships): FormField[] {
 /** For everyone who may see the node: those that it has. */
 export function relationshipResult(relationships: Relationships): FormField[] {
   const fields = (['link', 'parent'] as const).map((kind): FormField => {
-    return { name: nameOf(kind), type: 'text-single', values: [relationships[kind]] }
+    return { name: relationshipField(kind), type: 'text-single', values: [relationships[kind]] }
   })
   return fields.filter(({ values }) => values[0] !== '')
 }
@@ -44,8 +44,8 @@ export function relationshipResult(relationships: Relationships): FormField[] {
 /** @throws StanzaError not-acceptable for more than one node each */
 export function parseRelationships(form: DataForm): RelationshipChanges {
   const named = (kind: RelationshipKind) => {
-    const values = field(form, nameOf(kind))?.values
-    if (values && values.length > 1) throw pubsubError('invalidConfig', `${nameOf(kind)} takes one value`)
+    const values = field(form, relationshipField(kind))?.values
+    if (values && values.length > 1) throw pubsubError('invalidConfig', `${relationshipField(kind)} takes one value`)
     return values && (values[0] ?? '')
   }
   const [link, parent] = [named('link'), named('parent')]

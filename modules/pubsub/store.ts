@@ -3,7 +3,7 @@
 import type { AccountName, Operation } from '../../server/module/api.ts'
 import type { Relation } from '../roster/index.ts'
 import type { Attached } from './attachment-counts.ts'
-import type { ConfigChanges, LinkChanges, NodeConfig } from './node-config.ts'
+import type { ConfigChanges, LinkChanges, NodeConfig, PlaceChanges } from './node-config.ts'
 import type { Preconditions } from './preconditions.ts'
 import type { CollectedPage, ItemPage, PagedItem, ReadArchived, ReadCollected, ReadItems, ReadPage } from './reads.ts'
 import type {
@@ -31,6 +31,20 @@ export interface CreateNode extends NodeRef {
   readonly creator: string
   readonly config: NodeConfig
   readonly nodesMax: number
+}
+
+/** The node for a publish, and its place. */
+export interface CreateMissing extends CreateNode, LinkBounds {
+  readonly actor: Actor
+  readonly place: PlaceChanges
+  readonly depthMax: number
+}
+
+export interface NodeMade {
+  readonly node: NodeRecord
+  readonly relinked: Relinked
+  /** Undefined: nothing was said of it. */
+  readonly related: Related | undefined
 }
 
 export interface EnsureNode extends NodeRef {
@@ -330,8 +344,8 @@ export interface AccountForgotten extends AccountName {
 export interface PubsubStore {
   /** @throws Refusal nodeExists, tooManyNodes */
   readonly createNode: Operation<CreateNode, NodeRecord>
-  /** As createNode; undefined: it was there. @throws Refusal tooManyNodes */
-  readonly createMissing: Operation<CreateNode, NodeRecord | undefined>
+  /** As createNode, relink and relate; undefined: it was there. @throws Refusal tooManyNodes, and what those two refuse */
+  readonly createMissing: Operation<CreateMissing, NodeMade | undefined>
   /** Makes the node, or gives it this configuration. */
   readonly ensureNode: Operation<EnsureNode, NodeRecord>
   /** @throws Refusal notOwner, nodeTypeFixed */
