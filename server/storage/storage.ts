@@ -6,7 +6,10 @@ import type { SQLiteColumn } from 'drizzle-orm/sqlite-core'
 
 export type Db = BetterSQLite3Database<Record<string, never>>
 
-/** What an operation runs on: one connection inside one savepoint (writes) or outside any (reads). */
+/**
+ * What an operation runs on: one connection, inside one savepoint (writes; batch.ts spares it while nothing fails) or
+ * outside any (reads).
+ */
 export interface Tx {
   /**
    * The prepared queries of a store file, built once per connection and kept by the identity of `build`.
@@ -34,7 +37,8 @@ export interface Tx {
 
 /**
  * One protocol step on the database. Arguments and results are plain cloneable data: no Element, class, function
- * or Buffer. A write decides and writes inside `run`; what it throws must be a `Refusal`, or counts as a defect.
+ * or Buffer. A write decides and writes inside `run`; what it throws must be a `Refusal`, or counts as a defect. A write
+ * whose neighbours in a transaction failed runs again, after all it did was undone: see batch.ts.
  */
 export interface Operation<A = unknown, R = unknown> {
   readonly name: string

@@ -126,6 +126,25 @@ describe('what fails', () => {
     expect(refusal).toMatchObject({ key: 'tooMuch', message: 'no more of this', detail: { body: 'again' } })
   })
 
+  test('the others stand, once each and in order, however often one fails', async () => {
+    const expected: string[] = []
+    for (let round = 0; round < 24; round++) {
+      const fails = round % 12 === 0 ? storage.run(writeThenRefuse, `${round} refused`) : Promise.resolve()
+      const outcomes = await Promise.allSettled([
+        storage.run(write, `${round} before`),
+        fails,
+        storage.run(write, `${round} after`),
+      ])
+      expected.push(`${round} before`, `${round} after`)
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        round % 12 === 0 ? 'rejected' : 'fulfilled',
+        'fulfilled',
+      ])
+    }
+    expect(await storage.run(readAll, undefined)).toEqual(expected)
+  })
+
   test('a defect tells its caller the operation and the log the rest', async () => {
     const { log, lines } = recordingLog()
     await reopen({ log })
