@@ -204,15 +204,22 @@ function interests({ features }: Capabilities): string[] {
   return [...features].flatMap((each) => (each.endsWith(NOTIFY_SUFFIX) ? [each.slice(0, -NOTIFY_SUFFIX.length)] : []))
 }
 
-/** An account is no more: its nodes go with it, and whoever had subscribed hears of it. */
-export function accountForgotten(parts: PubsubParts, { bareJid, unlisted }: AccountForgotten): void {
-  const { replica, notifier, elsewhere } = parts
-  for (const nodeId of [...replica.sortedNodeIds(bareJid)]) {
-    const node = replica.deleted({ service: bareJid, nodeId })
-    if (!node?.record.config.notifyDelete) continue
-    for (const subscriber of node.subscribers.values())
-      notifier.toOne(node, subscriber.subscriptions[0], { kind: 'delete', nodeId, redirect: undefined })
+/**
+ * An account is no more: whoever is subscribed to its nodes hears that they went with it, those too who are by the
+ * presence that they saw until now. XEP-0060 §8.4.2, §9.1.2
+ */
+export function tellAccountEnded({ replica, notifier }: PubsubParts, account: string): void {
+  for (const nodeId of replica.sortedNodeIds(account)) {
+    const node = replica.get({ service: account, nodeId })
+    if (node?.record.config.notifyDelete)
+      notifier.toAll(node, { kind: 'delete', nodeId, redirect: undefined }, { except: account })
   }
+}
+
+/** Its nodes go with it, and what it had at others. */
+export function accountForgotten(parts: PubsubParts, { bareJid, unlisted }: AccountForgotten): void {
+  const { replica } = parts
+  for (const nodeId of [...replica.sortedNodeIds(bareJid)]) replica.deleted({ service: bareJid, nodeId })
   const ended = replica.accounts.subscriptionsOf(bareJid, 'everywhere')
   replica.accountForgotten(bareJid)
   for (const subscription of ended) {
@@ -224,5 +231,4 @@ export function accountForgotten(parts: PubsubParts, { bareJid, unlisted }: Acco
     const node = replica.get(record)
     if (node && record.config.notifyConfig) tellConfigured(parts, node)
   }
-  elsewhere.forget(bareJid)
 }

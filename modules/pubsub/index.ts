@@ -8,7 +8,7 @@ import { CLIENT_CAPABILITIES } from '../caps/index.ts'
 import { OFFLINE } from '../offline/index.ts'
 import { ROSTERS } from '../roster/index.ts'
 import { reviewAccount, reviewAll, rosterChanged, subscriptionEnded } from './access.ts'
-import { accountForgotten, serveAccounts } from './account.ts'
+import { accountForgotten, serveAccounts, tellAccountEnded } from './account.ts'
 import { PUBSUB } from './api.ts'
 import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
 import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId, STANZA_ID_FEATURE } from './archive-xml.ts'
@@ -146,6 +146,7 @@ export const pubsub = defineModule<PubsubConfig>({
     ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))
+    ctx.on('observe', 'roster.ended', ({ owner }) => tellAccountEnded(parts, owner))
     ctx.on('observe', 'account.removed', ({ forgotten }) =>
       accountForgotten(parts, forgotten(sqliteStore.forgetAccount)),
     )

@@ -102,6 +102,11 @@ function plainOptions(element: Element): Element {
   return options
 }
 
+/** XEP-0060 §6.2.1 */
+export function renderUnsubscribe({ nodeId: node, jid, subid }: ManagedSubscription): Element {
+  return el('pubsub', { xmlns: NS_PUBSUB }, el('unsubscribe', { node: node || undefined, jid, subid }))
+}
+
 /** §3.4. */
 export function renderManaged(version: string, list: readonly ManagedSubscription[]): Element {
   const entries = list.map((each) => el('subscription', { service: each.service, ...attributesOf(each) }, shown(each)))

@@ -8,7 +8,7 @@
 
 import type { Endpoint, IqRequest, SessionHandle, SessionView } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
-import type { Jid } from '../../server/stanza/jid.ts'
+import { type Jid, parseJid } from '../../server/stanza/jid.ts'
 import { attr, childElements, type Element, el } from '../../server/xml/element.ts'
 import { NS_CLIENT } from '../../server/xml/namespaces.ts'
 import type { ClientCapabilities } from '../caps/index.ts'
@@ -24,6 +24,7 @@ import {
   readEvent,
   renderManaged,
   renderNotice,
+  renderUnsubscribe,
 } from './managed-xml.ts'
 import { publicElsewhereChanged } from './public-changes.ts'
 import type { ElsewhereKey, ManagedSubscription, SubscriptionRecord } from './records.ts'
@@ -165,9 +166,29 @@ export class Managed {
     ])
   }
 
-  /** An account is no more. */
+  /**
+   * An account is no more: the services elsewhere are asked to end what it had there, or whoever has its name next would
+   * get those events. XEP-0060 §6.2
+   */
   forget(account: string): void {
     this.#versions.forget(account)
+    for (const subscription of this.#parts.elsewhere.of(account)) this.#leave(account, subscription)
+    this.#parts.elsewhere.forget(account)
+  }
+
+  #leave(account: string, subscription: ManagedSubscription): void {
+    const timeoutMs = this.#parts.config().managedTimeoutSeconds * 1000
+    const { service, nodeId } = subscription
+    this.#road.account
+      .request(parseJid(service), 'set', renderUnsubscribe(subscription), timeoutMs, account)
+      .catch((error: unknown) =>
+        this.#parts.log.debug({
+          what: 'subscription_elsewhere_not_ended',
+          service,
+          node: nodeId,
+          error: String(error),
+        }),
+      )
   }
 
   #tell(account: string, changes: readonly ManagedChange[]): void {

@@ -96,8 +96,8 @@ export class Notifier {
       this.#toAudience(node, 'items', () => ({ kind: 'retract', nodeId, itemIds }), { scope })
   }
 
-  /** What concerns the node as a whole, to all subscribers. */
-  toAll(node: NodeView, event: PubsubEvent): void {
+  /** What concerns the node as a whole, to all subscribers. @param except  the account that has gone with its nodes */
+  toAll(node: NodeView, event: PubsubEvent, { except }: Pick<SendOptions, 'except'> = {}): void {
     if (!node.record.config.deliverNotifications) return
     const subject = event.kind === 'purge' ? 'items' : 'nodes'
     // Whom a claimer lets read nothing may know that there is a node; whom a roster does not, may not.
@@ -106,7 +106,7 @@ export class Notifier {
       this.#send(node, node.relation ? all.filter(({ bareJid }) => this.#letsThrough(bareJid, node)) : all, event)
     }
     // §9.1.2: who is subscribed without having asked follows the items below the account, not its nodes.
-    else this.#toAudience(node, subject, () => event, event.kind === 'create' ? { implied: [] } : {})
+    else this.#toAudience(node, subject, () => event, event.kind === 'create' ? { implied: [] } : { except })
   }
 
   /** A node came into a collection, or left it: to who follows the nodes in the collection. XEP-0248 §5.3.2. */
@@ -154,9 +154,10 @@ export class Notifier {
     }
     const inherited = this.#parts.inheritance.of(node, subject)
     const all = merged([...node.subscribers.values()], inherited)
-    const recipients = all.filter(({ bareJid }) => this.#maySee(bareJid, node, options.scope))
+    const { except, scope } = options
+    const recipients = all.filter(({ bareJid }) => bareJid !== except && this.#maySee(bareJid, node, scope))
     const isElsewhere = ({ bare }: Jid) => inherited.length > 0 && recipients.some(({ jid }) => jid === bare)
-    const implied = options.implied ?? audience.implied(node).filter((to) => !isElsewhere(to))
+    const implied = options.implied ?? audience.implied(node).filter((to) => to.bare !== except && !isElsewhere(to))
     if (recipients.length > 0 || implied.length > 0) this.#send(node, recipients, event(), { ...options, implied })
   }
 
@@ -278,6 +279,8 @@ interface SendOptions {
   readonly delay?: string
   /** Who gets it beside the subscribers. */
   readonly implied?: readonly Jid[]
+  /** A bare JID that gets nothing. */
+  readonly except?: string | undefined
   /** Who published, for those who see its presence. */
   readonly by?: Jid | undefined
 }

@@ -35,5 +35,10 @@ declare module '../../server/module/api.ts' {
      * is not known: the roster was not in memory.
      */
     'roster.changed': { readonly owner: string; readonly contact: string; readonly before: Relation }
+    /**
+     * The account is no more, and nobody sees its presence. While this is told its roster is in memory, whoever is
+     * connected, and says what it said last.
+     */
+    'roster.ended': { readonly owner: string }
   }
 }

@@ -91,6 +91,11 @@ export class Replica {
     }
   }
 
+  /** The account is going: its roster as it was, until `drop`. */
+  hold(owner: string, record: RosterRecord): void {
+    this.#loaded(owner, record, [])
+  }
+
   /** The account is gone. */
   drop(owner: string): void {
     this.#rosters.delete(owner)

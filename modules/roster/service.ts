@@ -23,7 +23,7 @@ import { Pushes } from './pushes.ts'
 import type { Replica } from './replica.ts'
 import { isFrom, isTo } from './rules.ts'
 import { type SharedRoster, sharedItem } from './shared.ts'
-import type { Party, RosterItem, RosterStore, Step } from './store.ts'
+import type { Party, RosterForgotten, RosterItem, RosterStore, Step } from './store.ts'
 import { type RosterSet, renderItem, renderRoster } from './xml.ts'
 
 export interface RosterParts {
@@ -216,7 +216,9 @@ export class RosterService implements PresenceAuthority, Rosters {
   }
 
   /** Both sides are cleaned: whoever had to do with the account hears that it is over. */
-  accountForgotten(bareJid: string, steps: readonly Step[]): void {
+  accountForgotten(bareJid: string, { last, steps }: RosterForgotten): void {
+    this.#parts.replica.hold(bareJid, last)
+    this.#parts.ctx.emit('roster.ended', { owner: bareJid })
     this.refreshShared(bareJid)
     this.#perform(steps)
     this.#parts.replica.drop(bareJid)

@@ -1,24 +1,22 @@
 /** The operations of rosters on SQLite. Both sides of a subscription are here, so both change in one transaction. */
 
-import { type Operation, Refusal } from '../../server/module/api.ts'
+import { type Operation, Refusal, type Tx } from '../../server/module/api.ts'
 import { parseJid } from '../../server/stanza/jid.ts'
 import { Book } from './book.sqlite.ts'
 import { itemOf, queries } from './queries.sqlite.ts'
 import { isFrom, isTo, type State } from './rules.ts'
-import type { RosterLimits, RosterStore } from './store.ts'
+import type { RosterLimits, RosterRecord, RosterStore } from './store.ts'
 
 export const load: RosterStore['load'] = {
   name: 'roster.load',
   kind: 'read',
-  run(tx, { owner }) {
-    const q = tx.use(queries)
-    const head = q.head.get({ owner })
-    return {
-      epoch: head?.epoch ?? '0',
-      sequence: head?.sequence ?? 0,
-      items: q.itemsOf.all({ owner }).map(itemOf),
-    }
-  },
+  run: (tx, { owner }) => readRoster(tx, owner),
+}
+
+function readRoster(tx: Tx, owner: string): RosterRecord {
+  const q = tx.use(queries)
+  const head = q.head.get({ owner })
+  return { epoch: head?.epoch ?? '0', sequence: head?.sequence ?? 0, items: q.itemsOf.all({ owner }).map(itemOf) }
 }
 
 export const changesSince: RosterStore['changesSince'] = {
@@ -100,6 +98,7 @@ export const forgetAccount: RosterStore['forgetAccount'] = {
   kind: 'write',
   run(tx, { bareJid }) {
     const q = tx.use(queries)
+    const last = readRoster(tx, bareJid)
     const book = new Book(tx, UNBOUNDED)
     for (const { owner } of q.owners.all({ contact: bareJid })) {
       const before = book.item(owner, bareJid)
@@ -108,7 +107,7 @@ export const forgetAccount: RosterStore['forgetAccount'] = {
     }
     // At this server's own accounts that is done already; services keep what they were told.
     const domain = parseJid(bareJid).domain
-    for (const { contact, ...state } of q.itemsOf.all({ owner: bareJid }).map(itemOf)) {
+    for (const { contact, ...state } of last.items) {
       if (parseJid(contact).domain === domain) continue
       for (const type of ['unsubscribe', 'unsubscribed'] as const)
         if (concerns(state, type)) book.steps.push({ kind: 'routed', to: contact, from: bareJid, type })
@@ -116,7 +115,7 @@ export const forgetAccount: RosterStore['forgetAccount'] = {
     q.dropOf.run({ owner: bareJid })
     q.dropHead.run({ owner: bareJid })
     q.dropSeen.run({ bareJid })
-    return book.steps.filter((step) => ('owner' in step ? step.owner : step.to) !== bareJid)
+    return { last, steps: book.steps.filter((step) => ('owner' in step ? step.owner : step.to) !== bareJid) }
   },
 }
 

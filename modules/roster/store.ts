@@ -75,6 +75,12 @@ export type Step =
   /** `to` may now see the presence of `of`; or may no longer. */
   | { readonly kind: 'shown' | 'hidden'; readonly of: string; readonly to: string }
 
+export interface RosterForgotten {
+  /** The account's own, as it was. */
+  readonly last: RosterRecord
+  readonly steps: readonly Step[]
+}
+
 export interface RosterStore {
   readonly load: Operation<{ readonly owner: string }, RosterRecord>
   /** Listed and removed items after a version of this epoch, oldest first; undefined when that cannot be told. */
@@ -91,7 +97,7 @@ export interface RosterStore {
   /** @throws Refusal rosterFull, requestsFull */
   readonly negotiate: Operation<Negotiate, readonly Step[]>
   /** Takes an account out of its own roster and everyone else's. */
-  readonly forgetAccount: Operation<AccountName, readonly Step[]>
+  readonly forgetAccount: Operation<AccountName, RosterForgotten>
   /** Notes that an account came (undefined) or when it went. */
   readonly noteSeen: Operation<{ readonly bareJid: string; readonly at: number | undefined }, undefined>
   readonly lastSeen: Operation<{ readonly bareJid: string }, number | undefined>

@@ -3,7 +3,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { reviewAccess, rosterChanged } from '../../../modules/pubsub/access.ts'
-import { accountForgotten } from '../../../modules/pubsub/account.ts'
+import { accountForgotten, tellAccountEnded } from '../../../modules/pubsub/account.ts'
 import type { PersonalNodes } from '../../../modules/pubsub/api.ts'
 import { Audience } from '../../../modules/pubsub/audience.ts'
 import type { PubsubParts } from '../../../modules/pubsub/context.ts'
@@ -125,6 +125,7 @@ describe('for other modules', () => {
     accounts.delete('alice@test')
     await expect(publish('2')).rejects.toMatchObject({ condition: 'item-not-found' })
     sent = []
+    tellAccountEnded(parts, 'alice@test')
     accountForgotten(parts, await storage.run(sqliteStore.forgetAccount, { bareJid: 'alice@test' }))
     expect(sent).toEqual(['alice@test to bob@test: delete'])
     expect(parts.replica.owners()).toEqual([])
