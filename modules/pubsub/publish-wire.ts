@@ -1,6 +1,6 @@
 /** A publish and its result as they cross to the storage worker and back: field by field, since nothing runs more often. */
 
-import { wire } from '../../server/module/api.ts'
+import { answerWire, wire } from '../../server/module/api.ts'
 import type { ItemPublished, PublishItem } from './store.ts'
 
 /** Mostly there are none, and then none cross. */
@@ -50,37 +50,31 @@ export const publishWire = wire(
   }),
 )
 
-export const publishedWire = wire(
-  ({ service, nodeId, itemId, publisher, publishedAt, scope, seenType, position, pruned, expired }: ItemPublished) => [
-    service,
-    nodeId,
-    itemId,
-    publisher,
+/** Without what the publisher's own side knows of it. */
+export const publishedWire = answerWire(
+  ({ publishedAt, scope, seenType, position, pruned, expired }: ItemPublished) => [
     publishedAt,
+    position?.seq,
+    position?.creation === position?.seq ? undefined : position?.creation,
     scope,
     seenType,
-    position?.seq,
-    position?.creation,
     pruned.length === 0 ? undefined : pruned,
     expired.length === 0 ? undefined : expired,
   ],
   (
-    service,
-    nodeId,
-    itemId,
-    publisher,
+    { service, nodeId, itemId, actor }: PublishItem,
     publishedAt,
-    scope,
-    seenType,
     seq,
     creation = seq,
+    scope,
+    seenType,
     pruned = NOTHING,
     expired = NOTHING,
   ) => ({
     service,
     nodeId,
     itemId,
-    publisher,
+    publisher: actor.bareJid,
     publishedAt,
     scope,
     seenType,

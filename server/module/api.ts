@@ -32,7 +32,7 @@ export {
   yesNo,
 } from '../option.ts'
 export type { Call, Db, Operation, Storage, Tx } from '../storage/storage.ts'
-export { call, Refusal, StorageUnavailable, scanStep, wire } from '../storage/storage.ts'
+export { answerWire, call, Refusal, StorageUnavailable, scanStep, wire } from '../storage/storage.ts'
 export {
   type AdHocCommand,
   type CommandForm,

@@ -208,7 +208,7 @@ class StorageClient implements OpenStorage {
     const { name, wire } = operation
     // What comes back is of this operation's type.
     if (!wire) return this.#write([name, args], ([result]) => result as R, applied)
-    return this.#write([name, ...wire.args.pack(args)], (parts) => wire.result.unpack(parts) as R, applied)
+    return this.#write([name, ...wire.args.pack(args)], (parts) => wire.result.unpack(args, parts) as R, applied)
   }
 
   submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>> {

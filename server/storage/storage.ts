@@ -44,7 +44,7 @@ export interface Operation<A = unknown, R = unknown> {
   readonly name: string
   readonly kind: 'write' | 'read'
   /** For one that runs often, with arguments and results of many fields. */
-  readonly wire?: { readonly args: Wire; readonly result: Wire }
+  readonly wire?: { readonly args: Wire; readonly result: AnswerWire }
   run(tx: Tx, args: A): R
 }
 
@@ -65,6 +65,24 @@ export function wire<T, Parts extends unknown[] | []>(
     // What is packed is the operation's own argument or result, and what is unpacked was packed here.
     pack: (value) => pack(value as T),
     unpack: (parts) => unpack(...(parts as Parts)),
+  }
+}
+
+/** The same for a result, of which what the caller said itself need not cross back. Made by `answerWire`. */
+export interface AnswerWire {
+  pack(result: unknown): readonly unknown[]
+  /** @param args  of the call, as its caller has them */
+  unpack(args: unknown, parts: readonly unknown[]): unknown
+}
+
+export function answerWire<A, R, Parts extends unknown[] | []>(
+  pack: (result: R) => Parts,
+  unpack: (args: A, ...parts: NoInfer<Parts>) => NoInfer<R>,
+): AnswerWire {
+  return {
+    // As in `wire`; the arguments are those that the operation was called with.
+    pack: (result) => pack(result as R),
+    unpack: (args, parts) => unpack(args as A, ...(parts as Parts)),
   }
 }
 
