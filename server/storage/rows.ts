@@ -115,20 +115,36 @@ function decoderOf(field: unknown): Decoder | undefined {
   return is(field, SQL) ? (field as unknown as { readonly decoder: Decoder }).decoder : undefined
 }
 
-/** Puts a call's values where the query has placeholders. */
-function parameterReader(params: readonly unknown[]): (values: Values | undefined) => readonly unknown[] {
-  const readers = params.map((param): ((values: Values) => unknown) => {
-    if (is(param, Placeholder)) return (values) => valueFor(values, param.name)
-    if (is(param, Param)) {
-      const { value, encoder } = param
-      if (is(value, Placeholder)) return (values) => encoder.mapToDriverValue(valueFor(values, value.name))
-    }
-    return () => param
+type ParameterReader = (values: Values | undefined) => readonly unknown[]
+
+/** Puts a call's values where the query has placeholders: written out with their names, as a row's are. */
+function parameterReader(params: readonly unknown[]): ParameterReader {
+  const encoders: (((value: unknown) => unknown) | undefined)[] = []
+  const values = params.map((param, at) => {
+    const value = is(param, Param) ? param.value : param
+    if (!is(value, Placeholder)) return `params[${at}]`
+    encoders[at] = is(param, Param) ? encoderOf(param.encoder) : undefined
+    const name = JSON.stringify(value.name)
+    const given = `(values[${name}] === undefined ? given(values, ${name}) : values[${name}])`
+    return encoders[at] ? `encoders[${at}](${given})` : given
   })
-  return (values = {}) => readers.map((read) => read(values))
+  const text = `return (values = {}) => [${values.join(', ')}]`
+  // oxlint-disable-next-line typescript/no-implied-eval -- made of the names in our own queries and nothing else
+  return new Function('params', 'encoders', 'given', text)(params, encoders, given) as ParameterReader
 }
 
-function valueFor(values: Values, name: string): unknown {
+interface Encoder {
+  mapToDriverValue(value: unknown): unknown
+}
+
+/** Undefined where it changes nothing. */
+function encoderOf(encoder: Encoder): ((value: unknown) => unknown) | undefined {
+  if (encoder.mapToDriverValue === Column.prototype.mapToDriverValue) return undefined
+  return (value) => encoder.mapToDriverValue(value)
+}
+
+/** A value that is undefined, when it was meant to be. */
+function given(values: Values, name: string): undefined {
   if (!(name in values)) throw new Error(`No value for placeholder "${name}" was provided`)
-  return values[name]
+  return undefined
 }
