@@ -108,11 +108,8 @@ export const writing = (db: Db) => ({
 /** Changes the counts by one item per entry: what the pages' count is taken from. */
 export function adjustCounts(tx: Tx, node: CountedNode, added: readonly ItemKey[], removed: readonly ItemKey[]): void {
   const q = tx.use(writing)
-  const byScope = new Map<string, number>()
-  for (const { scope } of added) if (scope !== undefined) byScope.set(scope, (byScope.get(scope) ?? 0) + 1)
-  for (const { scope } of removed) if (scope !== undefined) byScope.set(scope, (byScope.get(scope) ?? 0) - 1)
   let scoped = 0
-  for (const [scope, by] of byScope) {
+  for (const [scope, by] of countByScope(added, removed)) {
     if (by === 0) continue
     scoped += by
     q.addScope.run({ node: node.id, scope, by })
@@ -122,6 +119,15 @@ export function adjustCounts(tx: Tx, node: CountedNode, added: readonly ItemKey[
   if (total === 0 && scoped === 0) return
   if (node instanceof KnownNode) node.count(tx, total, scoped)
   else q.addCounts.run({ node: node.id, items: total, scoped })
+}
+
+function countByScope(added: readonly ItemKey[], removed: readonly ItemKey[]): Iterable<[scope: string, by: number]> {
+  const hasNone = ({ scope }: ItemKey) => scope === undefined
+  if (added.every(hasNone) && removed.every(hasNone)) return []
+  const byScope = new Map<string, number>()
+  for (const { scope } of added) if (scope !== undefined) byScope.set(scope, (byScope.get(scope) ?? 0) + 1)
+  for (const { scope } of removed) if (scope !== undefined) byScope.set(scope, (byScope.get(scope) ?? 0) - 1)
+  return byScope
 }
 
 type CountedNode = KnownNode | Pick<NodeRow, 'id' | 'itemCount' | 'hasAttachments'>

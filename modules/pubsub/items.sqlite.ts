@@ -63,10 +63,9 @@ export const publishItem: PubsubStore['publishItem'] = {
     }
     checkPreconditions(tx, request)
     const { itemId, payload, payloadNs, payloadMaxBytes } = request
-    const payloadBytes = payload === undefined ? 0 : Buffer.byteLength(payload)
     // At a claimed node the claimer knows the payloads, and their namespaces are its own matter.
     const checked = request.isAuthorized ? { ...row, type: '' } : row
-    enforce(fitsNode(checked, { hasItem: itemId !== undefined, payloadNs, payloadBytes }, payloadMaxBytes))
+    enforce(fitsNode(checked, { hasItem: itemId !== undefined, payloadNs, payload }, payloadMaxBytes))
     const shared: unknown = tx.shared.get(SHARED_SCOPE)
     const scope = request.scope ?? (typeof shared === 'string' ? shared : undefined)
     const seenType = node.see(tx, payloadNs)
@@ -76,8 +75,19 @@ export const publishItem: PubsubStore['publishItem'] = {
       ? storeItem(tx, node, request, { itemId, scope })
       : { position: undefined, publishedAt: tx.now, pruned: [] }
     const { service, nodeId, actor } = request
-    const item = { itemId, publisher: actor.bareJid, scope }
-    return { service, nodeId, ...item, seenType, ...stored, expired }
+    const { position, publishedAt, pruned } = stored
+    return {
+      service,
+      nodeId,
+      itemId,
+      publisher: actor.bareJid,
+      publishedAt,
+      scope,
+      seenType,
+      position,
+      pruned,
+      expired,
+    }
   },
 }
 

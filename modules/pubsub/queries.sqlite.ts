@@ -120,24 +120,49 @@ export function standingOf(tx: Tx, { id, service, target }: Named, actor: Actor)
   )
 }
 
-/** The same of who knows the affiliation, and how to find the parents. Read only where a rule asks: most do not. */
+/** The same of who knows the affiliation, and how to find the parents. */
 export function standingAt(
   tx: Tx,
   { id, service }: Named,
-  { bareJid, isAdmin, relation }: Actor,
-  affiliation = affiliationOf(tx, id, bareJid),
-  parents: () => Standing['parents'] = () => undefined,
+  actor: Actor,
+  affiliation = affiliationOf(tx, id, actor.bareJid),
+  parents?: () => Standing['parents'],
 ): Standing {
-  return {
-    affiliation: affiliationAt(service, bareJid, affiliation),
-    get isSubscribed() {
-      return tx.use(queries).subscribed.get({ node: id, bareJid }) !== undefined
-    },
-    isAdmin,
-    relation,
-    get parents() {
-      return parents()
-    },
+  return new StoredStanding(tx, id, actor, affiliationAt(service, actor.bareJid, affiliation), parents)
+}
+
+/** Subscription and parents are read only where a rule asks: most do not. */
+class StoredStanding implements Standing {
+  readonly affiliation: Affiliation
+  readonly isAdmin: boolean
+  readonly relation: Actor['relation']
+  readonly #tx: Tx
+  readonly #node: number
+  readonly #bareJid: string
+  readonly #parents: (() => Standing['parents']) | undefined
+
+  constructor(
+    tx: Tx,
+    node: number,
+    { bareJid, isAdmin, relation }: Actor,
+    affiliation: Affiliation,
+    parents: (() => Standing['parents']) | undefined,
+  ) {
+    this.affiliation = affiliation
+    this.isAdmin = isAdmin
+    this.relation = relation
+    this.#tx = tx
+    this.#node = node
+    this.#bareJid = bareJid
+    this.#parents = parents
+  }
+
+  get isSubscribed(): boolean {
+    return this.#tx.use(queries).subscribed.get({ node: this.#node, bareJid: this.#bareJid }) !== undefined
+  }
+
+  get parents(): Standing['parents'] {
+    return this.#parents?.()
   }
 }
 

@@ -211,7 +211,7 @@ export interface Publication {
   readonly hasItem: boolean
   /** Namespace of the payload's root; undefined without payload. */
   readonly payloadNs: string | undefined
-  readonly payloadBytes: number
+  readonly payload: string | undefined
 }
 
 /**
@@ -220,12 +220,17 @@ export interface Publication {
  * XEP-0060 §4.3, §7.1.3.5 to §7.1.3.7.
  */
 export function fitsNode(config: EventConfig, publication: Publication, maxPayloadBytes: number): Verdict {
-  const { hasItem, payloadNs, payloadBytes } = publication
+  const { hasItem, payloadNs, payload = '' } = publication
   if (!hasItem && config.persistItems) return 'itemRequired'
   if (hasItem && !config.persistItems && !config.deliverPayloads) return 'itemForbidden'
   if (payloadNs === undefined) return config.deliverPayloads ? 'payloadRequired' : undefined
   if (config.type !== '' && config.type !== payloadNs) return 'invalidPayload'
-  return payloadBytes > Math.min(maxPayloadBytes, config.maxPayloadBytes) ? 'payloadTooBig' : undefined
+  return isLonger(payload, Math.min(maxPayloadBytes, config.maxPayloadBytes)) ? 'payloadTooBig' : undefined
+}
+
+/** A UTF-16 unit takes three bytes at most: nearly no payload is counted. */
+function isLonger(text: string, maxBytes: number): boolean {
+  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes
 }
 
 /**

@@ -114,9 +114,9 @@ test('a closed node is listed for those who have something to do with it', () =>
 })
 
 describe('what a publish carries against the node (§4.3, §7.1.3.7)', () => {
-  const item = { hasItem: true, payloadNs: 'urn:p', payloadBytes: 10 }
-  const empty = { hasItem: true, payloadNs: undefined, payloadBytes: 0 }
-  const nothing = { hasItem: false, payloadNs: undefined, payloadBytes: 0 }
+  const item = { hasItem: true, payloadNs: 'urn:p', payload: '<p>àa</p>' }
+  const empty = { hasItem: true, payloadNs: undefined, payload: undefined }
+  const nothing = { hasItem: false, payloadNs: undefined, payload: undefined }
   const cases = [
     ['persistent, payload', {}, [yes, 'payloadRequired', 'itemRequired']],
     ['persistent, notification', { deliverPayloads: false }, [yes, yes, 'itemRequired']],
