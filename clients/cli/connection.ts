@@ -8,6 +8,7 @@ import { VERSION } from '../../server/version.ts'
 import { Client, type ClientProfile } from '../core/client.ts'
 import { discover, type Services } from '../core/discover.ts'
 import type { ClientOptions } from '../core/options.ts'
+import { WrongSecurityError } from '../core/wrong-security.ts'
 import { CliError, EXIT } from './exit.ts'
 import { type PasswordFlags, readPassword, withPasswordFlags } from './password.ts'
 
@@ -93,6 +94,12 @@ export async function connectOnce(flags: ConnectionFlags): Promise<Connected> {
   }
 }
 
+/** By what the port wants. */
+const WAYS_OUT = {
+  tls: 'Use --direct-tls, or a port for STARTTLS: 5222 where nothing else is configured.',
+  starttls: 'Go without --direct-tls, or use a port for direct TLS: 5223 where nothing else is configured.',
+} as const
+
 /** What kept a client from connecting, in words with the way out; anything else as it is. */
 export function asConnectionError(error: unknown, options: Pick<ClientOptions, 'jid' | 'host' | 'port'>): unknown {
   if (!(error instanceof Error)) return error
@@ -105,6 +112,10 @@ export function asConnectionError(error: unknown, options: Pick<ClientOptions, '
       { cause: error },
     )
   }
+  if (error instanceof WrongSecurityError)
+    return new CliError(EXIT.unreachable, `cannot connect to ${where}: ${error.message}`, WAYS_OUT[error.wanted], {
+      cause: error,
+    })
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ECONNREFUSED')
     return new CliError(

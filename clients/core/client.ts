@@ -16,6 +16,7 @@ import { type Connection, connect, DEFAULT_MAX_STANZA_BYTES, isCertificateError 
 import { answerDiscoInfo, CORE_FEATURES, NS_DISCO_INFO } from './disco.ts'
 import { type IqOptions, IqTable, OfflineError, TimeoutError } from './iq.ts'
 import { type ClientLimits, type ClientOptions, DEFAULT_LIMITS } from './options.ts'
+import { WrongSecurityError } from './wrong-security.ts'
 
 const NS_PING = 'urn:xmpp:ping' // XEP-0199
 const NS_VERSION = 'jabber:iq:version' // XEP-0092
@@ -373,14 +374,15 @@ export class Client {
 
 /**
  * Is there no point in trying again? A refused login and a session taken over by another never mend by themselves; a
- * certificate may be renewed, so it only ends a client that never was online.
+ * certificate may be renewed and a port moved, so these only end a client that never was online.
  */
 function isFinal(error: Error, wasOnline: boolean): boolean {
   if (error instanceof SaslError) return error.condition !== 'temporary-auth-failure'
   if (error instanceof StreamError) {
     return error.condition === 'conflict' || (!wasOnline && error.condition === 'host-unknown')
   }
-  return !wasOnline && isCertificateError(error)
+  if (wasOnline) return false
+  return isCertificateError(error) || (error instanceof WrongSecurityError && error.isCertain)
 }
 
 function toError(cause: unknown): Error {

@@ -19,6 +19,7 @@ import { resolveAddress } from './address.ts'
 import type { ClientLimits, ClientOptions } from './options.ts'
 import { type ChannelBinding, startSasl } from './sasl.ts'
 import { openTcp, secure } from './socket.ts'
+import { WrongSecurityError, withoutTls, withTls } from './wrong-security.ts'
 import { XmlStream } from './xml-stream.ts'
 
 export { isCertificateError } from './socket.ts'
@@ -51,8 +52,8 @@ export interface Connection {
 /**
  * Connects, tries each address of the domain in turn, and negotiates.
  * @param deliver  gets every stanza after the bind
- * @throws SaslError, StreamError, StanzaError (bind refused), a certificate error, the network's error, or the
- *         signal's reason
+ * @throws SaslError, StreamError, StanzaError (bind refused), WrongSecurityError, a certificate error, the network's
+ *         error, or the signal's reason
  */
 export async function connect(
   options: ClientOptions,
@@ -75,7 +76,7 @@ export async function connect(
         ? new Error(`no connection within ${limits.connectTimeoutMs} ms`, { cause: error })
         : error
       // Only an address that does not answer says nothing about the next one.
-      if (signal.aborted || !isNetworkError(error)) break
+      if (signal.aborted || !(isNetworkError(error) || isReset(error))) break
     }
   }
   throw failure
@@ -98,7 +99,11 @@ class Negotiation {
     const identity = { domain: this.#jid.domain, ca: this.#options.ca }
     const isDirect = this.#options.security === 'tls'
     let socket: TLSSocket | undefined
-    if (isDirect) socket = await secure(tcp, identity, this.#signal, ['xmpp-client'])
+    if (isDirect) {
+      socket = await secure(tcp, identity, this.#signal, ['xmpp-client']).catch((error: unknown) => {
+        throw withTls(error)
+      })
+    }
     const stream = new XmlStream(socket ?? tcp, this.#jid.domain, this.#limits)
     const onAbort = () => stream.destroy(abortReason(this.#signal))
     this.#signal.addEventListener('abort', onAbort, { once: true })
@@ -122,7 +127,9 @@ class Negotiation {
 
   /** RFC 6120 §5.4. There is no way on without TLS, whatever the server offers: an offer in the clear can be altered. */
   async #askForTls(stream: XmlStream): Promise<void> {
-    const features = await stream.open()
+    const features = await stream.open().catch((error: unknown) => {
+      throw this.#signal.aborted ? error : withoutTls(error, stream.firstByte)
+    })
     if (!childOf(features, 'starttls', NS_TLS)) {
       throw new StreamError('unsupported-feature', 'the server offers no STARTTLS')
     }
@@ -235,6 +242,11 @@ function decode(element: Element): string {
 
 function encode(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64')
+}
+
+/** Cut off before it said anything: what it wanted is a guess. */
+function isReset(error: unknown): boolean {
+  return error instanceof WrongSecurityError && isNetworkError(error.cause)
 }
 
 function isNetworkError(error: unknown): boolean {

@@ -33,6 +33,8 @@ export class XmlStream {
   #isEnded = false
   #isClosing = false
   lastReceived = Date.now()
+  /** Of all that the server sent; undefined: nothing yet. */
+  firstByte: number | undefined
 
   constructor(socket: Socket, domain: string, limits: XmlStreamLimits) {
     this.#domain = domain
@@ -126,6 +128,7 @@ export class XmlStream {
   #attach(): void {
     this.#socket.on('data', (chunk: Buffer) => {
       this.lastReceived = Date.now()
+      this.firstByte ??= chunk[0]
       this.#guard(() => this.#parser.write(chunk))
     })
     this.#socket.once('error', (error) => this.#end(error))

@@ -309,6 +309,27 @@ describe('serve', () => {
   })
 })
 
+describe('a client', () => {
+  test('says the way out where the port speaks TLS otherwise', async () => {
+    const server = await startServer({ dataDir: join(folder, 'security'), domain: 'lab' })
+    try {
+      writeFileSync(join(folder, 'password'), 'secret\n')
+      const ask = (port: number, ...flags: string[]) => {
+        const account = ['--jid', 'a@lab', '--password-file', 'password', '--ca', server.caFile]
+        return sacm(['repo', 'endpoints', ...account, '--host', '127.0.0.1', '--port', String(port), ...flags])
+      }
+      const plain = await ask(server.ports.tls)
+      expect(plain.stderr).toMatch(/TLS from the first byte(?:.|\n)*--direct-tls, or a port for STARTTLS: 5222/)
+      expect(plain.code).toBe(3)
+      const direct = await ask(server.ports.c2s, '--direct-tls')
+      expect(direct.stderr).toMatch(/does not speak TLS from the first byte(?:.|\n)*without --direct-tls, or .* 5223/)
+      expect(direct.code).toBe(3)
+    } finally {
+      expect(await server.stop()).toBe(0)
+    }
+  })
+})
+
 describe('version', () => {
   test('lists the specifications that the code declares', async () => {
     const { stdout } = await sacm(['version', '--specs', '--json'])

@@ -3,7 +3,7 @@
 import { createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Client } from '../../../clients/core/client.ts'
-import type { ClientLimits } from '../../../clients/core/options.ts'
+import type { ClientLimits, ClientOptions } from '../../../clients/core/options.ts'
 
 const HEADER = `<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='1' version='1.0' from='localhost'>`
 const STARTTLS = `<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>`
@@ -42,13 +42,24 @@ async function script(...answers: string[]) {
   return { port: address.port, heard, connections: () => connections }
 }
 
-function clientOf(port: number, limits: Partial<ClientLimits> = {}) {
+/** A server that hangs up at the first bytes. */
+async function leaving() {
+  const server = createServer((socket) => void socket.once('data', () => socket.destroy()))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  open.push(() => new Promise((resolve) => server.close(resolve)))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return { port: address.port }
+}
+
+function clientOf(port: number, limits: Partial<ClientLimits> = {}, security: ClientOptions['security'] = 'starttls') {
   const client = new Client(
     {
       jid: 'alice@localhost',
       password: 'secret words',
       host: '127.0.0.1',
       port,
+      security,
       limits: { reconnectAttempts: 1, connectTimeoutMs: 5_000, ...limits },
     },
     { identities: [] },
@@ -97,6 +108,31 @@ describe('a server that', () => {
     const { port } = await script(`${HEADER}${error}`)
     await expect(clientOf(port).start()).rejects.toMatchObject({ condition: 'policy-violation', message: 'go away' })
   })
+
+  it('leaves without a word perhaps wants TLS from the first byte', async () => {
+    const { port } = await leaving()
+    const failure = { name: 'WrongSecurityError', wanted: 'tls', isCertain: false }
+    await expect(clientOf(port).start()).rejects.toMatchObject(failure)
+  })
+
+  it('answers with a TLS alert wants it for sure, and is not asked again', async () => {
+    const { port, connections } = await script('\x15\x03\x01\x00\x02\x02\x46')
+    const client = clientOf(port, { reconnectAttempts: 5, reconnectBaseMs: 1, reconnectMaxMs: 1 })
+    const failure = { name: 'WrongSecurityError', wanted: 'tls', isCertain: true }
+    await expect(client.start()).rejects.toMatchObject(failure)
+    expect(connections()).toBe(1)
+  })
+
+  it.each([`${HEADER}<stream:error/>`, 'HTTP/1.1 400 Bad Request\r\n\r\n'])(
+    'answers a TLS handshake with %s speaks none, and is not asked again',
+    async (answer) => {
+      const { port, connections } = await script(answer)
+      const client = clientOf(port, { reconnectAttempts: 5, reconnectBaseMs: 1, reconnectMaxMs: 1 }, 'tls')
+      const failure = { name: 'WrongSecurityError', wanted: 'starttls', isCertain: true }
+      await expect(client.start()).rejects.toMatchObject(failure)
+      expect(connections()).toBe(1)
+    },
+  )
 
   it('says nothing is not waited for', async () => {
     const { port } = await script()
