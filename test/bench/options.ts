@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { bare } from './servers/bare.ts'
 import { ejabberd } from './servers/ejabberd.ts'
 import { prosody } from './servers/prosody.ts'
 import { sacm } from './servers/sacm.ts'
@@ -45,7 +46,8 @@ export function readOptions(): BenchOptions {
     .addHelpText(
       'after',
       () =>
-        `\nworks: ${worksOf(FULL)
+        `\nservers: sacm, prosody, prosody-sqlite, ejabberd, ejabberd-sqlite; only when named: bare (no server, but what none that
+stands on Node's TLS and on SQLite is faster than)\n\nworks: ${worksOf(FULL)
           .map(({ name }) => name)
           .join(', ')}`,
     )
@@ -73,13 +75,14 @@ export function readOptions(): BenchOptions {
     ejabberd('mnesia'),
     ejabberd('sqlite'),
   ]
-  const unknown = given.servers.filter((name) => !known.some((server) => server.name === name))
+  const all = [...known, bare]
+  const unknown = given.servers.filter((name) => !all.some((server) => server.name === name))
   if (unknown.length > 0) {
-    command.error(`no such server: ${unknown.join(', ')}; there are ${known.map(({ name }) => name).join(', ')}`)
+    command.error(`no such server: ${unknown.join(', ')}; there are ${all.map(({ name }) => name).join(', ')}`)
   }
   return {
     works: given.work,
-    servers: known.filter(({ name }) => given.servers.length === 0 || given.servers.includes(name)),
+    servers: given.servers.length === 0 ? known : all.filter(({ name }) => given.servers.includes(name)),
     runs: given.runs ?? (given.quick ? 1 : 3),
     seconds: given.seconds ?? (given.quick ? 2 : 6),
     serverCores: given.serverCores,
