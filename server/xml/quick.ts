@@ -45,6 +45,8 @@ const XML_LANG = 'xml:lang'
 export interface Readable {
   readonly text: string
   readonly codes: Codes
+  /** The same, where they are bytes: made when there is a long text in them. */
+  view?: DataView
 }
 
 const NOTHING: Readable = { text: '', codes: new Uint8Array() }
@@ -60,6 +62,9 @@ function codesOf(text: string): Codes {
   return new Uint16Array(Uint8Array.from(Buffer.from(text, 'utf16le')).buffer)
 }
 
+/** Text beyond so many characters is looked through four at a time. */
+const LONG_TEXT = 32
+
 /** Inside an IQ, its request, the request's action and an item: what is published, of a namespace of its own. */
 const PAYLOAD_DEPTH = 4
 
@@ -74,6 +79,7 @@ interface Payload {
 class QuickReader {
   /** Where the element that was read last ends. */
   end = 0
+  #input = NOTHING
   #text = NOTHING.text
   #codes = NOTHING.codes
   #limits = UNLIMITED
@@ -98,9 +104,10 @@ class QuickReader {
     return element
   }
 
-  #begin({ text, codes }: Readable, limits: ParserLimits): void {
-    this.#text = text
-    this.#codes = codes
+  #begin(input: Readable, limits: ParserLimits): void {
+    this.#input = input
+    this.#text = input.text
+    this.#codes = input.codes
     this.#limits = limits
   }
 
@@ -277,7 +284,9 @@ class QuickReader {
   #skipText(from: number): number {
     const [codes, inText] = [this.#codes, IN_TEXT]
     const { length } = codes
+    const far = from + LONG_TEXT
     for (let at = from; at < length; at++) {
+      if (at === far) at = this.#skipPlain(at)
       const c = codes[at] ?? 0
       if (c > GREATER_THAN ? c < NONCHARACTERS : inText[c] === 1) continue
       if (c === LESS_THAN) return at
@@ -286,6 +295,19 @@ class QuickReader {
       at += reference - 1
     }
     return GIVEN_UP
+  }
+
+  /** Where the text begins that must be looked at one by one: at the next `<`, or a few characters before anything else. */
+  #skipPlain(from: number): number {
+    const [input, text, codes] = [this.#input, this.#text, this.#codes]
+    const end = text.indexOf('<', from)
+    // A `>` that comes sooner, or none, is for who looks closer.
+    if (!(codes instanceof Uint8Array) || end < 0 || text.indexOf('>', from) < end) return from
+    input.view ??= new DataView(codes.buffer, codes.byteOffset, codes.length)
+    const { view } = input
+    let at = from
+    while (at + 4 <= end && isPlain(view.getInt32(at, true))) at += 4
+    return at
   }
 
   /** @param from  behind its `</` */
@@ -340,6 +362,14 @@ function put(attributes: AttributeMap, name: string, value: string): void {
     default:
       attributes[name] = value
   }
+}
+
+/** Four bytes of ASCII: none of them `&`, none below a space. */
+function isPlain(four: number): boolean {
+  const ampersands = four ^ 0x26262626
+  // The highest bit of a byte is set by what borrows from it: where the byte was 0 or, above, less than a space.
+  const found = ((four - 0x20202020) & ~four) | ((ampersands - 0x01010101) & ~ampersands)
+  return (found & 0x80808080) === 0
 }
 
 /** Not inside the loop that looks for it: what a closure there refers to is made anew for every character. */

@@ -147,6 +147,32 @@ test('random stanzas, in order and out of it, are the same by either way', () =>
   expect(faults).toBeGreaterThan(rounds(4000) / 8)
 })
 
+test('a long text is the same by either way, whatever stands in it and wherever', () => {
+  const odd = [
+    '&',
+    '&amp;',
+    '>',
+    '\u0001',
+    '\u001f',
+    '\t',
+    '\n',
+    '\r',
+    ' ',
+    '!',
+    '%',
+    "'",
+    '\u007f',
+    '\u0080',
+    '€',
+    ']]>',
+    '<b/>',
+  ]
+  for (const each of odd)
+    for (let at = 0; at < 48; at++)
+      for (const name of ['iq', 'message'])
+        expectSame(`<${name}><a>${'x'.repeat(at)}${each}${'y'.repeat(47 - at)}</a></${name}>`)
+})
+
 test('a message is not read before somebody asks, and is written as it came', () => {
   const rest = `<body>3 &lt; 4 'é'</body><x xmlns='urn:x' a="b" /></message>`
   const message = only(whole(`<message to='b@test' id="1">${rest}`))
