@@ -1,6 +1,6 @@
 /** Tells who runs the server and how they are reached. XEP-0157. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { commaList, defineModule, type Options, option, type ValuesOf } from '../server/module/api.ts'
 
 const FORM_TYPE = 'http://jabber.org/network/serverinfo'

@@ -1,7 +1,7 @@
 /** Tells where else the server can be connected to, in XRD and JRD. XEP-0156, XEP-0487, RFC 6415. */
 
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   commaList,
   defineModule,

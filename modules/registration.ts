@@ -3,7 +3,7 @@
  * XEP-0077.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import {
   ADMINISTRATION,
   type Administration,

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { type ClientCertificate, revokeClientCertificates } from '../certs/client.ts'
 import { CertificateError } from '../certs/errors.ts'
 import { replaceFile } from '../certs/files.ts'

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { parse as parseToml, TomlError } from 'smol-toml'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Option, Options } from './option.ts'
 import { OPTIONS, type OptionValues } from './options.ts'
 

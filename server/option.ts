@@ -1,6 +1,6 @@
 /** What an option is, and the kinds that the server's own and those of modules share; each reads text and TOML alike. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The values that an option may have. */
 export interface Kind<T> {

@@ -1,6 +1,6 @@
 /** Every option of the server itself: default, unit, bounds and what it means. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { commaList, integer, kind, type Options, oneOf, option, type ValuesOf, yesNo } from './option.ts'
 
 const port = (fallback: number) => integer(fallback, 0, 65535)

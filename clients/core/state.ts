@@ -2,7 +2,7 @@
 
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const jobKey = { job: z.string(), component: z.string() }
 const jobState = z.discriminatedUnion('state', [

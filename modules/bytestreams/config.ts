@@ -1,6 +1,6 @@
 /** The options of the bytestreams proxy. */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { integer, kind, type Options, option, type ValuesOf } from '../../server/module/api.ts'
 
 export const bytestreamsConfig = {
