@@ -35,8 +35,8 @@ const KEEP_COMPILED = join(import.meta.dirname, 'clients/cli/keep-compiled.cjs')
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' // nodejs.org/api/single-executable-applications
 
 const ENTRY = 'clients/cli/bundle.cjs'
-/** What the entry runs, on either thread. */
-const TEXTS = ['main.cjs', 'worker.cjs']
+/** What the entry runs: one on the main thread, the last on others. */
+const TEXTS = ['main.cjs', 'serve.cjs', 'worker.cjs']
 const WARM_TIMEOUT_MS = 60_000
 
 /** zod brings its messages in fifty languages, of which the program speaks one; that one comes by another way. */
@@ -131,7 +131,7 @@ async function main(): Promise<void> {
 async function buildBundle(): Promise<void> {
   await build({
     ...commonJs,
-    entryPoints: { main: 'clients/cli/binary.ts', worker: 'modules/worker.ts' },
+    entryPoints: { main: 'clients/cli/binary.ts', serve: 'clients/cli/serve-alone.ts', worker: 'modules/worker.ts' },
     outdir: DIST,
     banner: { js: "const sacmUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: { SACM_BUILD: '"bundle"', 'import.meta.url': 'sacmUrl' },
@@ -155,25 +155,27 @@ function refuseWideText(file: string): void {
   if (found !== undefined) throw new Error(`${file}: write the character as an escape: ${found}`)
 }
 
-/** Starts the server once and ends it: on its way out the code that was compiled is written beside its text. */
+/** Runs what is bundled once: on its way out the code that was compiled is written beside its text. */
 async function warm(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-build-'))
+  const sacm = join(DIST, 'sacm.js')
   const ports = ['--c2s-port', '0', '--tls-port', '0', '--https-port', '0', '--host', '127.0.0.1']
-  const serve = [join(DIST, 'sacm.js'), 'serve', '--data-dir', folder, ...ports]
-  const code = (await runToReady(serve)) || (await runToReady(['--require', KEEP_COMPILED, ...serve]))
+  const serve = [sacm, 'serve', '--data-dir', folder, ...ports]
+  const failed =
+    (await run(serve, true)) ||
+    (await run(['--require', KEEP_COMPILED, ...serve], true)) ||
+    // Has in it what most of the other commands have.
+    (await run(['--require', KEEP_COMPILED, sacm, 'user', 'list', '--data-dir', folder], false))
   rmSync(folder, { recursive: true, force: true })
-  if (code !== 0) process.stderr.write('the bundle was not started to keep its compiled code: it starts more slowly\n')
+  if (failed) process.stderr.write('the bundle was not run to keep its compiled code: it starts more slowly\n')
 }
 
-/** Ends it as soon as it is ready. @returns the exit code */
-async function runToReady(args: readonly string[]): Promise<number | null> {
-  const server = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    timeout: WARM_TIMEOUT_MS,
-  })
-  server.stdout.once('data', () => server.kill('SIGTERM'))
-  const [code] = await once(server, 'exit')
-  return code
+/** @param isServer  is ended as soon as it is ready @returns true when it failed */
+async function run(args: readonly string[], isServer: boolean): Promise<boolean> {
+  const program = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'], timeout: WARM_TIMEOUT_MS })
+  program.stdout.once('data', () => isServer && program.kill('SIGTERM')).resume()
+  const [code] = await once(program, 'exit')
+  return code !== 0
 }
 
 async function buildBinary(): Promise<void> {

@@ -1,13 +1,6 @@
-/** Entry of the bundle and of the single binary: their main script is CommonJS, which knows no top-level await. */
+/** Entry of the bundle and of the single binary, for every command; `sacm serve` has its own. */
 
-import { main } from './main.ts'
+import { COMMANDS } from './commands.ts'
+import { run } from './run.ts'
 
-main(process.argv.slice(2)).then(
-  (exitCode) => {
-    process.exitCode = exitCode
-  },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-    process.exitCode = 3
-  },
-)
+run(COMMANDS)

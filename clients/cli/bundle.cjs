@@ -50,4 +50,5 @@ function read(name) {
   return existsSync(file) ? readFileSync(file) : undefined
 }
 
-run(isMainThread ? 'main.cjs' : 'worker.cjs')
+if (!isMainThread) run('worker.cjs')
+else run(process.argv[2] === 'serve' ? 'serve.cjs' : 'main.cjs')

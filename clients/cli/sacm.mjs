@@ -21,5 +21,5 @@ if (typeof SACM_BUILD === 'undefined') {
   enableCompileCache?.(fileURLToPath(new URL('../../node_modules/.cache/sacm', import.meta.url)))
 }
 
-const { main } = await import('./main.ts')
-process.exitCode = await main(process.argv.slice(2))
+const [{ main }, { COMMANDS }] = await Promise.all([import('./main.ts'), import('./commands.ts')])
+process.exitCode = await main(process.argv.slice(2), COMMANDS)

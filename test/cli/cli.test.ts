@@ -57,10 +57,16 @@ test('whichever way it is started, Node is given the same options', () => {
 })
 
 describe('compiled code kept by the build', () => {
-  async function tell(program: string): Promise<Ended> {
+  async function tell(program: string, args = ['version']): Promise<Ended> {
     const preload = join(import.meta.dirname, '../support/tell-compiled.cjs')
-    return await sacm(['version'], { env: { NODE_OPTIONS: `--require ${preload}` }, program })
+    return await sacm(args, { env: { NODE_OPTIONS: `--require ${preload}` }, program })
   }
+
+  test('the server has a text of its own, and says of itself what the list of commands does', async () => {
+    const { stdout, stderr } = await tell(SACM, ['serve', '--help'])
+    expect(stderr).toBe('serve.cjs: kept true, refused false\n')
+    expect(stdout).toBe((await sacm(['help', 'serve'])).stdout)
+  })
 
   test('is taken; what is damaged, cut or of another text is not', async () => {
     expect(await tell(SACM)).toMatchObject({ code: 0, stderr: 'main.cjs: kept true, refused false\n' })
