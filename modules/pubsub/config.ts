@@ -115,6 +115,10 @@ export const pubsubConfig = {
     integer(100, 1, 10_000),
     'items in one answer; the rest by RSM; more ids asked for: not-acceptable',
   ),
+  listMaxEntries: option(
+    integer(1_000, 1, 100_000),
+    'nodes, subscriptions or affiliations in the answer to who asks for no page; of more, so many, and how to go on by RSM',
+  ),
   pageIndexMax: option(
     integer(10_000, 1, 1_000_000),
     'items counted from either end for a page by index; farther in: feature-not-implemented',

@@ -11,6 +11,7 @@ import { cachingHints } from './caching-hints.ts'
 import { type Asker, addressesOf, askerOf, boundsOf, freshen, type PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { discoverMore, parseExtension } from './extended-discovery.ts'
+import { entriesMax } from './list-page.ts'
 import { itemLimit } from './node-config.ts'
 import { keyOfNode, pageOfNodes, parseNodeOrder, turned } from './node-lists.ts'
 import { NS_CACHING } from './node-options.ts'
@@ -283,12 +284,12 @@ function isAtFirstLevel(parts: PubsubParts, asker: Asker, node: NodeView): boole
   return true
 }
 
-/** All, a page of all, or those of certain types (XEP-0462), for which each node is looked at. */
+/** All, as far as they fit, a page of all, or those of certain types (XEP-0462), for which each node is looked at. */
 function listFirstLevel(parts: PubsubParts, asker: Asker, query: DiscoItemsQuery): Page<DiscoItem> {
   const { service } = asker
   const isShown = (node: NodeView) => isAtFirstLevel(parts, asker, node)
   const isAsked = typeFilter(query.payload)
-  if (query.page && !hasTypeFilter(query.payload)) {
+  if (!hasTypeFilter(query.payload)) {
     const order = parseNodeOrder(query.payload)
     return rendered(asker, pageOfNodes(parts, asker, query.page, order, isShown))
   }
@@ -316,11 +317,10 @@ function listNodes(
   const nodes = listed.filter(({ record }) => isAsked(record))
   const key = (node: NodeView) => keyOfNode(node, order)
   if (order.by === 'creation') nodes.sort((a, b) => (key(a) < key(b) ? -1 : 1))
-  const all = { items: order.isDescending ? nodes.toReversed() : nodes, count: nodes.length }
-  if (!request) return rendered(asker, { ...all, first: undefined, last: undefined })
-  const { pageMaxItems } = parts.config()
-  const read = (each: RsmRequest) => pageOfSorted(nodes, key, each, pageMaxItems)
-  return rendered(asker, order.isDescending ? turned(request, nodes.length, pageMaxItems, read) : read(request))
+  const max = entriesMax(parts, request)
+  const read = (each: RsmRequest) => pageOfSorted(nodes, key, each, max)
+  const asked = request ?? { max }
+  return rendered(asker, order.isDescending ? turned(asked, nodes.length, max, read) : read(asked))
 }
 
 function refuseOrder(query: Element): void {

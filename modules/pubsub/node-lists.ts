@@ -8,9 +8,10 @@ import { firstNot, type Page, type RsmRequest } from '../../server/stanza/rsm.ts
 import { childOf, type Element } from '../../server/xml/element.ts'
 import type { Asker, PubsubParts } from './context.ts'
 import { pubsubError } from './errors.ts'
+import { entriesMax } from './list-page.ts'
 import type { NodeView } from './node-view.ts'
 import { NS_ORDER_BY, parseOrder } from './order.ts'
-import { creationKey, madeAs } from './service-nodes.ts'
+import { creationKey, isListed, madeAs } from './service-nodes.ts'
 
 /** What a list of nodes is in the order of, and what stands for a place in it. */
 export interface NodeOrder {
@@ -50,23 +51,28 @@ export function turned<T>(
   return { ...found, items: items.toReversed(), ...turnedAt, first: last, last: first }
 }
 
-/** @param isShown  to this asker, in this list */
+/**
+ * @param request  undefined: the first page, which is larger
+ * @param isShown  to this asker, in this list
+ */
 export function pageOfNodes(
   parts: PubsubParts,
   asker: Asker,
-  request: RsmRequest,
+  request: RsmRequest | undefined,
   order: NodeOrder,
   isShown: (node: NodeView) => boolean,
 ): Page<NodeView> {
-  if (!order.isDescending) return pageUpwards(parts, asker, request, order, isShown)
-  const read = (each: RsmRequest) => pageUpwards(parts, asker, each, order, isShown)
-  return turned(request, read({ max: 0 }).count ?? 0, parts.config().pageMaxItems, read)
+  const max = entriesMax(parts, request)
+  const read = (each: RsmRequest) => pageUpwards(parts, asker, each, max, order, isShown)
+  const asked = request ?? { max }
+  return order.isDescending ? turned(asked, read({ max: 0 }).count ?? 0, max, read) : read(asked)
 }
 
 function pageUpwards(
   parts: PubsubParts,
   { service, actor }: Asker,
   request: RsmRequest,
+  max: number,
   order: NodeOrder,
   isShown: (node: NodeView) => boolean,
 ): Page<NodeView> {
@@ -75,11 +81,10 @@ function pageUpwards(
   const restricted = replica.restrictedNodes(service)
   const hidden: string[] = []
   for (const node of restricted) if (!isShown(node)) hidden.push(keyOfNode(node, order))
-  // Of all others, only an outcast is not shown one.
+  // Of all others, only an outcast is not shown one. Who follows the root has something to do with that, too.
   for (const node of replica.accounts.affiliatedNodes(actor.bareJid, service))
-    if (!restricted.has(node) && !isShown(node)) hidden.push(keyOfNode(node, order))
-  const { pageMaxItems } = parts.config()
-  const size = Math.min(request.max ?? pageMaxItems, pageMaxItems)
+    if (isListed(node.record) && !restricted.has(node) && !isShown(node)) hidden.push(keyOfNode(node, order))
+  const size = Math.min(request.max ?? max, max)
   const isBackward = request.before !== undefined
   const count = ids.length - hidden.length
   if (count === 0) return { items: [], count, first: undefined, last: undefined }

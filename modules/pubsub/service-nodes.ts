@@ -96,7 +96,8 @@ export function madeAs(key: string): string {
   return key.slice(TIME_DIGITS + 1)
 }
 
-function isListed({ nodeId, target }: NodeRecord): boolean {
+/** In lists of nodes; the others are found by names of what they are about. */
+export function isListed({ nodeId, target }: NodeRecord): boolean {
   return nodeId !== ROOT_ID && target === undefined && !isPublicList(nodeId)
 }
 

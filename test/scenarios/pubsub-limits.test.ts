@@ -12,6 +12,7 @@ runScenarios('pubsub-limits', {
     'pubsub.leaseMaxSeconds': '3600',
     'pubsub.pageMaxItems': '2',
     'pubsub.pageIndexMax': '1',
+    'pubsub.listMaxEntries': '3',
     'pubsub.discoveryReadsMax': '1',
     'pubsub.childrenMax': '2',
     'pubsub.collectionReadNodesMax': '1',
