@@ -62,18 +62,17 @@ export function askerOf(accounts: AccountView, jid: Jid, address: string, servic
  * Runs an operation; `applied` sees the result at commit, in commit order.
  * @throws StanzaError of the table when the operation refuses (as a rejection)
  */
-export async function run<A, R>(
+export function run<A, R>(
   parts: PubsubParts,
   operation: Operation<A, R>,
   args: A,
   applied?: (result: R) => void,
 ): Promise<R> {
-  try {
-    // Called before the first await: the order of submission is the order of commit.
-    return await parts.storage.run(operation, args, applied)
-  } catch (error) {
-    throw asPubsubError(error)
-  }
+  return parts.storage.run(operation, args, applied).catch(rejectAsPubsub)
+}
+
+function rejectAsPubsub(error: unknown): never {
+  throw asPubsubError(error)
 }
 
 /** What a node may be like at a service, and how many there may be. */

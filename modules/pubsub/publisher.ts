@@ -30,7 +30,7 @@ import type { ItemPublished, PublishItem } from './store.ts'
 type Request<K extends EntityRequest['kind']> = Extract<EntityRequest, { kind: K }>
 
 /** §7.1. */
-export async function publish(parts: PubsubParts, asker: Asker, request: Request<'publish'>): Promise<Element> {
+export function publish(parts: PubsubParts, asker: Asker, request: Request<'publish'>): Promise<Element> {
   const { nodeId, payload, preconditions } = request
   const { service, actor } = asker
   const claim = parts.claims.of({ service, nodeId })
@@ -51,15 +51,23 @@ export async function publish(parts: PubsubParts, asker: Asker, request: Request
     itemsMax,
     payloadMaxBytes,
   }
-  if (prepared) await publishPrepared(parts, item, prepared)
-  else if (!isThere(parts, item) && mayCreate(parts, asker)) await createAndPublish(parts, item, asker.jid)
-  else await publishItem(parts, item, asker.jid)
-  return renderPublished(nodeId, itemId)
+  return submitPublish(parts, asker, item, prepared).then(() => renderPublished(nodeId, itemId))
+}
+
+function submitPublish(
+  parts: PubsubParts,
+  asker: Asker,
+  item: PublishItem,
+  prepared: PreparedPublish | undefined,
+): Promise<unknown> {
+  if (prepared) return publishPrepared(parts, item, prepared)
+  if (!isThere(parts, item) && mayCreate(parts, asker)) return createAndPublish(parts, item, asker.jid)
+  return publishItem(parts, item, asker.jid)
 }
 
 /** @param by  the publishing resource */
-export async function publishItem(parts: PubsubParts, item: PublishItem, by?: Jid): Promise<void> {
-  await run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload, by))
+export function publishItem(parts: PubsubParts, item: PublishItem, by?: Jid): Promise<unknown> {
+  return run(parts, parts.store.publishItem, item, (result) => applyPublished(parts, result, item.payload, by))
 }
 
 /**
