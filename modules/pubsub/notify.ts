@@ -153,6 +153,8 @@ export class Notifier {
       return
     }
     const inherited = this.#parts.inheritance.of(node, subject)
+    // Most items are of nodes that nobody has subscribed to.
+    if (node.subscribers.size === 0 && inherited.length === 0 && node.record.service === SHARED_SERVICE) return
     const all = merged([...node.subscribers.values()], inherited)
     const { except, scope } = options
     const recipients = all.filter(({ bareJid }) => bareJid !== except && this.#maySee(bareJid, node, scope))
