@@ -1,9 +1,6 @@
 /**
  * One bound resource: stamps the sender on what its client says, keeps it in order, and delivers to it.
  *
- * Order: `onStanza` that returns nothing is done, and the next stanza follows in the same turn. While a promise is
- * pending, later stanzas of this session wait in a bounded queue; when it is full, the socket is not read.
- *
  *   bound ──▶ ended              its stream was closed by either side, or lost
  *   bound ──▶ lost ──▶ bound     XEP-0198: its stream was lost; it keeps its place and presence and what is sent to it,
  *               └────▶ ended     until the client resumes it on another stream, or the time for that is over
@@ -20,6 +17,7 @@ import { serialize } from '../xml/serialize.ts'
 import { Acknowledgements, type Resumption } from './acknowledgements.ts'
 import { Deferred } from './deferred.ts'
 import { IdleWatch } from './idle.ts'
+import { Inbox, type InboxOwner } from './inbox.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import type { Trace } from './trace.ts'
 import type { KeptStanza } from './unacked.ts'
@@ -87,7 +85,7 @@ export interface SessionOptions {
   readonly trace?: Trace | undefined
 }
 
-export class Session implements StreamUser {
+export class Session implements StreamUser, InboxOwner {
   readonly id: string
   readonly fullJid: Jid
   readonly bareJid: string
@@ -109,13 +107,7 @@ export class Session implements StreamUser {
   #hasStarted = false
   #presence: Element | undefined
   #priority = 0
-  #isBusy = false
-  #isHeld = false
-  /** Stanzas, and what must be done in their order. */
-  #waiting: (Element | (() => void))[] = []
-  /** The client has said goodbye. */
-  #isFinishing = false
-  #finished: (() => void) | undefined
+  readonly #inbox: Inbox
   #hasEnded = false
   /** Made when somebody asks: most sessions live without one. */
   #abort: AbortController | undefined
@@ -124,6 +116,7 @@ export class Session implements StreamUser {
     this.#options = options
     this.#stream = options.stream
     this.#outbox = new Outbox(options.stream, options.limits)
+    this.#inbox = new Inbox(this, options.limits.queuedStanzas)
     this.id = options.id
     this.fullJid = options.fullJid
     this.bareJid = options.fullJid.bare
@@ -203,18 +196,14 @@ export class Session implements StreamUser {
 
   /** Handles nothing until it is known whether its account is gone, and nothing at all if so. */
   hold(isGone: Promise<boolean>): void {
-    this.#isHeld = true
-    void isGone.then((isForGood) => {
-      this.#isHeld = isForGood
-      if (!this.#mustWait) this.#next()
-    })
+    this.#inbox.hold(isGone)
   }
 
   /** Ends it whatever its stream does. */
   end(): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    this.#waiting = []
+    this.#inbox.clear()
     clearTimeout(this.#lostTimer)
     this.#outbox.close()
     this.#idle?.close()
@@ -255,7 +244,7 @@ export class Session implements StreamUser {
 
   /** Not after its client has said goodbye. */
   get mayResume(): boolean {
-    return !this.#hasEnded && !this.#isFinishing && this.resumption !== undefined
+    return !this.#hasEnded && !this.#inbox.isFinishing && this.resumption !== undefined
   }
 
   /** Without a stream: waiting for a client that may come back. */
@@ -282,7 +271,7 @@ export class Session implements StreamUser {
     const [acks, stream] = [this.#acks, this.#stream]
     if (!acks) return
     const h = acks.received
-    this.#inOrder(() => {
+    this.#inbox.take(() => {
       const tell = () => {
         if (stream === this.#stream) stream.sendNonza(acks.answer(h))
       }
@@ -313,7 +302,7 @@ export class Session implements StreamUser {
     this.#stream = stream
     this.#acks?.attach((xml) => stream.sendNonza(xml))
     old.supersede(new StreamError('conflict', 'the session was resumed on another connection'))
-    if (this.#waiting.length >= limits.queuedStanzas) stream.hold(HOLD_QUEUE)
+    if (this.#inbox.isFull) stream.hold(HOLD_QUEUE)
   }
 
   // --- for the stream ---
@@ -339,14 +328,11 @@ export class Session implements StreamUser {
     this.#stamp(stanza)
     this.#options.trace?.('in', stanza)
     this.#acks?.onReceived()
-    if (this.#mustWait) this.#wait(stanza)
-    else this.#run(stanza)
+    this.#inbox.take(stanza)
   }
 
   finish(done: () => void): void {
-    this.#isFinishing = true
-    if (this.#isBusy) this.#finished = done
-    else done()
+    this.#inbox.finish(done)
   }
 
   onDrain(): void {
@@ -401,21 +387,6 @@ export class Session implements StreamUser {
     this.#acks?.onSent()
   }
 
-  /** Now, or after the stanzas that wait. */
-  #inOrder(act: () => void): void {
-    if (this.#mustWait) this.#wait(act)
-    else act()
-  }
-
-  get #mustWait(): boolean {
-    return this.#isBusy || this.#isHeld
-  }
-
-  #wait(what: Element | (() => void)): void {
-    this.#waiting.push(what)
-    if (this.#waiting.length >= this.#options.limits.queuedStanzas) this.#stream.hold(HOLD_QUEUE)
-  }
-
   /**
    * Sets `from`, and the stream's language where the stanza has none.
    * @throws StreamError invalid-from when the client claims another address
@@ -432,49 +403,20 @@ export class Session implements StreamUser {
     if (lang !== undefined && attr(stanza, 'xml:lang') === undefined) stanza.attrs['xml:lang'] = lang
   }
 
-  #run(stanza: Element): void {
-    const answer = negotiated(stanza)
-    if (answer) {
-      this.send(answer)
-      return
-    }
-    let pending: void | Promise<void>
-    try {
-      pending = this.#options.events.onStanza(this, stanza)
-    } catch (error) {
-      this.#onDefect(error)
-      return
-    }
-    if (!pending) return
-    this.#isBusy = true
-    pending.then(
-      () => this.#next(),
-      (error: unknown) => {
-        this.#onDefect(error)
-        this.#next()
-      },
-    )
+  // --- for the inbox ---
+
+  get stream(): StreamHandle {
+    return this.#stream
   }
 
-  #next(): void {
-    this.#isBusy = false
-    while (!this.#mustWait) {
-      const next = this.#waiting.shift()
-      if (!next) break
-      if (typeof next === 'function') next()
-      else this.#run(next)
-    }
-    if (this.#waiting.length * 2 <= this.#options.limits.queuedStanzas) this.#stream.release(HOLD_QUEUE)
-    // Releasing may have brought new stanzas.
-    if (!this.#isBusy && this.#finished) {
-      const done = this.#finished
-      this.#finished = undefined
-      done()
-    }
+  handle(stanza: Element): void | Promise<void> {
+    const answer = negotiated(stanza)
+    if (!answer) return this.#options.events.onStanza(this, stanza)
+    this.send(answer)
   }
 
   /** The router answers every error; what comes through is a defect, and the client is told no more than that. */
-  #onDefect(error: unknown): void {
+  onDefect(error: unknown): void {
     const description = error instanceof Error ? error.stack : String(error)
     this.#options.log.error({ what: 'stanza_defect', session: this.id, error: description })
     this.close(new StreamError('internal-server-error', '', { cause: error }))
