@@ -43,10 +43,12 @@ function theOne(
   return rows.find((row) => row.subid === subid) ?? refuse('invalidSubid')
 }
 
-/** §12.19: a lease that is longer than the service allows is cut, not refused. */
+/** §12.19: a lease that is longer than the service allows is cut, not refused. One that is over ends nothing: §6.3.6.2. */
 function bounded(tx: Tx, changes: OptionChanges, leaseMaxMs: number): OptionChanges {
   const { expire } = changes
-  return typeof expire === 'number' ? { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) } : changes
+  if (typeof expire !== 'number') return changes
+  if (expire <= tx.now) refuse('invalidOptions', 'pubsub#expire is a time that is over')
+  return { ...changes, expire: Math.min(expire, tx.now + leaseMaxMs) }
 }
 
 /** What the node's form of options does not offer. §6.3.6.2, §12.8 */

@@ -197,8 +197,13 @@ class Run {
       this.#locals.has(local) ? `${this.#rename(local)}@test` : whole,
     )
     const renamed = [...this.#domains].reduce((all, [domain, own]) => all.replaceAll(domain, own), accounts)
-    return filled(renamed, this.#captures)
+    return filled(renamed, this.#captures).replace(/\{in (\d+) s\}/g, (_, seconds: string) => timeIn(Number(seconds)))
   }
+}
+
+/** XEP-0082 §3.2. */
+function timeIn(seconds: number): string {
+  return new Date(Date.now() + seconds * 1000).toISOString()
 }
 
 /** Stanzas are written as over TCP; a WebSocket message states the namespace itself. RFC 7395 §3.3.3. */

@@ -217,7 +217,11 @@ describe('subscriptions with options', () => {
     expect(subscription.options.expire).toBeGreaterThanOrEqual(before + 60_000)
     expect(subscription.options.expire).toBeLessThanOrEqual(Date.now() + 60_000)
     expect(await opened.storage.run(store.endLeases, undefined)).toEqual({ ended: [] })
-    await opened.storage.run(store.setOptions, { ...key(), changes: { expire: 1 }, leaseMaxMs: 1 })
+    const over = { ...key(), changes: { expire: 1 }, leaseMaxMs: 60_000 }
+    await expect(opened.storage.run(store.setOptions, over)).rejects.toMatchObject(refused('invalidOptions'))
+    await expect(subscribe(bob, 'bob@test/x', options({ expire: 1 }))).rejects.toMatchObject(refused('invalidOptions'))
+    const brief = { ...key(), changes: { expire: Number.MAX_SAFE_INTEGER }, leaseMaxMs: 0 }
+    await opened.storage.run(store.setOptions, brief)
     expect(await opened.storage.run(store.endLeases, undefined)).toMatchObject({ ended: [{ jid: 'bob@test' }] })
     expect(await all()).toEqual([])
   })

@@ -9,6 +9,7 @@
  *   raw eve                                                connects and says nothing
  *   alice > <message to='bob@test'/>                       sends the text as it stands
  *   alice >> <a>\xff{1000*b}{base64:c}</a>                 the same with \xNN \n \r \t \0 \\, {count*text}, {base64:text}
+ *   alice > <value>{in 2 s}</value>                        the time two seconds from now (XEP-0082)
  *   alice < <iq type='result' id='{id}'>...</iq>           the next thing received matches (see match.ts)
  *   alice <? <message/>                                    one of the things received, or to come, matches
  *   alice < nothing                                        proved by a round trip of every client, never by waiting
