@@ -4,52 +4,30 @@
  * who has lost a role keep what it let it subscribe to.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { callControl } from '../../server/control.ts'
-import { Connection } from '../support/scenario/connection.ts'
-import { runSacm, startServer, type TestServer } from '../support/server.ts'
+import { keepServer, PASSWORD } from '../support/kept-server.ts'
+import type { Connection } from '../support/scenario/connection.ts'
+import { runSacm } from '../support/server.ts'
 
 const NS = 'http://jabber.org/protocol/pubsub'
 const ADMIN = 'http://jabber.org/protocol/admin'
 const ATTACHED = 'urn:xmpp:pubsub-attachments:1'
 
-let dataDir: string
-let server: TestServer
+const server = keepServer()
 let alice: Connection
-let ids = 0
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sacm-holder-'))
-  server = await startServer({ dataDir, domain: 'test' })
-  await server.addUser('alice@test', 'pw', ['publisher'])
-  await server.addUser('root@test', 'pw', ['admin'])
-  alice = await login('alice')
+  await server.running.addUser('alice@test', PASSWORD, ['publisher'])
+  await server.running.addUser('root@test', PASSWORD, ['admin'])
+  alice = await server.login('alice')
 })
-afterAll(async () => {
-  expect(await server.stop()).toBe(0)
-  rmSync(dataDir, { recursive: true, force: true })
-})
-
-async function login(local: string): Promise<Connection> {
-  const connection = await Connection.open(server, 'tcp')
-  await connection.login(local, 'pw', 'desk')
-  connection.send('<presence/>')
-  await connection.receives(`<presence from='${local}@test/desk'/>`)
-  return connection
-}
 
 const RESULT = `type='result'>{any}`
 const refused = (condition: string) => `type='error'>...<error>...<${condition}/>...</error>`
 
-async function iq(connection: Connection, type: string, to: string, payload: string, answer = RESULT): Promise<void> {
-  const id = `q${++ids}`
-  connection.send(`<iq type='${type}' id='${id}' to='${to}'>${payload}</iq>`)
-  await connection.receives(`<iq id='${id}' ${answer}</iq>`)
-}
-
+const iq = (connection: Connection, type: string, to: string, payload: string, answer = RESULT) =>
+  server.iq(connection, type, to, payload, answer)
 const ask = (connection: Connection, content: string, answer?: string, owner = '') =>
   iq(connection, 'set', 'pubsub.test', `<pubsub xmlns='${NS}${owner}'>${content}</pubsub>`, answer)
 const look = (connection: Connection, content: string, answer: string) =>
@@ -67,8 +45,8 @@ const attachmentsOf = (node: string) => `${ATTACHED}/xmpp:pubsub.test?;node=${no
 /** What an account called so leaves behind. */
 async function live(name: string): Promise<Connection> {
   const jid = `${name}@test`
-  await server.addUser(jid, 'pw', ['publisher'])
-  const bob = await login(name)
+  await server.running.addUser(jid, PASSWORD, ['publisher'])
+  const bob = await server.login(name)
   await ask(alice, configured(`open-${name}`, { 'pubsub#publish_model': 'open', 'pubsub#notify_sub': 'true' }))
   await ask(alice, item(`open-${name}`, '1'))
   await ask(alice, configured(`closed-${name}`, { 'pubsub#access_model': 'whitelist' }))
@@ -96,13 +74,13 @@ async function succeed(name: string): Promise<void> {
   const jid = `${name}@test`
   alice.send(`<message to='${jid}' type='chat'><body>for nobody</body></message>`)
   await alice.sync()
-  await server.addUser(jid, 'pw', ['publisher'])
+  await server.running.addUser(jid, PASSWORD, ['publisher'])
 }
 
 /** What the next one called so has, and may do. */
 async function checkNext(name: string): Promise<void> {
   const jid = `${name}@test`
-  const bob = await login(name)
+  const bob = await server.login(name)
   await look(bob, '<affiliations/>', `type='result'><pubsub xmlns='${NS}'><affiliations/></pubsub>`)
   await look(bob, '<subscriptions/>', `type='result'><pubsub xmlns='${NS}'><subscriptions/></pubsub>`)
   await iq(bob, 'get', jid, `<query xmlns='jabber:iq:roster'/>`, `type='result'><query xmlns='jabber:iq:roster'/>`)
@@ -138,12 +116,12 @@ test('a name given up by XEP-0077, with more asked behind the request', async ()
   )
   await succeed('bob1')
   await checkNext('bob1')
-  expect(server.log()).toMatch(noteOf('bob1'))
+  expect(server.running.log()).toMatch(noteOf('bob1'))
 })
 
 test('a name taken away by an administrator of the machine', async () => {
   await live('bob2')
-  expect(await callControl(dataDir, 'user.remove', { jid: 'bob2@test' })).toEqual({
+  expect(await callControl(server.dataDir, 'user.remove', { jid: 'bob2@test' })).toEqual({
     result: [expect.stringMatching(noteOf('bob2'))],
   })
   await succeed('bob2')
@@ -152,7 +130,7 @@ test('a name taken away by an administrator of the machine', async () => {
 
 test('a name taken away by XEP-0133', async () => {
   await live('bob3')
-  const root = await login('root')
+  const root = await server.login('root')
   const form = `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>${ADMIN}</value></field><field var='accountjids'><value>bob3@test</value></field></x>`
   const command = (rest: string) =>
     `<command xmlns='http://jabber.org/protocol/commands' node='${ADMIN}#delete-user' ${rest}</command>`
@@ -175,21 +153,21 @@ Nodes without an owner, which only administrators can manage now: 2 (first-bob3,
 
 test('a name taken away and given again while no server runs', async () => {
   await live('bob4')
-  expect(await server.stop()).toBe(0)
-  const at = ['--data-dir', dataDir, '--domain', 'test']
+  await server.stop()
+  const at = ['--data-dir', server.dataDir, '--domain', 'test']
   expect(await runSacm(['user', 'remove', 'bob4@test', ...at])).toMatch(noteOf('bob4'))
-  await runSacm(['user', 'add', 'bob4@test', '--password', 'pw', '--role', 'publisher', ...at])
-  server = await startServer({ dataDir, domain: 'test' })
-  alice = await login('alice')
+  await runSacm(['user', 'add', 'bob4@test', '--password', PASSWORD, '--role', 'publisher', ...at])
+  await server.start()
+  alice = await server.login('alice')
   await checkNext('bob4')
 })
 
 test('a role that is gone, and with it what it let one read', async () => {
   await ask(alice, configured('secret', { 'pubsub#access_model': 'whitelist' }))
-  const root = await login('root')
+  const root = await server.login('root')
   await ask(root, `<subscribe node='secret' jid='root@test'/>`)
-  await callControl(dataDir, 'role.revoke', { jid: 'root@test', role: 'admin' })
-  const again = await login('root')
+  await callControl(server.dataDir, 'role.revoke', { jid: 'root@test', role: 'admin' })
+  const again = await server.login('root')
   await again.receives(`<message from='pubsub.test'>...<subscription node='secret' subscription='none'/></message>`)
   await look(again, '<subscriptions/>', `type='result'><pubsub xmlns='${NS}'><subscriptions/></pubsub>`)
   for (const each of [root, again]) each.destroy()

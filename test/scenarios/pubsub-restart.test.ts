@@ -1,40 +1,17 @@
 /** What pubsub keeps over a restart, seen from outside. XEP-0060 §8.1 to §8.9: nodes, options, affiliations, subscriptions, items. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { test } from 'vitest'
+import { keepServer, PASSWORD } from '../support/kept-server.ts'
 import { Connection } from '../support/scenario/connection.ts'
-import { startServer, type TestServer } from '../support/server.ts'
 
 const NS = 'http://jabber.org/protocol/pubsub'
-let dataDir: string
-let server: TestServer
-let ids = 0
 
-beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sacm-pubsub-'))
-  server = await startServer({ dataDir, domain: 'test' })
-})
-afterAll(async () => {
-  expect(await server.stop()).toBe(0)
-  rmSync(dataDir, { recursive: true, force: true })
-})
+const server = keepServer()
+const login = (local: string) => server.login(local)
 
-async function login(local: string): Promise<Connection> {
-  const connection = await Connection.open(server, 'tcp')
-  await connection.login(local, 'pw', 'desk')
-  connection.send('<presence/>')
-  await connection.receives('<presence/>')
-  return connection
-}
-
-async function ask(connection: Connection, type: string, content: string, answer: string, owner = ''): Promise<void> {
-  const id = `q${++ids}`
-  connection.send(
-    `<iq type='${type}' id='${id}' to='pubsub.test'><pubsub xmlns='${NS}${owner}'>${content}</pubsub></iq>`,
-  )
-  await connection.receives(`<iq id='${id}' type='result'>${answer}</iq>`)
+function ask(connection: Connection, type: string, content: string, answer: string, owner = ''): Promise<void> {
+  const payload = `<pubsub xmlns='${NS}${owner}'>${content}</pubsub>`
+  return server.iq(connection, type, 'pubsub.test', payload, `type='result'>${answer}`)
 }
 
 const event = (itemId: string) =>
@@ -46,7 +23,7 @@ test('nodes, options, affiliations, subscriptions and items are there after a re
     ['alice', ['publisher']],
     ['bob', []],
   ] as const)
-    await server.addUser(`${name}@test`, 'pw', roles)
+    await server.running.addUser(`${name}@test`, PASSWORD, roles)
   const alice = await login('alice')
   const bob = await login('bob')
   const form = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#access_model'><value>whitelist</value></field><field var='pubsub#notification_type'><value>headline</value></field><field var='pubsub#max_items'><value>2</value></field></x>`
@@ -58,8 +35,7 @@ test('nodes, options, affiliations, subscriptions and items are there after a re
   for (const itemId of ['1', '2']) await ask(alice, 'set', publish(itemId), '{any}')
   await bob.receives(event('2'))
 
-  expect(await server.stop()).toBe(0)
-  server = await startServer({ dataDir, domain: 'test' })
+  await server.restart()
 
   const again = { alice: await login('alice'), bob: await login('bob') }
   await ask(again.alice, 'set', publish('3'), '{any}')
@@ -78,19 +54,18 @@ test('nodes, options, affiliations, subscriptions and items are there after a re
 })
 
 test('what was gathered for a digest when the server closes waits for its subscriber', async () => {
-  await server.addUser('carol@test', 'pw', [])
-  await server.addUser('dave@test', 'pw', ['publisher'])
+  await server.running.addUser('carol@test', PASSWORD, [])
+  await server.running.addUser('dave@test', PASSWORD, ['publisher'])
   const [carol, dave] = [await login('carol'), await login('dave')]
   await ask(dave, 'set', "<create node='d'/>", '{any}')
   const digest = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#digest'><value>1</value></field></x>`
   await ask(carol, 'set', `<subscribe node='d' jid='carol@test'/><options>${digest}</options>`, '{any}')
   for (const itemId of ['1', '2']) await ask(dave, 'set', publish(itemId).replace("node='n'", "node='d'"), '{any}')
 
-  expect(await server.stop()).toBe(0)
-  server = await startServer({ dataDir, domain: 'test' })
+  await server.restart()
 
-  const again = await Connection.open(server, 'tcp')
-  await again.login('carol', 'pw', 'desk')
+  const again = await Connection.open(server.running, 'tcp')
+  await again.login('carol', PASSWORD, 'desk')
   again.send('<presence/>')
   const items = ['1', '2'].map((itemId) => `<item id='${itemId}'><p xmlns='urn:p'/></item>`).join('')
   await again.receives(
@@ -100,7 +75,7 @@ test('what was gathered for a digest when the server closes waits for its subscr
 })
 
 test('nodes stay in their collections, and those who follow them are told', async () => {
-  await server.addUser('erin@test', 'pw', ['publisher'])
+  await server.running.addUser('erin@test', PASSWORD, ['publisher'])
   const erin = await login('erin')
   const form = (type: string, name: string, value: string) =>
     `<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>${NS}#${type}</value></field><field var='pubsub#${name}'><value>${value}</value></field></x>`
@@ -110,8 +85,7 @@ test('nodes stay in their collections, and those who follow them are told', asyn
   const options = form('subscribe_options', 'subscription_type', 'items')
   await ask(erin, 'set', `<subscribe node='c' jid='erin@test'/><options>${options}</options>`, '{any}')
 
-  expect(await server.stop()).toBe(0)
-  server = await startServer({ dataDir, domain: 'test' })
+  await server.restart()
 
   const again = await login('erin')
   await ask(again, 'set', publish('1').replace("node='n'", "node='e'"), '{any}')
@@ -122,7 +96,7 @@ test('nodes stay in their collections, and those who follow them are told', asyn
 })
 
 test('what is attached to an item is counted, followed and gone with it, as before the server was killed', async () => {
-  await server.addUser('gus@test', 'pw', ['publisher'])
+  await server.running.addUser('gus@test', PASSWORD, ['publisher'])
   const gus = await login('gus')
   const open = `<x xmlns='jabber:x:data' type='submit'><field var='pubsub#publish_model'><value>open</value></field></x>`
   await ask(gus, 'set', `<create node='g'/><configure>${open}</configure>`, '{any}')
@@ -135,8 +109,8 @@ test('what is attached to an item is counted, followed and gone with it, as befo
   for (const node of [uri, `${summaries}/g`])
     await ask(gus, 'set', `<subscribe node='${node}' jid='gus@test'/>`, '{any}')
 
-  await server.kill()
-  server = await startServer({ dataDir, domain: 'test' })
+  await server.running.kill()
+  await server.start()
 
   const again = await login('gus')
   const told = (content: string) =>
@@ -153,7 +127,7 @@ test('what is attached to an item is counted, followed and gone with it, as befo
 })
 
 test('an account has its list of subscriptions, and the version that its clients know', async () => {
-  await server.addUser('frank@test', 'pw', ['publisher'])
+  await server.running.addUser('frank@test', PASSWORD, ['publisher'])
   const frank = await login('frank')
   await ask(frank, 'set', "<create node='f'/>", '{any}')
   const subscribe = `<subscribe xmlns='${NS}' node='f' jid='frank@test'><public xmlns='urn:xmpp:pps:0'/></subscribe>`
@@ -162,8 +136,7 @@ test('an account has its list of subscriptions, and the version that its clients
   await frank.receives(`<message><notify xmlns='urn:xmpp:pam:0' ver='{version}'>{any}</notify></message>`, captures)
   await frank.receives("<iq id='f1' type='result'/>")
 
-  expect(await server.stop()).toBe(0)
-  server = await startServer({ dataDir, domain: 'test' })
+  await server.restart()
 
   const again = await login('frank')
   again.send(`<iq type='get' id='f2'><subscriptions xmlns='urn:xmpp:pam:0' ver='${captures.get('version')}'/></iq>`)
