@@ -22,7 +22,7 @@ export const SIZES: Readonly<Record<ScramHash, { readonly digest: number; readon
   sha512: { digest: 64, block: 128 },
 }
 
-const SALT_BYTES = 16
+export const SALT_BYTES = 16
 const stretch = promisify(pbkdf2)
 
 export function newSalt(): string {

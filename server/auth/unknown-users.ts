@@ -3,7 +3,7 @@
  * too, and with iterations as the keys of others have them. RFC 5802 §9.
  */
 
-import { hmac, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
+import { hmac, SALT_BYTES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
 
 /** So many accounts have keys of so many iterations. */
 export interface KeyCost {
@@ -29,15 +29,16 @@ export class UnknownUsers {
     this.#accounts.set(this.#iterations, (this.#accounts.get(this.#iterations) ?? 0) + 1)
   }
 
-  /** No password fits them. */
+  /** No password fits them: they are digests of nothing. What is beyond the salt is told to nobody. */
   keys(local: string, hash: ScramHash): ScramKeys {
-    const { digest } = SIZES[hash]
+    const value = this.#value('salt', hash, local)
+    const key = Buffer.alloc(SIZES[hash].digest, value.subarray(SALT_BYTES)).toString('base64')
     return {
       hash,
-      salt: this.#value('salt', hash, local).subarray(0, 16).toString('base64'),
+      salt: value.toString('base64', 0, SALT_BYTES),
       iterations: this.#iterationsOf(local),
-      storedKey: this.#value('stored', hash, local).subarray(0, digest).toString('base64'),
-      serverKey: this.#value('server', hash, local).subarray(0, digest).toString('base64'),
+      storedKey: key,
+      serverKey: key,
     }
   }
 
