@@ -60,34 +60,16 @@ interface Waiting {
 }
 
 export class TlsAcceptor {
-  readonly #server: Server
-  readonly #contexts = new SniContexts()
+  readonly #handshakeTimeoutMs: number
+  readonly #log: Logger
+  #server: Server
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
   readonly #waiting = new Map<string, Waiting>()
 
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
-    this.#readOthers(material)
-    this.#server = createServer({
-      ...contextOptions(material, material),
-      SNICallback: this.#contexts.choose,
-      // XEP-0368 §3. Not ALPNProtocols: of those every connection keeps a copy, and with it a page of Node's buffer pool.
-      ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
-      handshakeTimeout: handshakeTimeoutMs,
-      sessionIdContext: 'xmpp-client',
-    })
-    this.#server.on('secureConnection', (socket) => {
-      const key = connectionKey(socket)
-      const waiting = this.#waiting.get(key)
-      this.#waiting.delete(key)
-      waiting?.socket.off('close', waiting.forget)
-      if (waiting) waiting.secured(socket)
-      else socket.destroy() // the peer left while the handshake ended
-    })
-    // RFC 6120 §5.4.3.2: a failed handshake ends the connection without a closing tag.
-    this.#server.on('tlsClientError', (error, socket) => {
-      log.info({ what: 'tls_failed', address: socket.remoteAddress, error: error.message })
-      socket.destroy()
-    })
+    this.#handshakeTimeoutMs = handshakeTimeoutMs
+    this.#log = log
+    this.#server = this.#serverWith(material)
   }
 
   /** Starts the handshake on a paused socket; `secured` is called when it has succeeded, the socket closes otherwise. */
@@ -102,15 +84,43 @@ export class TlsAcceptor {
     afterFirstBytes(socket, () => this.#server.emit('connection', socket))
   }
 
-  /** New connections get this certificate; those that stand keep theirs. */
+  /** New connections get this certificate; those that stand keep theirs, and so do handshakes under way. */
   reload(material: TlsMaterial): void {
-    this.#readOthers(material)
-    this.#server.setSecureContext(contextOptions(material, material))
+    this.#server = this.#serverWith(material)
   }
 
-  #readOthers(material: TlsMaterial): void {
-    this.#contexts.reload(material.others ?? [], (pair) => contextOptions(pair, material))
+  #serverWith(material: TlsMaterial): Server {
+    const server = createServer({
+      ...contextOptions(material, material),
+      ...choiceOf(material),
+      // XEP-0368 §3. Not ALPNProtocols: of those every connection keeps a copy, and with it a page of Node's buffer pool.
+      ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
+      handshakeTimeout: this.#handshakeTimeoutMs,
+      sessionIdContext: 'xmpp-client',
+    })
+    server.on('secureConnection', (socket) => {
+      const key = connectionKey(socket)
+      const waiting = this.#waiting.get(key)
+      this.#waiting.delete(key)
+      waiting?.socket.off('close', waiting.forget)
+      if (waiting) waiting.secured(socket)
+      else socket.destroy() // the peer left while the handshake ended
+    })
+    // RFC 6120 §5.4.3.2: a failed handshake ends the connection without a closing tag.
+    server.on('tlsClientError', (error, socket) => {
+      this.#log.info({ what: 'tls_failed', address: socket.remoteAddress, error: error.message })
+      socket.destroy()
+    })
+    return server
   }
+}
+
+/** With one certificate there is nothing to choose: a handshake that asks stops on its way, and is entered once more. */
+function choiceOf(material: TlsMaterial): Pick<TlsOptions, 'SNICallback'> {
+  if (!material.others?.length) return {}
+  const contexts = new SniContexts()
+  contexts.reload(material.others, (pair) => contextOptions(pair, material))
+  return { SNICallback: contexts.choose }
 }
 
 /** Asks for a certificate and lets go on without one; SASL EXTERNAL decides. An empty `ca` trusts no public authority. */
