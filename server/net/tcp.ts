@@ -81,6 +81,8 @@ export class TcpTransport implements Transport {
   #handler: TransportHandler | undefined
   #out = ''
   #dirty = false
+  /** TLS is in force, and nothing came over it so far. */
+  #isFresh = false
   #ended = false
   #closed = false
   #cause: Error | undefined
@@ -150,6 +152,7 @@ export class TcpTransport implements Transport {
       if (this.#closed) return
       this.#tls = secured
       this.#socket = secured
+      this.#isFresh = true
       this.#listen(secured)
       this.#handler?.onSecure()
     })
@@ -185,7 +188,13 @@ export class TcpTransport implements Transport {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (!this.#ended) this.#handler?.onData(chunk)
+    if (this.#ended) return
+    this.#handler?.onData(chunk)
+    if (!this.#isFresh) return
+    // The client's first words mostly come with the end of its handshake: an answer given now leaves in one write with
+    // the session tickets.
+    this.#isFresh = false
+    this.flush()
   }
 
   /** The peer closed its side: what it still waits for is sent, then ours is closed too. */
