@@ -74,9 +74,9 @@ export const registration = defineModule<ValuesOf<typeof config>>({
         changeAccount(administration, iq, (session, error) => ctx.sessions.close(session, error)),
       )
     }
+    const feature = open || redirectUrl !== '' ? el('register', { xmlns: NS_REGISTER_FEATURE }) : undefined
     ctx.streamFeature({
-      advertise: (state) =>
-        state === 'login' && (open || redirectUrl !== '') ? el('register', { xmlns: NS_REGISTER_FEATURE }) : undefined,
+      advertise: (state) => (state === 'login' ? feature : undefined),
       loginIq: {
         payload: `{${NS_REGISTER}}query`,
         handler: (iq) => {

@@ -132,6 +132,8 @@ export async function startServer({
     let host: ModuleHost
     const hooks = new HookTable(log.child('hooks'))
     const tracing = new Tracing(config['log.stanzas'], log.child('stanzas'))
+    const loginLimits = streamLimits(config['limits.preAuthStanzaBytes'], 0)
+    const boundLimits = streamLimits(config['limits.stanzaBytes'], config['timeouts.idleSeconds'])
     const c2s: C2s = createC2s({
       domain,
       isLocalDomain: (name) => name === domain,
@@ -182,12 +184,7 @@ export async function startServer({
       },
       limits: clientLimits(config),
       timeouts: clientTimeouts(config),
-      extraFeatures: (stage) => [
-        stage === 'bind'
-          ? streamLimits(config['limits.stanzaBytes'], config['timeouts.idleSeconds'])
-          : streamLimits(config['limits.preAuthStanzaBytes'], 0),
-        ...host.streamFeatures(stage),
-      ],
+      extraFeatures: (stage) => [stage === 'bind' ? boundLimits : loginLimits, ...host.streamFeatures(stage)],
       loginIq: (payload) => host.loginIq(payload),
       onBound: (session) => {
         const leaving = accounts.leaving(session.bareJid)

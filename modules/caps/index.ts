@@ -59,10 +59,10 @@ export const caps = defineModule<ValuesOf<typeof config>>({
     const own = new OwnCaps(server)
     server.info(({ node }) => (own.nodes().includes(node) ? ownInfo(server) : undefined))
     ctx.streamFeature({
-      advertise: (state) => (state === 'bind' ? renderCaps(NODE, own.ver()) : undefined),
+      advertise: (state) => (state === 'bind' ? own.advertised().caps : undefined),
     })
     ctx.streamFeature({
-      advertise: (state) => (state === 'bind' ? renderCaps2(own.hashes()) : undefined),
+      advertise: (state) => (state === 'bind' ? own.advertised().caps2 : undefined),
     })
     const { clientsMax, timeoutSeconds } = ctx.config()
     const clients = new ClientCaps({
@@ -83,42 +83,41 @@ export const caps = defineModule<ValuesOf<typeof config>>({
   },
 })
 
+/** What the server says of itself, and how streams advertise it. */
+interface Own {
+  readonly ver: string
+  readonly hashes: readonly CapsHash[]
+  readonly caps: Element
+  readonly caps2: Element
+}
+
 /** The server's hashes; registrations end with start-up, and until then the hashes follow their number. */
 class OwnCaps {
   readonly #server: EndpointView
-  #made: { readonly from: string; readonly ver: string; readonly hashes: readonly CapsHash[] } | undefined
+  #made: (Own & { readonly from: string }) | undefined
 
   constructor(server: EndpointView) {
     this.#server = server
   }
 
-  ver(): string {
-    return this.#now().ver
-  }
-
-  hashes(): readonly CapsHash[] {
-    return this.#now().hashes
-  }
-
   nodes(): readonly string[] {
-    return [`${NODE}#${this.ver()}`, ...this.hashes().map(({ node }) => node)]
+    const { ver, hashes } = this.advertised()
+    return [`${NODE}#${ver}`, ...hashes.map(({ node }) => node)]
   }
 
-  #now() {
-    const { identities, features } = this.#server
-    const forms = this.#server.forms()
-    const from = `${identities.length} ${features.length} ${forms.length}`
+  advertised(): Own {
+    const { identities, features, formCount } = this.#server
+    const from = `${identities.length} ${features.length} ${formCount}`
     if (this.#made?.from !== from) this.#made = { from, ...hashesOf(renderInfo(ownInfo(this.#server), undefined)) }
     return this.#made
   }
 }
 
-function hashesOf(query: Element): { readonly ver: string; readonly hashes: readonly CapsHash[] } {
+function hashesOf(query: Element): Own {
   const info = readInfo(query)
   const [input, input2] = [capsInput(info), caps2Input(info, '')]
   if (!input || !input2) throw new Error(`the server's own ${NS_DISCO_INFO} cannot be hashed`)
-  return {
-    ver: hashOf('sha-1', input),
-    hashes: OWN_ALGORITHMS.map((algorithm) => caps2Hash(algorithm, hashOf(algorithm, input2))),
-  }
+  const ver = hashOf('sha-1', input)
+  const hashes = OWN_ALGORITHMS.map((algorithm) => caps2Hash(algorithm, hashOf(algorithm, input2)))
+  return { ver, hashes, caps: renderCaps(NODE, ver), caps2: renderCaps2(hashes) }
 }

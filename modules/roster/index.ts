@@ -33,10 +33,8 @@ export const roster = defineModule<RosterConfig>({
 
     ctx.provide(PRESENCE_AUTHORITY, service)
     ctx.provide(ROSTERS, service)
-    ctx.streamFeature({
-      advertise: (state) => (state === 'bind' ? el('ver', { xmlns: NS_ROSTER_VERSIONING }) : undefined),
-    })
-    ctx.streamFeature({ advertise: (state) => (state === 'bind' ? el('sub', { xmlns: NS_PRE_APPROVAL }) : undefined) })
+    for (const feature of [el('ver', { xmlns: NS_ROSTER_VERSIONING }), el('sub', { xmlns: NS_PRE_APPROVAL })])
+      ctx.streamFeature({ advertise: (state) => (state === 'bind' ? feature : undefined) })
     ctx.endpoint('server').feature(NS_ROSTER)
 
     const account = ctx.endpoint('account')

@@ -184,7 +184,10 @@ export type LoginIqHandler = (iq: LoginIq) => Promise<Element | undefined> | Ele
 
 /** What a module adds to `<stream:features/>`, and serves of a stream before login. */
 export interface StreamFeature {
-  /** Undefined: not in this state. `bind` is after authentication, `login` before it (and inside TLS). */
+  /**
+   * Undefined: not in this state. `bind` is after authentication, `login` before it (and inside TLS). Each is written
+   * once: one that changes is another element.
+   */
   advertise(state: 'login' | 'bind'): Element | undefined
   /** Answers IQs of clients that have not logged in. Exactly one handler per payload name. */
   readonly loginIq?: { readonly payload: QName; readonly handler: LoginIqHandler }

@@ -145,7 +145,9 @@ export interface EndpointView extends Endpoint {
   readonly identities: readonly DiscoIdentity[]
   readonly features: readonly string[]
   readonly commands: readonly AdHocCommand[]
+  /** Made anew where they were registered as functions. */
   forms(): readonly DataForm[]
+  readonly formCount: number
   /** The first registered handler that knows the node answers. */
   infoOf(query: DiscoQuery): Promise<DiscoInfo | undefined>
   itemsOf(query: Parameters<DiscoItemsHandler>[0]): Promise<Page<DiscoItem> | undefined>

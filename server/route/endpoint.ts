@@ -68,6 +68,10 @@ export class ServerEndpoint implements EndpointView {
     return this.#forms.map((form) => form())
   }
 
+  get formCount(): number {
+    return this.#forms.length
+  }
+
   items(list: DiscoItemsHandler): void {
     this.#items.push(list)
   }

@@ -6,6 +6,8 @@ import { type Element, el } from '../xml/element.ts'
 import { NS_CSI } from '../xml/namespaces.ts'
 import { Session } from './session.ts'
 
+const FEATURE = el('csi', { xmlns: NS_CSI })
+
 /** `<active/>` and `<inactive/>`. */
 export class ClientStates implements Nonza {
   readonly #isOffered: boolean
@@ -16,7 +18,7 @@ export class ClientStates implements Nonza {
   }
 
   feature(stage: Stage): Element | undefined {
-    return this.#isOffered && stage === 'bind' ? el('csi', { xmlns: NS_CSI }) : undefined
+    return this.#isOffered && stage === 'bind' ? FEATURE : undefined
   }
 
   take({ user }: NonzaStream, element: Element): boolean {

@@ -10,6 +10,7 @@ import { attr, type Element, el } from '../xml/element.ts'
 import { NS_SM } from '../xml/namespaces.ts'
 import { Session } from './session.ts'
 
+const FEATURE = el('sm', { xmlns: NS_SM })
 const ID_BYTES = 24
 /** Ended sessions whose last number is still told: XEP-0198 §5, `<failed h/>`. */
 const MAX_PAST = 1_000
@@ -40,7 +41,7 @@ export class StreamManagement implements Nonza {
 
   /** XEP-0198 §3: once authenticated. */
   feature(stage: Stage): Element | undefined {
-    return stage === 'bind' ? el('sm', { xmlns: NS_SM }) : undefined
+    return stage === 'bind' ? FEATURE : undefined
   }
 
   take(stream: NonzaStream, element: Element): boolean {

@@ -8,8 +8,11 @@ import type { Offer } from './mechanisms.ts'
 /** What the stream waits for: TLS, a login, or a resource. */
 export type Stage = 'tls' | 'login' | 'bind'
 
-/** Features that others add; each element declares its own namespace. */
+/** Features that others add; each element declares its own namespace, and does not change. */
 export type ExtraFeatures = (stage: Stage) => readonly Element[]
+
+/** Texts of features: most streams are told the same. */
+const written = new WeakMap<Element, string>()
 
 const TLS_FEATURES = textOf([el('starttls', { xmlns: NS_TLS }, el('required'))])
 const BIND_FEATURES = textOf([
@@ -45,7 +48,16 @@ export function boundFeatures(extraFeatures: ExtraFeatures, negotiated: Readonly
 }
 
 function textOf(features: readonly Element[]): string {
-  return features.map((feature) => serialize(feature, '')).join('')
+  return features.map(textOnce).join('')
+}
+
+function textOnce(feature: Element): string {
+  let text = written.get(feature)
+  if (text === undefined) {
+    text = serialize(feature, '')
+    written.set(feature, text)
+  }
+  return text
 }
 
 /** The types that this connection can bind to. XEP-0440 §2. */
