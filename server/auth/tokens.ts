@@ -114,8 +114,9 @@ export class TokenBook {
 }
 
 function loadKey(file: string): Buffer {
-  createFile(file, `${randomBytes(KEY_BYTES).toString('base64')}\n`, 0o600)
-  const key = Buffer.from(readIfPresent(file) ?? '', 'base64')
+  const kept = readIfPresent(file)
+  if (kept === undefined) createFile(file, `${randomBytes(KEY_BYTES).toString('base64')}\n`, 0o600)
+  const key = Buffer.from(kept ?? readIfPresent(file) ?? '', 'base64')
   if (key.length !== KEY_BYTES)
     throw new Error(`${file} holds no key of ${KEY_BYTES} bytes; remove it to have a new one`)
   return key
