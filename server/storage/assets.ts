@@ -1,6 +1,8 @@
 /** Where storage finds what is not code of this thread: the worker's entry, the migrations, the native addon. */
 
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** One step of the schema, as drizzle-kit generated it. */
 export interface Migration {
@@ -27,12 +29,13 @@ export function folderAssets(at: {
   readonly migrations: URL
   readonly nativeBinding?: string
 }): Assets {
+  const folder = fileURLToPath(at.migrations)
   return {
     workerEntry: () => at.workerEntry,
     migrations: () =>
-      journalOrder(readFileSync(new URL('meta/_journal.json', at.migrations), 'utf8')).map((name) => ({
+      journalOrder(readFileSync(join(folder, 'meta/_journal.json'), 'utf8')).map((name) => ({
         name,
-        sql: readFileSync(new URL(`${name}.sql`, at.migrations), 'utf8'),
+        sql: readFileSync(join(folder, `${name}.sql`), 'utf8'),
       })),
     nativeBinding: () => at.nativeBinding,
   }

@@ -1,6 +1,6 @@
 /** Applies drizzle-kit's migrations in the order of its journal, each once, each in its own transaction. */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
 import type { Migration } from './assets.ts'
 import { StorageRefused } from './storage.ts'
@@ -73,5 +73,5 @@ function apply(sqlite: Database, migration: Migration): void {
 }
 
 function hashOf(migration: Migration): string {
-  return createHash('sha256').update(migration.sql.replaceAll('\r\n', '\n')).digest('hex')
+  return hash('sha256', migration.sql.replaceAll('\r\n', '\n'))
 }
