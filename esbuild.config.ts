@@ -73,6 +73,9 @@ const LATE = [
   'assert',
   'node:child_process',
   'node:fs/promises',
+  'node:http',
+  'node:https',
+  'node:tls',
   'node:timers/promises',
 ]
 

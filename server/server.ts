@@ -176,7 +176,7 @@ export async function startServer({
           },
         }),
         websocket: {
-          server: https.server,
+          server: https.upgrades,
           path: WEBSOCKET_PATH,
           mechanisms: config['https.mechanisms'],
           seeOther: config['https.seeOtherUri'] || undefined,
@@ -315,12 +315,14 @@ export async function startServer({
       backups: new Backups(storage, { domain, version: VERSION }, log.child('backup')),
       reload,
     })
-    const control = await listenControl(dataDir, administer, log.child('control'))
-    closers.push(() => control.close())
 
-    const httpsPort = await https.listen(config.host, config['https.port'])
+    let control: Awaited<ReturnType<typeof listenControl>> | undefined
+    closers.push(() => control?.close())
+    // First, as it needs the least of Node: what HTTP needs is loaded while the first clients come.
     const listening = await c2s.listen()
     closers.push(() => c2s.close(new StreamError('system-shutdown', 'the server is shutting down')))
+    control = await listenControl(dataDir, administer, log.child('control'))
+    const httpsPort = await https.listen(config.host, config['https.port'])
     const component = await listenForComponents(components, config, log)
     closers.push(() => components.close(new StreamError('system-shutdown', 'the server is shutting down')))
     storage.startWriter()

@@ -1,5 +1,6 @@
 /** The HTTPS side: a server of its own, without asking browsers for client certificates. DESIGN decision 7. */
 
+import { EventEmitter } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
@@ -8,6 +9,7 @@ import type { Logger } from '../log.ts'
 import { afterFirstBytes } from '../net/first-bytes.ts'
 import { SniContexts } from '../net/sni.ts'
 import { type TlsMaterial, tlsContextOptions } from '../net/tls.ts'
+import type { UpgradeSource } from '../net/websocket.ts'
 import { type HttpRoutes, RouteTable } from './routes.ts'
 
 /** The WebSocket's address on the HTTPS port. RFC 7395 leaves the path to the deployment; this one is customary. */
@@ -40,17 +42,17 @@ export interface HttpsOptions {
 }
 
 export interface HttpsServer {
-  readonly server: Server
+  readonly upgrades: UpgradeSource
   /** For modules, until `listen`. */
   readonly routes: HttpRoutes
-  /** @returns the port it listens on */
+  /** Makes the server, no sooner: Node's HTTP takes a share of a start. @returns the port it listens on */
   listen(host: string, port: number): Promise<number>
   reload(tls: TlsMaterial): void
   close(): Promise<void>
 }
 
 export function createHttps({
-  tls,
+  tls: material,
   domain,
   publicUrl,
   hstsSeconds = 0,
@@ -58,37 +60,46 @@ export function createHttps({
   log,
 }: HttpsOptions): HttpsServer {
   const contexts = new SniContexts()
-  contexts.reload(tls.others ?? [], tlsContextOptions)
+  const upgrades = new EventEmitter()
   const table = new RouteTable()
   let app: FastifyInstance | undefined
   let serving: Promise<RequestListener> | undefined
-  const server = createServer(
-    {
-      ...tlsContextOptions(tls),
-      SNICallback: contexts.choose,
-      // Not ALPNProtocols, of which every connection keeps a copy.
-      ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-    },
-    (request, response) => {
-      if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
-      // Many servers are asked for WebSockets alone, and Fastify takes its time and memory.
-      serving ??= serve().catch((error: unknown) => {
-        log.error({ what: 'http_not_served', error: String(error) })
-        return (_request, failed) => void failed.writeHead(500, { connection: 'close' }).end()
-      })
-      void serving.then((listener) => listener(request, response))
-    },
-  )
-  if (maxConnections !== undefined) server.maxConnections = maxConnections
-  // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
-  server.on('clientError', (_error, socket) => socket.destroy())
-
-  const silent = takeAfterFirstBytes(server)
-  const serve = async (): Promise<RequestListener> => {
+  let tls = material
+  let opened: { readonly server: Server; readonly silent: ReadonlySet<Socket> } | undefined
+  const open = (): Server => {
+    contexts.reload(tls.others ?? [], tlsContextOptions)
+    const server: Server = createServer(
+      {
+        ...tlsContextOptions(tls),
+        SNICallback: contexts.choose,
+        // Not ALPNProtocols, of which every connection keeps a copy.
+        ALPNCallback: ({ protocols }) => protocols.find((name) => name === ALPN),
+        handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+      },
+      (request, response) => {
+        if (hstsSeconds > 0) response.setHeader('strict-transport-security', `max-age=${hstsSeconds}`)
+        // Many servers are asked for WebSockets alone, and Fastify takes its time and memory.
+        serving ??= serve(server).catch((error: unknown) => {
+          log.error({ what: 'http_not_served', error: String(error) })
+          return (_request, failed) => void failed.writeHead(500, { connection: 'close' }).end()
+        })
+        void serving.then((listener) => listener(request, response))
+      },
+    )
+    if (maxConnections !== undefined) server.maxConnections = maxConnections
+    // A broken handshake or request is the peer's own affair; the socket is closed, nothing else happens.
+    server.on('tlsClientError', (_error, socket) => socket.destroy())
+    server.on('clientError', (_error, socket) => socket.destroy())
+    server.on('upgrade', (request, socket, head) => {
+      // With nobody to answer, the server is about to close.
+      if (!upgrades.emit('upgrade', request, socket, head)) socket.destroy()
+    })
+    opened = { server, silent: takeAfterFirstBytes(server) }
+    return server
+  }
+  const serve = async (server: Server): Promise<RequestListener> => {
     let listener: RequestListener | undefined
     app = fastify({
       logger: false,
@@ -121,17 +132,21 @@ export function createHttps({
     body: 'This is an XMPP WebSocket (RFC 7395): connect with subprotocol xmpp.\n',
   }))
   return {
-    server,
+    upgrades,
     routes,
     listen: async (host, wanted) => {
-      port = await listen(server, host, wanted)
+      port = await listen(open(), host, wanted)
       return port
     },
     reload: (next) => {
+      tls = next
+      if (!opened) return
       contexts.reload(next.others ?? [], tlsContextOptions)
-      server.setSecureContext(tlsContextOptions(next))
+      opened.server.setSecureContext(tlsContextOptions(next))
     },
     close: async () => {
+      if (!opened) return
+      const { server, silent } = opened
       const closed = Promise.withResolvers<void>()
       server.close(() => closed.resolve())
       for (const socket of silent) socket.destroy()

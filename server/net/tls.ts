@@ -62,16 +62,26 @@ interface Waiting {
 }
 
 export class TlsAcceptor {
+  #material: TlsMaterial
   readonly #handshakeTimeoutMs: number
   readonly #log: Logger
-  #server: Server
+  #server: Server | undefined
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
   readonly #waiting = new Map<string, Waiting>()
 
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
+    this.#material = material
     this.#handshakeTimeoutMs = handshakeTimeoutMs
     this.#log = log
-    this.#server = this.#serverWith(material)
+  }
+
+  /**
+   * Makes ready for handshakes, which else happens with the first: Node's TLS and the contexts take a tenth of a start,
+   * and listening needs neither.
+   * @throws Error of OpenSSL, which does not want the certificate or the key
+   */
+  prepare(): void {
+    this.#server ??= this.#serverWith(this.#material)
   }
 
   /** Starts the handshake on a paused socket; `secured` is called when it has succeeded, the socket closes otherwise. */
@@ -83,12 +93,21 @@ export class TlsAcceptor {
     const waiting = { socket, secured, forget }
     this.#waiting.set(key, waiting)
     socket.on('close', forget)
-    afterFirstBytes(socket, () => this.#server.emit('connection', socket))
+    afterFirstBytes(socket, () => {
+      try {
+        this.prepare()
+      } catch {
+        // Who is to prepare when all listen gets the same, and tells it.
+        socket.destroy()
+      }
+      this.#server?.emit('connection', socket)
+    })
   }
 
   /** New connections get this certificate; those that stand keep theirs, and so do handshakes under way. */
   reload(material: TlsMaterial): void {
-    this.#server = this.#serverWith(material)
+    if (this.#server) this.#server = this.#serverWith(material)
+    this.#material = material
   }
 
   #serverWith(material: TlsMaterial): Server {

@@ -1,6 +1,6 @@
 /** WebSocket connections on an HTTP server that is handed in. RFC 7395 §3.1, §3.2; DESIGN decision 15. */
 
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
@@ -14,9 +14,17 @@ const SUBPROTOCOL = 'xmpp'
 const NORMAL_CLOSURE = 1000
 const UNSUPPORTED_DATA = 1003
 
+type OnUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+/** Whoever tells of requests for an upgrade, as an HTTP server does. */
+export interface UpgradeSource {
+  on(event: 'upgrade', listener: OnUpgrade): unknown
+  off(event: 'upgrade', listener: OnUpgrade): unknown
+  listenerCount(event: 'upgrade'): number
+}
+
 export interface WebSocketListenerOptions {
-  /** An https.Server is one too. */
-  readonly server: Server
+  readonly server: UpgradeSource
   /** `/xmpp-websocket`. */
   readonly path: string
   /** Bytes of one message at most; beyond it the connection is closed with 1009. */
@@ -42,7 +50,7 @@ export class WebSocketListener {
     this.#websockets?.close()
   }
 
-  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+  readonly #onUpgrade: OnUpgrade = (request, socket, head) => {
     const { server, path, maxPayload, turn, accept, log } = this.#options
     if (pathOf(request) !== path) {
       if (server.listenerCount('upgrade') === 1) refuse(socket, '404 Not Found')

@@ -1,6 +1,5 @@
 /** Client connections as a whole: listeners, streams, sessions, put together and taken down. */
 
-import type { Server } from 'node:http'
 import type { AnonymousAccounts } from '../auth/anonymous.ts'
 import type { ClientCertificates } from '../auth/certificates.ts'
 import { ChannelBindings } from '../auth/channel-binding.ts'
@@ -10,7 +9,7 @@ import { FlushTurn } from '../net/flush.ts'
 import { TcpListener } from '../net/tcp.ts'
 import { TlsAcceptor, type TlsMaterial } from '../net/tls.ts'
 import type { Transport } from '../net/transport.ts'
-import { WebSocketListener } from '../net/websocket.ts'
+import { type UpgradeSource, WebSocketListener } from '../net/websocket.ts'
 import { StreamError } from '../stanza/errors.ts'
 import type { Nonza, StreamContext, StreamHandle } from '../stream/context.ts'
 import type { ExtraFeatures } from '../stream/features.ts'
@@ -135,7 +134,7 @@ export interface C2sOptions extends SessionEvents {
     /** Without TLS, for loopback labs. */
     readonly plaintext?: C2sListenerOptions
     readonly websocket?: Pick<C2sListenerOptions, 'mechanisms' | 'seeOther'> & {
-      readonly server: Server
+      readonly server: UpgradeSource
       readonly path: string
     }
   }
@@ -217,6 +216,7 @@ export class C2s {
       tls: tls && (await this.#listenTcp('direct', tls)),
       plaintext: plaintext && (await this.#listenTcp('none', plaintext)),
     }
+    this.#tls.prepare()
     if (websocket) {
       const accept = this.#acceptor('none', websocket)
       const { server, path } = websocket

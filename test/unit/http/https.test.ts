@@ -187,9 +187,9 @@ test('who connects and does not speak is let go of when it closes its side, and 
   const log = createLogger('silent')
   const closing = createHttps({ tls: material, domain: 'test', publicUrl: '', log })
   const port = await closing.listen('127.0.0.1', 0)
-  const accepted = once(closing.server, 'connection')
+  // Accepted before the one that comes after it.
   const patient = connectTcp({ host: '127.0.0.1', port })
-  await accepted
+  await once(patient, 'connect')
   const leaving = connectTcp({ host: '127.0.0.1', port }).resume()
   leaving.end()
   await once(leaving, 'close')
