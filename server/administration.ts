@@ -285,7 +285,7 @@ export function adminPasswordFile(dataDir: string): string {
  * @returns the password when it was made now
  */
 export async function ensureAdmin(accounts: Accounts, dataDir: string): Promise<string | undefined> {
-  if (accounts.list().length > 0) return undefined
+  for (const _somebody of accounts.records()) return undefined
   const password = randomBytes(18).toString('base64url')
   const file = adminPasswordFile(dataDir)
   replaceFile(file, `${password}\n`, 0o600)

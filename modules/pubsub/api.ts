@@ -80,6 +80,8 @@ export interface PersonalNodes {
   ): Promise<string>
   /** The item, or the last one without an id; undefined when there is none. */
   item(account: string, nodeId: string, itemId?: string): Promise<PersonalItem | undefined>
+  /** The accounts that have such a node. */
+  accountsWith(nodeId: string): readonly string[]
   /** May this bare JID retrieve the node's items now? No, where there is no such node. */
   mayRead(account: string, nodeId: string, reader: string): Promise<boolean>
   /** Retracts as the account itself, and tells so. @throws StanzaError item-not-found (as a rejection) */

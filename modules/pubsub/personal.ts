@@ -43,6 +43,9 @@ export function personalNodes(parts: PubsubParts): PersonalNodes {
       const record = itemId === undefined ? await lastOf(parts, ref, 'all') : await itemOf(parts, ref, itemId)
       return record && { itemId: record.itemId, payload: record.payload, publishedAt: record.publishedAt }
     },
+    accountsWith(nodeId) {
+      return parts.replica.owners().filter((account) => parts.replica.get({ service: account, nodeId }) !== undefined)
+    },
     async mayRead(account, nodeId, reader) {
       const node = parts.replica.get({ service: account, nodeId })
       if (!node) return false

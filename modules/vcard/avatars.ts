@@ -28,8 +28,9 @@ export class Avatars {
     this.#log = log
   }
 
-  async load(accounts: Iterable<string>): Promise<void> {
-    for (const account of accounts) await this.review(account)
+  /** Most accounts have no picture, and cost nothing. */
+  async load(): Promise<void> {
+    for (const account of this.#nodes.accountsWith(NS_AVATAR_METADATA)) await this.review(account)
   }
 
   /** Looks at what is there. */

@@ -42,9 +42,7 @@ export const vcard = defineModule<ValuesOf<typeof vcardConfig>>({
   setup(ctx) {
     const { storage } = ctx
     const avatars = new Avatars(ctx.use(PUBSUB).personal, ctx.log)
-    ctx.starting(async () => {
-      await avatars.load(ctx.accounts.bareJids())
-    })
+    ctx.starting(() => avatars.load())
     ctx.on('observe', 'account.removed', ({ bareJid }) => avatars.forget(bareJid))
     ctx.on('observe', 'pubsub.personal-published', ({ account, nodeId, item }) => {
       if (nodeId === NS_AVATAR_METADATA) avatars.changed(account, item.payload)

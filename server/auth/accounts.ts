@@ -96,6 +96,8 @@ export interface Accounts {
   grant(local: string, grant: Grant): Promise<readonly Grant[]>
   /** Takes a whole role away, or one grant of it; false when the account did not have it. */
   revoke(local: string, what: Role | Grant): Promise<boolean>
+  /** In no order. */
+  records(): Iterable<AccountRecord>
   /** By local part. */
   list(): readonly AccountRecord[]
 
@@ -131,7 +133,7 @@ export async function openAccounts(storage: Storage, options: AccountsOptions): 
   const costs = await storage.run(keyCosts, undefined)
   const unknown = new UnknownUsers(Buffer.from(secret, 'base64'), options.scramIterations, costs)
   const book = new AccountBook(storage, options, unknown, records)
-  await book.upgrades.load()
+  await book.upgrades.load(costs)
   return book
 }
 
@@ -257,10 +259,12 @@ class AccountBook implements Accounts {
     return revoked
   }
 
+  *records(): Iterable<AccountRecord> {
+    for (const { record } of this.#byJid.values()) yield record
+  }
+
   list(): readonly AccountRecord[] {
-    return [...this.#byJid.values()]
-      .map((entry) => entry.record)
-      .sort((a, b) => (a.local < b.local ? -1 : a.local > b.local ? 1 : 0))
+    return [...this.records()].sort((a, b) => (a.local < b.local ? -1 : a.local > b.local ? 1 : 0))
   }
 
   async scramKeys(local: string, hash: ScramHash): Promise<ScramKeys> {
@@ -305,7 +309,10 @@ class AccountBook implements Accounts {
   }
 
   #set(record: AccountRecord): void {
-    this.#byJid.set(this.#jid(record.local), { record, roles: new Set(record.grants.map((grant) => grant.role)) })
+    const { local, grants } = record
+    // Most accounts have none.
+    const roles = grants.length === 0 ? NO_ROLES : new Set(grants.map((grant) => grant.role))
+    this.#byJid.set(this.#jid(local), { record, roles })
   }
 
   #changeGrants(local: string, grants: readonly Grant[]): void {

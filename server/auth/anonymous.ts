@@ -30,7 +30,7 @@ export class AnonymousAccounts {
 
   /** Removes what is left of an earlier process; before anybody connects. */
   async sweep(): Promise<void> {
-    for (const { local } of this.#accounts.list()) if (LOCAL.test(local)) await this.#accounts.remove(local)
+    for (const { local } of this.#accounts.records()) if (LOCAL.test(local)) await this.#accounts.remove(local)
   }
 
   /** Makes an account for a stream. */

@@ -1,6 +1,6 @@
 /** SCRAM keys of accounts: the operations on their table. */
 
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, count, eq, isNull, sql } from 'drizzle-orm'
 import { type Db, type Operation, Refusal, type Tx } from '../storage/storage.ts'
 import { SCRAM_HASHES, type ScramHash, type ScramKeys } from './keys.ts'
 import { accounts, fastTokens, scramKeys } from './schema.sqlite.ts'
@@ -48,7 +48,11 @@ const queries = (db: Db) => ({
     .where(and(eq(scramKeys.local, sql.placeholder('local')), eq(scramKeys.hash, sql.placeholder('hash'))))
     .prepare(),
   costs: db
-    .select({ iterations: scramKeys.iterations, accounts: sql<number>`count(distinct ${scramKeys.local})` })
+    .select({
+      iterations: scramKeys.iterations,
+      accounts: sql<number>`count(distinct ${scramKeys.local})`,
+      keys: count(),
+    })
     .from(scramKeys)
     .groupBy(scramKeys.iterations)
     .prepare(),

@@ -1,6 +1,6 @@
 /** Tables of accounts: existence, SCRAM keys per hash, roles with what they reach, and secrets of this installation. */
 
-import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 
 export const accounts = sqliteTable('accounts', {
   /** Prepared local part; the domain is the server's one. */
@@ -23,7 +23,11 @@ export const scramKeys = sqliteTable(
     storedKey: text().notNull(),
     serverKey: text().notNull(),
   },
-  (table) => [primaryKey({ columns: [table.local, table.hash] })],
+  (table) => [
+    primaryKey({ columns: [table.local, table.hash] }),
+    // Each start asks how many accounts have keys of how many iterations: the rows themselves are long.
+    index('scram_keys_by_cost').on(table.iterations, table.local),
+  ],
 )
 
 /** One row per grant. `target` is the endpoint id or the label; empty for `any`, and for `self` until bound. */

@@ -82,7 +82,7 @@ const queries = (db: Db) => ({
       ),
     )
     .prepare(),
-  all: db.select().from(accounts).orderBy(accounts.local).prepare(),
+  all: db.select().from(accounts).prepare(),
   allGrants: db.select().from(grants).orderBy(grants.local, grants.role).prepare(),
 })
 
@@ -243,7 +243,9 @@ export const bindSelfGrants: Operation<{ readonly local: string; readonly endpoi
   },
 }
 
-/** Every account with its grants, by local part. */
+const NO_GRANTS: readonly Grant[] = []
+
+/** Every account with its grants, in no order. */
 export const loadAccounts: Operation<undefined, AccountRecord[]> = {
   name: 'accounts.load',
   kind: 'read',
@@ -254,7 +256,7 @@ export const loadAccounts: Operation<undefined, AccountRecord[]> = {
       local: row.local,
       createdAt: row.createdAt,
       isDisabled: row.disabledAt !== null,
-      grants: (granted.get(row.local) ?? []).map(grantOf),
+      grants: granted.get(row.local)?.map(grantOf) ?? NO_GRANTS,
     }))
   },
 }

@@ -9,6 +9,7 @@ import { hmac, SALT_BYTES, type ScramHash, type ScramKeys, SIZES } from './keys.
 export interface KeyCost {
   readonly iterations: number
   readonly accounts: number
+  readonly keys: number
 }
 
 export class UnknownUsers {

@@ -6,6 +6,7 @@
 import { Refusal, type Storage } from '../storage/storage.ts'
 import { findOutdated, readKeys, upgradeKeys } from './key-store.ts'
 import { deriveKeys, keysOf, newSalt, SCRAM_HASHES, type ScramHash, type ScramKeys, SIZES } from './keys.ts'
+import type { KeyCost } from './unknown-users.ts'
 
 /** One hash of one account, being upgraded. */
 export interface Upgrade {
@@ -31,7 +32,11 @@ export class KeyUpgrades {
     this.#iterations = iterations
   }
 
-  async load(): Promise<void> {
+  /** @param costs  of all keys: mostly they tell that there is nobody to look for */
+  async load(costs: readonly KeyCost[]): Promise<void> {
+    const isWhole = ({ iterations, accounts, keys }: KeyCost) =>
+      iterations >= this.#iterations && keys === accounts * SCRAM_HASHES.length
+    if (costs.every(isWhole)) return
     for (const { local, hash } of await this.#storage.run(findOutdated, { iterations: this.#iterations }))
       this.#outdated.get(hash)?.add(local)
   }

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type AccountChange, type Accounts, openAccounts, PasswordError } from '../../server/auth/accounts.ts'
+import { deriveKeys, SCRAM_HASHES } from '../../server/auth/keys.ts'
 import { parseGrant } from '../../server/auth/roles.ts'
+import { putAccount } from '../../server/auth/store.ts'
 import { createLogger } from '../../server/log.ts'
 import type { AccountView } from '../../server/module/api.ts'
 import { folderAssets } from '../../server/storage/assets.ts'
@@ -327,4 +329,24 @@ describe('SCRAM', () => {
   test('refuses a name that cannot be', async () => {
     await expect(accounts.scram('sha1').first('n,,n=a@b,r=abc')).rejects.toMatchObject({ condition: 'not-authorized' })
   })
+})
+
+test('a start finds whose keys are weak or missing', async () => {
+  await accounts.add('whole', 'pw', [])
+  await accounts.add('none', undefined, [])
+  await restart()
+  for (const hash of SCRAM_HASHES) expect(accounts.upgrades.isWanted(hash)).toBe(false)
+  const keys = await Promise.all(
+    (['sha1', 'sha256'] as const).map((hash) => deriveKeys(hash, 'pw', 'c2FsdA==', ITERATIONS)),
+  )
+  await storage.run(putAccount, { local: 'lacking', keys, grants: [], replace: false })
+  await restart()
+  expect(['whole', 'none', 'lacking'].map((local) => accounts.upgrades.of(local))).toEqual([[], [], ['sha512']])
+  await storage.close()
+  await start(ITERATIONS + 1)
+  expect(['whole', 'none', 'lacking'].map((local) => accounts.upgrades.of(local))).toEqual([
+    SCRAM_HASHES,
+    [],
+    SCRAM_HASHES,
+  ])
 })

@@ -1,0 +1,1 @@
+CREATE INDEX `scram_keys_by_cost` ON `scram_keys` (`iterations`,`local`);
