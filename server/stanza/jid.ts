@@ -71,7 +71,7 @@ export function makeJid(local: string, domain: string, resource = ''): Jid {
 
 /** The address without its resource. */
 export function bareJid(jid: Jid): Jid {
-  return jid.resource === '' ? jid : assemble(jid.local, jid.domain, '')
+  return jid.resource === '' ? jid : placed(jid, '')
 }
 
 /**
@@ -79,13 +79,17 @@ export function bareJid(jid: Jid): Jid {
  * @throws JidError
  */
 export function withResource(jid: Jid, resource: string): Jid {
-  return assemble(jid.local, jid.domain, prepareResource(resource))
+  return placed(jid, prepareResource(resource))
 }
 
 function assemble(local: string, domain: string, resource: string): Jid {
   const bare = own(local === '' ? domain : `${local}@${domain}`)
+  return placed({ local: own(local), domain: own(domain), bare }, resource)
+}
+
+function placed({ local, domain, bare }: Pick<Jid, 'local' | 'domain' | 'bare'>, resource: string): Jid {
   const full = resource === '' ? bare : own(`${bare}/${resource}`)
-  return { local: own(local), domain: own(domain), resource: own(resource), bare, full }
+  return { local, domain, resource: own(resource), bare, full }
 }
 
 /** RFC 7622 §3.3: UsernameCaseMapped without the excluded characters. */
