@@ -168,6 +168,7 @@ function busy(): SaslError {
 
 /** What one client may be taken to have: an IPv4 address, or the /64 of an IPv6 address. */
 export function networkOf(address: string): string {
+  if (isIPv4(address)) return address
   const v4 = address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '')
   if (isIPv4(v4) || !isIPv6(address)) return v4
   const [plain = ''] = address.split('%')

@@ -212,9 +212,9 @@ export class Login {
     return async (clientFirst) => {
       const serverFirst = await this.#nameCounted(() => exchange.first(clientFirst))
       this.#next = async (clientFinal) => {
-        const { local } = await this.#nameCounted(() => this.#account(exchange.username ?? '', undefined))
-        const { serverFinal, username, authzid } = await this.#attempt(local, () => exchange.final(clientFinal))
-        return { kind: 'success', data: serverFinal, account: this.#account(username, authzid) }
+        const account = await this.#nameCounted(() => this.#account(exchange.username ?? ''))
+        const { serverFinal, authzid } = await this.#attempt(account.local, () => exchange.final(clientFinal))
+        return { kind: 'success', data: serverFinal, account: actingAs(account, authzid) }
       }
       return { kind: 'challenge', data: serverFirst }
     }
@@ -224,12 +224,12 @@ export class Login {
   async #plain(message: string): Promise<SaslStep> {
     const [authzid, authcid, password, ...more] = message.split('\0')
     if (!authcid || !password || more.length > 0) throw new SaslError('malformed-request')
-    const { local } = await this.#nameCounted(() => this.#account(authcid, undefined))
+    const account = await this.#nameCounted(() => this.#account(authcid))
+    const { local } = account
     await this.#attempt(local, async () => {
       if (!(await this.#options.authenticator.verifyPassword(local, password))) throw new SaslError('not-authorized')
     })
-    // Only who has logged in learns that another identity is refused.
-    return { kind: 'success', data: undefined, account: this.#account(authcid, authzid) }
+    return { kind: 'success', data: undefined, account: actingAs(account, authzid) }
   }
 
   #attempt<T>(local: string | undefined, check: () => T | Promise<T>): Promise<T> {
@@ -247,16 +247,22 @@ export class Login {
     }
   }
 
-  /** @throws SaslError not-authorized, invalid-authzid. RFC 6120 §6.3.7, §6.3.8. */
-  #account(username: string, authzid: string | undefined): Jid {
-    const account = localAccount(username, this.#options.domain)
-    if (authzid) {
-      const asked = tryParseJid(authzid)
-      // Nobody acts for another; the identity is a bare JID.
-      if (!asked || asked.full !== account.bare) throw new SaslError('invalid-authzid')
-    }
-    return account
+  /** @throws SaslError not-authorized */
+  #account(username: string): Jid {
+    return localAccount(username, this.#options.domain)
   }
+}
+
+/**
+ * Who has logged in, and only then learns that another identity is refused.
+ * @throws SaslError invalid-authzid. RFC 6120 §6.3.7, §6.3.8
+ */
+function actingAs(account: Jid, authzid: string | undefined): Jid {
+  if (!authzid) return account
+  const asked = tryParseJid(authzid)
+  // Nobody acts for another; the identity is a bare JID.
+  if (asked?.full !== account.bare) throw new SaslError('invalid-authzid')
+  return account
 }
 
 function localAccount(username: string, domain: string): Jid {
