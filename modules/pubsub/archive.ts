@@ -1,6 +1,6 @@
 /**
- * A node's archive: the items that it keeps, in the order of publication or of first publication. What was retracted, replaced or dropped for
- * room or age is in it no more, and its id is answered with item-not-found. XEP-0442; XEP-0313 §4, §5.
+ * A node's archive: each version of its items, in the order of publication or of first publication; also what was replaced or
+ * went for room, and the places of what was taken away. XEP-0442; XEP-0313 §3.2, §4, §5.
  */
 
 import { pageOf as pageOfList } from '../../server/stanza/rsm.ts'
@@ -27,7 +27,7 @@ import { findPublic } from './public-archive.ts'
 import { readable } from './public-lists.ts'
 import { isPublicList } from './public-names.ts'
 import type { ItemPage, PagedItem, Visible, Within } from './reads.ts'
-import type { Position } from './records.ts'
+import type { NodeRef, Position } from './records.ts'
 import { authorizeRetrieve, pageOf, readPage } from './retrieval.ts'
 
 /** No part of it. */
@@ -132,12 +132,14 @@ function placeOf(parts: PubsubParts, id: string): Position {
 }
 
 function message(parts: PubsubParts, asker: Asker, node: NodeView, query: ArchiveQuery, item: PagedItem): Element {
-  const { publishedAt, position } = item
+  const { publishedAt, position, itemId, isGone } = item
+  const { nodeId } = node.record
   const isHeadline = node.record.config.notificationType === 'headline'
   return renderArchived(asker.jid.full, asker.address, query.queryId, {
     id: parts.cursors().encode(position),
     publishedAt,
-    event: itemEvent(node, item),
+    // §3.2: a placeholder, which is what subscribers were told when the item was taken away (XEP-0442 §3).
+    event: isGone ? { kind: 'retract', nodeId, itemIds: [itemId] } : itemEvent(node, item),
     ...(isHeadline && { type: 'headline' }),
   })
 }
@@ -157,4 +159,27 @@ export async function archiveMetadata(parts: PubsubParts, asker: Asker, payload:
   })
   const [start, end] = await Promise.all(ends)
   return renderMetadata(nodeId, start, end)
+}
+
+/** Nodes that have more of a past than is kept, of before the option was lowered. */
+export function longArchives(parts: PubsubParts): Promise<readonly NodeRef[]> {
+  return run(parts, parts.store.longArchives, { archiveMax: parts.config().archiveMaxItems })
+}
+
+/** Drops what these archives have too much. @returns those that are left */
+export async function trimArchives(
+  parts: PubsubParts,
+  refs: readonly NodeRef[],
+  signal: AbortSignal,
+): Promise<readonly NodeRef[]> {
+  const { archiveMaxItems: archiveMax } = parts.config()
+  for (const [at, { service, nodeId }] of refs.entries())
+    for (let isDone = false; !isDone; ) {
+      if (signal.aborted) return refs.slice(at)
+      const result = await run(parts, parts.store.trimArchive, { service, nodeId, archiveMax }, ({ unarchived }) => {
+        parts.counts.unarchived += unarchived
+      })
+      isDone = result.isDone
+    }
+  return []
 }

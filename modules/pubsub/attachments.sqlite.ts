@@ -5,14 +5,15 @@
  * summary of that item, which holds the counts.
  */
 
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, gt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import { type Attached, attachedBefore, counted, parseSummary, renderSummary } from './attachment-counts.ts'
 import { summaryOf } from './attachment-names.ts'
-import { adjustCounts, storeItem, unsummarize, writing } from './item-writes.sqlite.ts'
+import { storeItem, take, unsummarize } from './item-writes.sqlite.ts'
 import { knownNode } from './known-nodes.sqlite.ts'
 import { isOwnItem } from './newcomers.sqlite.ts'
 import { attachmentNodes, makeBeside } from './nodes.sqlite.ts'
+import { archiving } from './past-items.sqlite.ts'
 import {
   configOf,
   enforce,
@@ -35,7 +36,7 @@ const queries = (db: Db) => ({
   item: db
     .select({ payload: items.payload, publishedAt: items.publishedAt, publisher: items.publisher, seq: items.seq })
     .from(items)
-    .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
+    .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId')), gt(items.seq, ph('pruned'))))
     .prepare(),
 })
 
@@ -44,7 +45,7 @@ export const publishAttachment: PubsubStore['publishAttachment'] = {
   kind: 'write',
   run(tx, request) {
     const { service, nodeId, actor, about, payload, attachmentsMax: itemsMax } = request
-    const target = readNode(tx, { service, nodeId: about.nodeId }) ?? refuse('nodeNotFound')
+    const target = nodeOf(tx, { service, nodeId: about.nodeId })
     const standing = standingOf(tx, target, actor)
     // First, so that who may not read the items learns nothing of them here either.
     enforce(mayRetrieve(configOf(target), standing))
@@ -53,19 +54,26 @@ export const publishAttachment: PubsubStore['publishAttachment'] = {
     if (Buffer.byteLength(payload) > request.attachmentsConfig.maxPayloadBytes) refuse('payloadTooBig')
     const created = makeNodes(tx, target, request)
     const before = attachedBefore(payloadOf(tx, nodeOf(tx, { service, nodeId }), actor.bareJid))
-    const item = store(tx, { service, nodeId }, { itemId: actor.bareJid, publisher: actor.bareJid, payload, itemsMax })
-    return { created, item, summary: summarize(tx, request, { before, after: request.attached }) }
+    const own = { itemId: actor.bareJid, publisher: actor.bareJid, payload, itemsMax }
+    return archiving(tx, request, () => ({
+      created,
+      item: store(tx, { service, nodeId }, own),
+      summary: summarize(tx, request, { before, after: request.attached }),
+    }))
   },
 }
 
 export const retractAttachment: PubsubStore['retractAttachment'] = {
   name: 'pubsub.retractAttachment',
   kind: 'write',
-  run(tx, { service, nodeId, actor, about, itemId, creator }) {
+  run(tx, { service, nodeId, actor, about, itemId, creator, archiveMax }) {
     const target = readNode(tx, { service, nodeId: about.nodeId }) ?? refuse('nodeNotFound')
     const standing = standingOf(tx, target, actor)
     const node = findNode(tx, { service, nodeId })
-    const item = node?.target === target.id ? tx.use(queries).item.get({ node: node.id, itemId }) : undefined
+    const item =
+      node?.target === target.id
+        ? tx.use(queries).item.get({ node: node.id, itemId, pruned: node.prunedSeq })
+        : undefined
     // Who attached something may always take it back, whatever else it may do by now; who has that name by now may not.
     const isOwn = item !== undefined && isOwnItem(tx, actor.bareJid, item)
     if (!node || !item || !(isOwn || isOwner(standing))) {
@@ -73,27 +81,27 @@ export const retractAttachment: PubsubStore['retractAttachment'] = {
       enforce(mayRetract(configOf(target), standing, item ? isOwn : itemId === actor.bareJid))
       return refuse(node?.target === target.id ? 'itemNotFound' : 'nodeNotFound')
     }
-    const gone = { itemId, scope: undefined }
-    tx.use(writing).delete.all({ node: node.id, itemId })
-    adjustCounts(tx, node, [], [gone])
     const before = attachedBefore(item.payload)
-    const summary =
-      node.itemCount > 1
-        ? summarize(tx, { service, about, creator }, { before, after: undefined })
-        : unsummarized(tx, target, about.itemId)
-    return { service, nodeId, gone, summary }
+    return archiving(tx, { archiveMax }, () => {
+      take(tx, node, [{ itemId, seq: item.seq, scope: null }])
+      const summary =
+        node.itemCount > 1
+          ? summarize(tx, { service, about, creator }, { before, after: undefined })
+          : unsummarized(tx, target, about.itemId)
+      return { service, nodeId, gone: { itemId, scope: undefined }, summary }
+    })
   },
 }
 
 /** One that is kept, and whose time is not over. */
-function hasItem(tx: Tx, { id, itemExpireSeconds }: NodeRow, itemId: string): boolean {
-  const item = tx.use(queries).item.get({ node: id, itemId })
+function hasItem(tx: Tx, { id, itemExpireSeconds, prunedSeq }: NodeRow, itemId: string): boolean {
+  const item = tx.use(queries).item.get({ node: id, itemId, pruned: prunedSeq })
   return item !== undefined && (itemExpireSeconds === null || item.publishedAt > tx.now - itemExpireSeconds * 1000)
 }
 
 /** Undefined: there is no such item. */
-function payloadOf(tx: Tx, { id }: NodeRow, itemId: string): string | null | undefined {
-  return tx.use(queries).item.get({ node: id, itemId })?.payload
+function payloadOf(tx: Tx, { id, prunedSeq }: NodeRow, itemId: string): string | null | undefined {
+  return tx.use(queries).item.get({ node: id, itemId, pruned: prunedSeq })?.payload
 }
 
 /** Both are there from the first attachment on. XEP-0470 §4.3, §4.6 */
@@ -125,7 +133,8 @@ function store(
   const actor = { bareJid: publisher, isAdmin: false }
   const item = { itemId, scope: undefined }
   const stored = storeItem(tx, node, { payload, actor, itemsMax }, item)
-  return { ...ref, ...item, publisher, seenType: undefined, ...stored, expired: [] }
+  // What archives dropped is told of the whole.
+  return { ...ref, ...item, publisher, seenType: undefined, ...stored, expired: [], unarchived: 0 }
 }
 
 /** What is attached to an item changed by one account's part: the rest is in the counts. XEP-0470 §4.6 to §4.8. */

@@ -8,7 +8,7 @@ import { renderPublished } from './answer-xml.ts'
 import { checkAttachments } from './attachment-counts.ts'
 import { canonicalName, isAttachmentNode, isKept, isSummary, NS_ATTACHMENTS, NS_SUMMARY } from './attachment-names.ts'
 import { itemAt, refuseReader } from './attachment-targets.ts'
-import { type Asker, addressesOf, boundsOf, type PubsubParts, run } from './context.ts'
+import { type Asker, addressesOf, archivingOf, boundsOf, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { defaultConfig, type NodeConfig } from './node-config.ts'
 import { applyPublished } from './publisher.ts'
@@ -72,8 +72,10 @@ export async function publishAttachment(
     attachmentsMax: config.attachmentsPerItemMax,
     attachedItemsMax: service === SHARED_SERVICE ? config.attachedItemsMax : config.accountAttachedItemsMax,
     reactionsMax: config.reactionsPerItemMax,
+    ...archivingOf(parts),
   }
-  await run(parts, parts.store.publishAttachment, args, ({ created, item, summary }) => {
+  await run(parts, parts.store.publishAttachment, args, ({ created, item, summary, unarchived }) => {
+    parts.counts.unarchived += unarchived
     for (const record of created) parts.replica.ensured(record)
     applyPublished(parts, item, xml, jid)
     applySummary(parts, summary)
@@ -102,8 +104,9 @@ export async function retractAttachment(
 ): Promise<undefined> {
   const about = itemAt(parts, { service, nodeId })
   const creator = addressesOf(parts, service)[0]
-  const args = { service, nodeId, actor, about, itemId, creator }
-  await run(parts, parts.store.retractAttachment, args, ({ gone, summary }) => {
+  const args = { service, nodeId, actor, about, itemId, creator, ...archivingOf(parts) }
+  await run(parts, parts.store.retractAttachment, args, ({ gone, summary, unarchived }) => {
+    parts.counts.unarchived += unarchived
     const node = parts.replica.get({ service, nodeId })
     if (node) parts.notifier.retracted(node, [gone])
     applySummary(parts, summary)

@@ -6,9 +6,22 @@
 
 import { and, eq, gt, lt, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { type ItemRow, inOrder, inWindow, isVisible, itemRow, type Window } from './item-rows.sqlite.ts'
+import {
+  compare,
+  type ItemRow,
+  inOrder,
+  inRange,
+  isVisible,
+  isWithin,
+  itemRow,
+  overlap,
+  placeholders,
+  positionOf,
+  type Range,
+  type Window,
+} from './item-rows.sqlite.ts'
+import type { Steps } from './past-steps.sqlite.ts'
 import { refuse } from './queries.sqlite.ts'
-import type { ReadPage } from './reads.ts'
 import { items } from './schema.sqlite.ts'
 
 const ph = sql.placeholder
@@ -26,7 +39,7 @@ const queries = (db: Db) => {
     db
       .select(spot)
       .from(items)
-      .where(inWindow(items.creation))
+      .where(inRange('creation'))
       .orderBy(inOrder(items.creation, isUp))
       .limit(ph('max'))
       .prepare()
@@ -51,55 +64,47 @@ const queries = (db: Db) => {
 const STEP = 256
 
 /**
- * @param window  in the order of first publication
- * @param span    in that of publication, where a time is asked for
- * @throws Refusal orderUnsupported where more items than the bound are in the time, and stand in between
+ * @param steps.range  in the order of first publication
+ * @param span         in that of publication, where a time is asked for
+ * @throws Refusal orderUnsupported where more items than the bound are in the span, and stand in between
  */
-export function* stepsByCreation(
-  tx: Tx,
-  node: number,
-  { visible, passedMax, withPayloads }: Pick<ReadPage, 'visible' | 'passedMax' | 'withPayloads'>,
-  window: Window,
-  span: Window | undefined,
-  isUp: boolean,
-): Generator<ItemRow> {
+export function* stepsByCreation(tx: Tx, steps: Steps, span: Window | undefined): Generator<ItemRow> {
+  const { node, asked, range, floor, isUp } = steps
+  const { visible, passedMax, withPayloads } = asked
   const wanted = (each: Spot) => isVisible(each.scope, visible) && (!span || isIn(span, each.seq))
-  const few = span && ordered(tx, node, span, passedMax, isUp)
-  for (const each of few ?? walked(tx, node, window, span, { wanted, passedMax, isUp })) {
-    if (!wanted(each) || !isIn(window, creationOf(each))) continue
+  const few = span && ordered(tx, node, { ...span, low: Math.max(span.low, floor) }, passedMax, isUp)
+  for (const each of few ?? walked(tx, steps, span, wanted)) {
+    if (!wanted(each) || !isWithin(positionOf(each), range, 'creation')) continue
     const row = tx.use(queries).at.get({ seq: each.seq })
     if (row) yield withPayloads ? row : { ...row, payload: null }
   }
 }
 
-function creationOf({ seq, created }: Spot): number {
-  return created ?? seq
-}
-
-function isIn({ low, high }: Window, key: number): boolean {
-  return low < key && key < high
+function isIn({ low, high }: Window, seq: number): boolean {
+  return low < seq && seq < high
 }
 
 /** All of the span, in the order of first publication; undefined: they are too many to put in order. */
 function ordered(tx: Tx, node: number, span: Window, max: number, isUp: boolean): Spot[] | undefined {
   const spots: Spot[] = tx.use(queries).within.all({ node, ...span, max: max + 1 })
   if (spots.length > max) return undefined
-  return spots.sort((a, b) => (isUp ? creationOf(a) - creationOf(b) : creationOf(b) - creationOf(a)))
+  const order = (a: Spot, b: Spot) => compare(positionOf(a), positionOf(b), 'creation')
+  return spots.sort((a, b) => (isUp ? order(a, b) : order(b, a)))
 }
 
 function* walked(
   tx: Tx,
-  node: number,
-  window: Window,
+  { node, asked: { passedMax }, range, floor, isUp }: Steps,
   span: Window | undefined,
-  { wanted, passedMax, isUp }: { wanted: (spot: Spot) => boolean; passedMax: number; isUp: boolean },
+  wanted: (spot: Spot) => boolean,
 ): Generator<Spot> {
   const query = tx.use(queries)[isUp ? 'up' : 'down']
   let passed = 0
   // Nothing was published before it was first published.
-  let left = span ? { ...window, high: Math.min(window.high, span.high) } : window
+  const before = span && { low: { seq: 0, creation: 0 }, high: { seq: 0, creation: span.high } }
+  let left: Range = overlap(range, before, 'creation')
   for (;;) {
-    const spots: Spot[] = query.all({ node, ...left, max: STEP })
+    const spots: Spot[] = query.all({ node, ...placeholders(left, floor, 'creation'), max: STEP })
     for (const each of spots) {
       if (wanted(each)) yield each
       else if (++passed > passedMax)
@@ -107,6 +112,6 @@ function* walked(
     }
     const last = spots.at(-1)
     if (!last || spots.length < STEP) return
-    left = isUp ? { ...left, low: creationOf(last) } : { ...left, high: creationOf(last) }
+    left = isUp ? { ...left, low: positionOf(last) } : { ...left, high: positionOf(last) }
   }
 }

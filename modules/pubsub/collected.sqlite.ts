@@ -5,7 +5,7 @@
  * node; only the nodes whose next come first can be in the page, and of those each further item is one step in an index.
  */
 
-import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
 import {
   type ItemRow,
@@ -36,13 +36,14 @@ const queries = (db: Db) => {
     const key: Key = KEYS[by]
     // Written out, since in a list of columns drizzle leaves their tables away.
     const column = by === 'creation' ? sql`${items}.creation` : sql`${items}.seq`
-    const among = sql`${items}.node = ${nodes}.id and ${column} > ${ph('low')} and ${column} < ${ph('high')}`
+    // What went for room is none of the items.
+    const among = sql`${items}.node = ${nodes}.id and ${items}.seq > ${nodes}.pruned_seq and ${column} > ${ph('low')} and ${column} < ${ph('high')}`
     const next: SQL<number | null> = isUp
       ? sql`(select ${column} from ${items} where ${among} order by ${column} limit 1)`
       : sql`(select ${column} from ${items} where ${among} order by ${column} desc limit 1)`
     return {
       heads: db
-        .select({ id: nodes.id, nodeId: nodes.nodeId, itemCount: nodes.itemCount, next })
+        .select({ id: nodes.id, nodeId: nodes.nodeId, itemCount: nodes.itemCount, pruned: nodes.prunedSeq, next })
         .from(nodes)
         .where(ofNodes)
         .prepare(),
@@ -51,7 +52,13 @@ const queries = (db: Db) => {
         .from(items)
         .where(and(eq(items.node, ph('node')), eq(key, ph('key'))))
         .prepare(),
-      next: db.select({ key }).from(items).where(inWindow(key)).orderBy(inOrder(key, isUp)).limit(1).prepare(),
+      next: db
+        .select({ key })
+        .from(items)
+        .where(inWindow(key, gt(items.seq, ph('pruned'))))
+        .orderBy(inOrder(key, isUp))
+        .limit(1)
+        .prepare(),
     }
   }
   return {
@@ -96,6 +103,7 @@ function windowFrom({ start, order, lastSeq }: ReadCollected, isUp: boolean): Wi
 interface Head {
   readonly id: number
   readonly nodeId: string
+  readonly pruned: number
   readonly next: number | null
 }
 
@@ -107,19 +115,19 @@ function* merged(
   isUp: boolean,
 ): Generator<ItemRow & { readonly nodeId: string }> {
   const q = tx.use(queries)[order.by][isUp ? 'up' : 'down']
-  const open = heads.flatMap(({ id, nodeId, next }) => (next === null ? [] : [{ id, nodeId, key: next }]))
+  const open = heads.flatMap(({ next, ...head }) => (next === null ? [] : [{ ...head, key: next }]))
   open.sort((a, b) => (isUp ? a.key - b.key : b.key - a.key))
   open.splice(max)
   for (let first = open.shift(); first; first = open.shift()) {
-    const { id: node, nodeId, key } = first
+    const { id: node, nodeId, key, pruned } = first
     const row = q.row.get({ node, key })
     if (row) yield { ...(withPayloads ? row : { ...row, payload: null }), nodeId }
     const left = isUp ? { ...window, low: key } : { ...window, high: key }
-    const next = q.next.get({ node, ...left })
+    const next = q.next.get({ node, pruned, ...left })
     // A virtual column is typed as one that may be null; this one is made of what is never null.
     if (next?.key === undefined || next.key === null) continue
     const after = next.key
     const at = open.findIndex((each) => (isUp ? each.key > after : each.key < after))
-    open.splice(at < 0 ? open.length : at, 0, { id: node, nodeId, key: after })
+    open.splice(at < 0 ? open.length : at, 0, { ...first, key: after })
   }
 }

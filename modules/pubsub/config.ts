@@ -15,6 +15,10 @@ export const pubsubConfig = {
     integer(1_000_000, 1, 100_000_000),
     'items a node keeps at most, and what max_items=max means; the oldest go; a larger max_items: not-acceptable',
   ),
+  archiveMaxItems: option(
+    integer(20, 0, 1_000_000),
+    'items that were replaced or went for room, and places of retracted ones, kept in the archive of a node at most; the oldest go; 0: none',
+  ),
   childrenMax: option(
     integer(10_000, 1, 1_000_000),
     'nodes a collection holds at most, and what children_max=max means; more: not-allowed with max-nodes-exceeded',

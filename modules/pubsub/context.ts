@@ -19,7 +19,7 @@ import type { NodeView } from './node-view.ts'
 import type { Notifier } from './notify.ts'
 import { type Actor, type ItemKey, type NodeRef, SHARED_SERVICE, type SubscriptionRecord } from './records.ts'
 import type { Replica } from './replica.ts'
-import { PRUNE_BATCH, type PubsubStore } from './store.ts'
+import { type Archiving, PRUNE_BATCH, type PubsubStore } from './store.ts'
 
 export interface PubsubParts {
   readonly domain: string
@@ -83,6 +83,11 @@ export function boundsOf(
   const { nodesMax, itemsMax, accountNodesMax, accountItemsMax, payloadMaxBytes, childrenMax } = config
   if (service === SHARED_SERVICE) return { nodesMax, itemsMax, payloadMaxBytes, childrenMax }
   return { nodesMax: accountNodesMax, itemsMax: accountItemsMax, payloadMaxBytes, childrenMax, isAccount: true }
+}
+
+/** What every request is told that may change an archive. */
+export function archivingOf(parts: PubsubParts): Archiving {
+  return { archiveMax: parts.config().archiveMaxItems }
 }
 
 /** Is there such a node for what is submitted now? Where that cannot be told it is made, should it be missing. */
@@ -196,14 +201,15 @@ export function notifyExpired(parts: PubsubParts, node: NodeView, expired: reado
 /** Removes the items whose time is over: before anybody reads, and by the sweep. */
 export async function freshen(parts: PubsubParts, { record }: NodeView): Promise<void> {
   if (record.config.itemExpireSeconds === 'max') return
-  let expired = PRUNE_BATCH
-  while (expired === PRUNE_BATCH) {
+  let gone = PRUNE_BATCH
+  while (gone === PRUNE_BATCH) {
     const { service, nodeId } = record
-    const result = await run(parts, parts.store.expireItems, { service, nodeId }, (each) => {
+    const result = await run(parts, parts.store.expireItems, { service, nodeId, ...archivingOf(parts) }, (each) => {
+      parts.counts.unarchived += each.unarchived
       const node = parts.replica.get(each)
       if (node) notifyExpired(parts, node, each.expired)
     })
-    expired = result.expired.length
+    gone = Math.max(result.expired.length, result.unarchived)
   }
 }
 

@@ -11,10 +11,12 @@ export interface Counts {
   expired: number
   /** Removed because who published them went offline. */
   orphaned: number
+  /** Dropped from the oldest end of their archive, for room or age. XEP-0313 §3.2 */
+  unarchived: number
 }
 
 export function startCounts(): Counts {
-  return { published: 0, pruned: 0, expired: 0, orphaned: 0 }
+  return { published: 0, pruned: 0, expired: 0, orphaned: 0, unarchived: 0 }
 }
 
 export function registerCounts(metrics: Metrics, counts: Counts, nodes: () => number): void {
@@ -24,5 +26,6 @@ export function registerCounts(metrics: Metrics, counts: Counts, nodes: () => nu
   since('pruned', 'Items removed because their node was full.')
   since('expired', 'Items removed because their time was over.')
   since('orphaned', 'Items removed because who published them went offline.')
+  since('unarchived', 'Past versions of items, and places, dropped from the oldest end of archives, for room or age.')
   metrics.gauge('sacm_pubsub_nodes', 'Nodes there are now, those of accounts too.', nodes)
 }

@@ -10,7 +10,7 @@ import { ROSTERS } from '../roster/index.ts'
 import { reviewAccount, reviewAll, rosterChanged, subscriptionEnded } from './access.ts'
 import { accountForgotten, serveAccounts, tellAccountEnded } from './account.ts'
 import { PUBSUB } from './api.ts'
-import { archiveForm, archiveMetadata, queryArchive } from './archive.ts'
+import { archiveForm, archiveMetadata, longArchives, queryArchive, trimArchives } from './archive.ts'
 import { ARCHIVE_FEATURES, NS_MAM, renderStanzaId, STANZA_ID_FEATURE } from './archive-xml.ts'
 import { Audience } from './audience.ts'
 import { bounced } from './bounces.ts'
@@ -37,7 +37,7 @@ import { showsOf } from './presence.ts'
 import { mayReadList } from './public-access.ts'
 import { publicChanged } from './public-changes.ts'
 import { isPublicList } from './public-names.ts'
-import { SHARED_SERVICE } from './records.ts'
+import { type NodeRef, SHARED_SERVICE } from './records.ts'
 import { Replica } from './replica.ts'
 import { pubsubSeam } from './seam.ts'
 import { perform } from './service.ts'
@@ -94,7 +94,7 @@ export const pubsub = defineModule<PubsubConfig>({
       doc: 'XEP-0313',
       version: '1.1.3',
       status: 'partial',
-      omits: 'archives of anything but nodes; placeholders for items that were retracted or replaced (§3.2)',
+      omits: 'archives of anything but nodes',
     },
     { doc: 'XEP-0346', version: '0.2', status: 'complete' },
     {
@@ -103,13 +103,7 @@ export const pubsub = defineModule<PubsubConfig>({
       status: 'partial',
       omits: 'ids of anything but events of items that are kept',
     },
-    {
-      doc: 'XEP-0442',
-      version: '0.2.0',
-      status: 'partial',
-      omits:
-        'what a node no longer keeps: items retracted, replaced, or dropped for room or age (§3: SHOULD be stored)',
-    },
+    { doc: 'XEP-0442', version: '0.2.0', status: 'complete' },
     { doc: 'XEP-0460', version: '0.1.0', status: 'complete' },
     { doc: 'XEP-0462', version: '0.1.1', status: 'complete' },
     { doc: 'XEP-0465', version: '0.1.1', status: 'complete' },
@@ -134,16 +128,21 @@ export const pubsub = defineModule<PubsubConfig>({
     })
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
+    let overfull: readonly NodeRef[] = []
     ctx.starting(async () => {
       cursors = new Cursors(await cursorKey(parts), ctx.storage.epoch)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       parts.elsewhere.load(await run(parts, parts.store.allElsewhere, undefined))
+      overfull = await longArchives(parts)
       await ensureRoot(parts)
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
       await reviewAll(parts)
     })
-    ctx.every(ctx.config().sweepSeconds * 1000, (signal) => sweep(parts, signal))
+    ctx.every(ctx.config().sweepSeconds * 1000, async (signal) => {
+      await sweep(parts, signal)
+      overfull = await trimArchives(parts, overfull, signal)
+    })
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))
     ctx.on('observe', 'roster.ended', ({ owner }) => tellAccountEnded(parts, owner))

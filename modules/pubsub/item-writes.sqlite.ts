@@ -1,23 +1,26 @@
 /** How items come to be kept, and go, on SQLite: what the verbs of publishing share. XEP-0060 §7.1.2, §12.1; XEP-0470. */
 
-import { and, asc, desc, eq, gt, isNotNull, isNull, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, isNotNull, isNull, max, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { forget, KnownNode } from './known-nodes.sqlite.ts'
+import { forget, KnownNode, type Past } from './known-nodes.sqlite.ts'
 import { itemLimit } from './node-config.ts'
 import { countNode } from './node-counts.sqlite.ts'
+import {
+  archiveAllTaken,
+  archivePruned,
+  archiveReplaced,
+  archiveTaken,
+  dropExpiredPast,
+  dropPast,
+} from './past-items.sqlite.ts'
 import { findNode, type NodeRow, plus, refuse } from './queries.sqlite.ts'
 import type { ItemKey } from './records.ts'
-import { items, nodes, scopeCounts } from './schema.sqlite.ts'
+import { items, nodes, pastItems, scopeCounts } from './schema.sqlite.ts'
 import { type ItemPublished, PRUNE_BATCH, type PublishItem } from './store.ts'
 
 const ph = sql.placeholder
 
 export const writing = (db: Db) => ({
-  delete: db
-    .delete(items)
-    .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
-    .returning({ seq: items.seq, created: items.created, scope: items.scope })
-    .prepare(),
   deleteAt: db
     .delete(items)
     .where(eq(items.seq, ph('seq')))
@@ -36,10 +39,11 @@ export const writing = (db: Db) => ({
     })
     .onConflictDoNothing({ target: [items.node, items.itemId] })
     .prepare(),
+  /** Behind what is in the archive alone. */
   oldest: db
     .select({ seq: items.seq, itemId: items.itemId, scope: items.scope, publishedAt: items.publishedAt })
     .from(items)
-    .where(eq(items.node, ph('node')))
+    .where(and(eq(items.node, ph('node')), gt(items.seq, ph('seq'))))
     .orderBy(asc(items.seq))
     .limit(ph('max'))
     .prepare(),
@@ -56,8 +60,8 @@ export const writing = (db: Db) => ({
     .orderBy(asc(items.seq))
     .limit(ph('max'))
     .prepare(),
-  publisherOf: db
-    .select({ publisher: items.publisher, seq: items.seq })
+  rowOf: db
+    .select({ publisher: items.publisher, seq: items.seq, created: items.created, scope: items.scope })
     .from(items)
     .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
     .prepare(),
@@ -130,14 +134,15 @@ function countByScope(added: readonly ItemKey[], removed: readonly ItemKey[]): I
   return byScope
 }
 
-type CountedNode = KnownNode | Pick<NodeRow, 'id' | 'itemCount' | 'hasAttachments'>
+type CountedNode = KnownNode | Pick<NodeRow, 'id' | 'itemCount' | 'hasAttachments' | 'purgeOffline' | keyof Past>
 
 /** Removes the oldest items beyond `limit`, at most PRUNE_BATCH. XEP-0060 §7.1.2.5 (retract-oldest). */
 export function pruneItems(tx: Tx, node: CountedNode, limit: number): ItemKey[] {
   const over = Math.min(node.itemCount - limit, PRUNE_BATCH)
   if (over <= 0) return []
-  const q = tx.use(writing)
-  return drop(tx, node, q.oldest.all({ node: node.id, max: over }))
+  const rows = tx.use(writing).oldest.all({ node: node.id, seq: node.prunedSeq, max: over })
+  archivePruned(tx, node, rows)
+  return drop(tx, node, rows)
 }
 
 interface RemovedRow {
@@ -146,38 +151,57 @@ interface RemovedRow {
   readonly scope: string | null
 }
 
-/** Removes the oldest items of a node; from now on no reader goes on from a place before the last of them. */
+/** Counts the oldest items of a node out; from now on no reader goes on from a place before the last of them. */
 function drop(tx: Tx, node: CountedNode, oldest: readonly RemovedRow[]): ItemKey[] {
   const last = oldest.at(-1)
   if (!last) return []
   if (node instanceof KnownNode) node.dropped(tx, last.seq)
   else tx.use(writing).dropped.run({ node: node.id, seq: last.seq })
-  return remove(tx, node, oldest)
+  return countOut(tx, node, oldest)
 }
 
-export function remove(tx: Tx, node: CountedNode, rows: readonly RemovedRow[]): ItemKey[] {
-  for (const { seq } of rows) tx.use(writing).deleteAt.run({ seq })
+/** Removes items that were taken away: of each, the archive keeps the place. */
+export function take(tx: Tx, node: CountedNode, rows: readonly RemovedRow[]): ItemKey[] {
+  archiveTaken(tx, node, rows)
+  return countOut(tx, node, rows)
+}
+
+/** They are no items any more, and nothing is attached to them. */
+function countOut(tx: Tx, node: CountedNode, rows: readonly RemovedRow[]): ItemKey[] {
   const gone = rows.map(({ itemId, scope }) => ({ itemId, scope: scope ?? undefined }))
   adjustCounts(tx, node, [], gone)
   detach(tx, node, gone)
   return gone
 }
 
-/** Removes what is older than the node keeps, at most PRUNE_BATCH: the oldest are the first of their node. */
+/**
+ * Removes what is older than the node keeps, at most PRUNE_BATCH: the oldest are the first of their node. Nothing of it stays
+ * in the archive either, and no place: what is too old is its oldest end (XEP-0313 §3.2).
+ */
 export function removeExpired(tx: Tx, node: CountedNode, seconds: number | null): ItemKey[] {
   if (seconds === null) return []
   const cutoff = tx.now - seconds * 1000
   const isOver = ({ publishedAt }: { readonly publishedAt: number }) => publishedAt <= cutoff
   const { oldest } = tx.use(writing)
+  dropExpiredPast(tx, node, cutoff)
   // Mostly nothing is over, and then one row tells.
-  if (!oldest.all({ node: node.id, max: 1 }).some(isOver)) return []
-  const rows = oldest.all({ node: node.id, max: PRUNE_BATCH })
+  const from = { node: node.id, seq: node.prunedSeq }
+  if (!oldest.all({ ...from, max: 1 }).some(isOver)) return []
+  const rows = oldest.all({ ...from, max: PRUNE_BATCH })
   const firstKept = rows.findIndex((row) => !isOver(row))
-  return drop(tx, node, firstKept < 0 ? rows : rows.slice(0, firstKept))
+  const expired = firstKept < 0 ? rows : rows.slice(0, firstKept)
+  for (const { seq } of expired) tx.use(writing).deleteAt.run({ seq })
+  return drop(tx, node, expired)
 }
 
 const newest = (db: Db) => ({
   item: db.select({ publishedAt: items.publishedAt }).from(items).orderBy(desc(items.seq)).limit(1).prepare(),
+  /** What an archive ends with is an item, or was taken away. */
+  gone: db
+    .select({ publishedAt: max(pastItems.publishedAt) })
+    .from(pastItems)
+    .where(sql`is_gone = 1`)
+    .prepare(),
   /** As this connection gave it last. */
   time: undefined as number | undefined,
 })
@@ -188,7 +212,8 @@ const newest = (db: Db) => ({
  */
 export function publicationTime(tx: Tx): number {
   const known = tx.use(newest)
-  known.time = Math.max(tx.now, known.time ?? known.item.get()?.publishedAt ?? 0)
+  known.time ??= Math.max(known.item.get()?.publishedAt ?? 0, known.gone.get()?.publishedAt ?? 0)
+  known.time = Math.max(tx.now, known.time)
   return known.time
 }
 
@@ -216,9 +241,14 @@ export function storeItem(
   let replaced: ItemKey[] = []
   let created: number | null = null
   if (stored.changes === 0) {
-    const before = q.delete.all({ node: node.id, itemId })
-    replaced = before.map((old) => ({ itemId, scope: old.scope ?? undefined }))
-    created = before[0]?.created ?? before[0]?.seq ?? null
+    const old = q.rowOf.get({ node: node.id, itemId })
+    if (old) {
+      // What went for room is none of the items, and that it had the id makes no difference.
+      const isItem = old.seq > node.prunedSeq
+      if (isItem) replaced = [{ itemId, scope: old.scope ?? undefined }]
+      if (isItem) created = old.created ?? old.seq
+      archiveReplaced(tx, node, old)
+    }
     stored = q.insert.run({ ...row, created })
   }
   adjustCounts(tx, node, [item], replaced)
@@ -229,9 +259,15 @@ export function storeItem(
   return { position: { seq, creation: created ?? seq }, publishedAt, pruned: pruneItems(tx, node, limit) }
 }
 
-/** Removes every item of a node, and all that is attached to them. */
-export function removeAll(tx: Tx, { id: node, hasAttachments }: Pick<NodeRow, 'id' | 'hasAttachments'>): void {
+/**
+ * Removes every item of a node, and all that is attached to them.
+ * @param kept  in the archive: places, or nothing, since the node is to keep none any more
+ */
+export function removeAll(tx: Tx, row: Parameters<typeof dropPast>[1] & NodeRow, kept: 'places' | 'nothing'): void {
+  const { id: node, hasAttachments } = row
   const q = tx.use(writing)
+  if (kept === 'places') archiveAllTaken(tx, row)
+  else dropPast(tx, row)
   const newest = q.newest.get({ node })
   if (newest) q.dropped.run({ node, seq: newest.seq })
   q.purge.run({ node })
@@ -240,7 +276,7 @@ export function removeAll(tx: Tx, { id: node, hasAttachments }: Pick<NodeRow, 'i
   if (!hasAttachments) return
   for (const ref of tx.use(beside).attachments.all({ target: node })) removeNode(tx, ref)
   const summary = summaryAt(tx, node)
-  if (summary) removeAll(tx, summary)
+  if (summary) removeAll(tx, summary, kept)
 }
 
 const beside = (db: Db) => ({
@@ -288,14 +324,11 @@ export function detach(
 export function unsummarize(tx: Tx, target: number, gone: readonly Pick<ItemKey, 'itemId'>[]): ItemKey[] {
   const summary = summaryAt(tx, target)
   if (!summary) return []
-  const removed = gone.flatMap(({ itemId }) =>
-    tx
-      .use(writing)
-      .delete.all({ node: summary.id, itemId })
-      .map(() => ({ itemId, scope: undefined })),
-  )
-  adjustCounts(tx, summary, [], removed)
-  return removed
+  const rows = gone.flatMap(({ itemId }) => {
+    const row = tx.use(writing).rowOf.get({ node: summary.id, itemId })
+    return row && row.seq > summary.prunedSeq ? [{ itemId, seq: row.seq, scope: null }] : []
+  })
+  return take(tx, summary, rows)
 }
 
 function summaryAt(tx: Tx, target: number): NodeRow | undefined {

@@ -4,18 +4,17 @@ import type { Tx } from '../../server/module/api.ts'
 import { SHARED_SCOPE } from './api.ts'
 import { collectionsOf } from './graph.sqlite.ts'
 import {
-  adjustCounts,
-  detach,
   publicationTime,
-  remove,
   removeAll,
   removeExpired,
   storeItem,
+  take,
   unsummarize,
   writing,
 } from './item-writes.sqlite.ts'
 import { type KnownNode, knownNode, knownParents } from './known-nodes.sqlite.ts'
 import { isOwnItem } from './newcomers.sqlite.ts'
+import { archiveTaken, archiving, beginArchiving, clearVersions, droppedSoFar, versionOf } from './past-items.sqlite.ts'
 import { unmetPrecondition } from './preconditions.ts'
 import { publishedWire, publishWire } from './publish-wire.ts'
 import { configOf, enforce, findNode, nodeOf, readNode, refuse, standingAt, standingOf } from './queries.sqlite.ts'
@@ -27,26 +26,31 @@ import { PRUNE_BATCH, type PublishItem, type PubsubStore } from './store.ts'
 export const expireItems: PubsubStore['expireItems'] = {
   name: 'pubsub.expireItems',
   kind: 'write',
-  run(tx, { service, nodeId }) {
+  run(tx, { service, nodeId, archiveMax }) {
     const node = findNode(tx, { service, nodeId })
-    return { service, nodeId, expired: node ? removeExpired(tx, node, node.itemExpireSeconds) : [] }
+    return archiving(tx, { archiveMax }, () => ({
+      service,
+      nodeId,
+      expired: node ? removeExpired(tx, node, node.itemExpireSeconds) : [],
+    }))
   },
 }
 
 export const purgeAbsent: PubsubStore['purgeAbsent'] = {
   name: 'pubsub.purgeAbsent',
   kind: 'write',
-  run(tx, { service, nodeId, publisher, from = { seq: 0, before: publicationTime(tx) } }) {
+  run(tx, { service, nodeId, publisher, archiveMax, from = { seq: 0, before: publicationTime(tx) } }) {
     const node = findNode(tx, { service, nodeId })
-    if (!node?.purgeOffline) return { service, nodeId, gone: [], isEmpty: false, next: undefined }
-    const rows = tx.use(writing).following.all({ node: node.id, seq: from.seq, max: PRUNE_BATCH })
+    if (!node?.purgeOffline) return { service, nodeId, gone: [], isEmpty: false, next: undefined, unarchived: 0 }
+    const after = Math.max(from.seq, node.prunedSeq)
+    const rows = tx.use(writing).following.all({ node: node.id, seq: after, max: PRUNE_BATCH })
     // What was published since is of somebody who came back.
     const isAbsent = (row: (typeof rows)[number]) =>
       row.publishedAt <= from.before && (publisher === undefined || isOwnItem(tx, publisher, row))
-    const gone = remove(tx, node, rows.filter(isAbsent))
+    const taken = archiving(tx, { archiveMax }, () => ({ gone: take(tx, node, rows.filter(isAbsent)) }))
     const last = rows.length < PRUNE_BATCH ? undefined : rows.at(-1)
     const next = last && { seq: last.seq, before: from.before }
-    return { service, nodeId, gone, isEmpty: gone.length === node.itemCount, next }
+    return { service, nodeId, ...taken, isEmpty: taken.gone.length === node.itemCount, next }
   },
 }
 
@@ -70,6 +74,7 @@ export const publishItem: PubsubStore['publishItem'] = {
     const scope = request.scope ?? (typeof shared === 'string' ? shared : undefined)
     const seenType = node.see(tx, payloadNs)
     const isKept = row.persistItems && itemId !== undefined
+    const before = beginArchiving(tx, request.archiveMax)
     const expired = isKept ? removeExpired(tx, node, row.itemExpireSeconds) : []
     const stored = isKept
       ? storeItem(tx, node, request, { itemId, scope })
@@ -87,6 +92,7 @@ export const publishItem: PubsubStore['publishItem'] = {
       position,
       pruned,
       expired,
+      unarchived: droppedSoFar(tx) - before,
     }
   },
 }
@@ -114,22 +120,26 @@ function checkPreconditions(tx: Tx, request: PublishItem): void {
 export const retractItem: PubsubStore['retractItem'] = {
   name: 'pubsub.retractItem',
   kind: 'write',
-  run(tx, { service, nodeId, actor, itemId, authorized }) {
+  run(tx, { service, nodeId, actor, itemId, authorized, archiveMax }) {
     const node = nodeOf(tx, { service, nodeId })
     const config = configOf(node)
     if (!config.persistItems) refuse('notPersistent')
     const q = tx.use(writing)
     const standing = standingOf(tx, node, actor)
-    const item = q.publisherOf.get({ node: node.id, itemId })
+    // What is in the archive alone can be taken out of it too.
+    const row = q.rowOf.get({ node: node.id, itemId })
+    const item = row ?? versionOf(tx, node, itemId)
     const isOwn = item === undefined || isOwnItem(tx, actor.bareJid, item)
     // Who may retract nothing is not told which items exist.
     if (authorized === 'own') enforce(isOwn ? undefined : 'mayNotRetract')
     else if (authorized === undefined) enforce(mayRetract(config, standing, isOwn))
-    const removed = q.delete.all({ node: node.id, itemId }).map((row) => ({ itemId, scope: row.scope ?? undefined }))
-    const gone = removed[0] ?? refuse('itemNotFound')
-    adjustCounts(tx, node, [], removed)
-    detach(tx, node, removed)
-    return { service, nodeId, ...gone }
+    const { scope } = item ?? refuse('itemNotFound')
+    return archiving(tx, { archiveMax }, () => {
+      if (row && row.seq > node.prunedSeq) take(tx, node, [{ ...row, itemId }])
+      else if (row) archiveTaken(tx, node, [{ ...row, itemId }])
+      else clearVersions(tx, node, itemId)
+      return { service, nodeId, itemId, scope: scope ?? undefined }
+    })
   },
 }
 
@@ -140,8 +150,10 @@ export const purgeNode: PubsubStore['purgeNode'] = {
     const node = nodeOf(tx, request)
     enforce(mayManage(standingOf(tx, node, request.actor)))
     if (!node.persistItems) refuse('notPersistent')
-    removeAll(tx, node)
-    if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
-    return request
+    return archiving(tx, request, () => {
+      removeAll(tx, node, 'places')
+      if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
+      return { service: request.service, nodeId: request.nodeId }
+    })
   },
 }

@@ -30,6 +30,10 @@ const queries = (db: Db) => ({
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
       droppedSeq: nodes.droppedSeq,
+      prunedSeq: nodes.prunedSeq,
+      prunedCount: nodes.prunedCount,
+      pastCount: nodes.pastCount,
+      archiveCut: nodes.archiveCut,
       type: nodes.type,
       nodeType: nodes.nodeType,
       publishModel: nodes.publishModel,
@@ -41,6 +45,7 @@ const queries = (db: Db) => ({
       deliverPayloads: nodes.deliverPayloads,
       itemExpireSeconds: nodes.itemExpireSeconds,
       publishNodeFull: nodes.publishNodeFull,
+      purgeOffline: nodes.purgeOffline,
       hasAttachments: nodes.hasAttachments,
     })
     .from(nodes)
@@ -57,6 +62,10 @@ const queries = (db: Db) => ({
       itemCount: sql`${ph('items')}`,
       scopedCount: sql`${ph('scoped')}`,
       droppedSeq: sql`${ph('dropped')}`,
+      prunedSeq: sql`${ph('prunedSeq')}`,
+      prunedCount: sql`${ph('prunedCount')}`,
+      pastCount: sql`${ph('pastCount')}`,
+      archiveCut: sql`${ph('archiveCut')}`,
     })
     .where(eq(nodes.id, ph('node')))
     .prepare(),
@@ -69,9 +78,12 @@ const queries = (db: Db) => ({
 
 type Row = NonNullable<ReturnType<ReturnType<typeof queries>['node']['get']>>
 
+/** What a node's archive has besides its items: schema.sqlite.ts. */
+export type Past = Pick<typeof nodes.$inferSelect, 'pastCount' | 'prunedCount' | 'prunedSeq' | 'archiveCut'>
+
 /** What a publish needs to know of its node. */
 export class KnownNode {
-  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'seenType'>
+  readonly row: Omit<Row, 'itemCount' | 'scopedCount' | 'droppedSeq' | 'seenType' | keyof Past>
   /** The one step up. XEP-0496 */
   readonly relation: RelationRow | undefined
   readonly #affiliations = new Map<string, Affiliation>()
@@ -79,13 +91,18 @@ export class KnownNode {
   #items: number
   #scoped: number
   #dropped: number
+  #past: Past
 
-  constructor({ itemCount, scopedCount, droppedSeq, seenType, ...row }: Row, relation: RelationRow | undefined) {
+  constructor(
+    { itemCount, scopedCount, droppedSeq, seenType, pastCount, prunedCount, prunedSeq, archiveCut, ...row }: Row,
+    relation: RelationRow | undefined,
+  ) {
     this.row = row
     this.relation = relation
     this.#items = itemCount
     this.#scoped = scopedCount
     this.#dropped = droppedSeq
+    this.#past = { pastCount, prunedCount, prunedSeq, archiveCut }
     this.#seenType = seenType
   }
 
@@ -95,6 +112,22 @@ export class KnownNode {
 
   get itemCount(): number {
     return this.#items
+  }
+
+  get past(): Past {
+    return this.#past
+  }
+
+  get pastCount(): number {
+    return this.#past.pastCount
+  }
+
+  get prunedSeq(): number {
+    return this.#past.prunedSeq
+  }
+
+  get purgeOffline(): boolean {
+    return this.row.purgeOffline
   }
 
   get hasAttachments(): boolean {
@@ -131,8 +164,17 @@ export class KnownNode {
     })
   }
 
+  setPast(tx: Tx, past: Past): void {
+    const before = this.#past
+    if (past === before) return
+    this.#past = past
+    this.#changed(tx, () => {
+      this.#past = before
+    })
+  }
+
   writeCounts(tx: Tx): void {
-    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped }
+    const counts = { items: this.#items, scoped: this.#scoped, dropped: this.#dropped, ...this.#past }
     tx.use(queries).setCounts.run({ node: this.id, ...counts })
   }
 

@@ -1,6 +1,6 @@
 /** What ends by itself: leases, subscriptions of those who go offline, items. XEP-0060 §12.5, §12.19, §16.4.4 (item_expire, purge_offline). */
 
-import { dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
+import { archivingOf, dropAttachments, freshen, notifyEnded, type PubsubParts, run, tellOwners } from './context.ts'
 import { isTemporary } from './node-view.ts'
 import type { NodeRef, SubscriptionRecord } from './records.ts'
 import { type AbsentPurged, type PurgeAbsent, type SubscriptionsEnded, SWEEP_BATCH } from './store.ts'
@@ -60,13 +60,14 @@ export async function purgeAllAbsent(parts: PubsubParts): Promise<void> {
 async function purgeAbsent(parts: PubsubParts, { service, nodeId }: NodeRef, publisher: string | undefined) {
   let from: PurgeAbsent['from']
   do {
-    const args = { service, nodeId, publisher, from }
+    const args = { service, nodeId, publisher, from, ...archivingOf(parts) }
     const result = await run(parts, parts.store.purgeAbsent, args, (each) => applyPurged(parts, each))
     from = result.next
   } while (from)
 }
 
-function applyPurged(parts: PubsubParts, { service, nodeId, gone, isEmpty }: AbsentPurged): void {
+function applyPurged(parts: PubsubParts, { service, nodeId, gone, isEmpty, unarchived }: AbsentPurged): void {
+  parts.counts.unarchived += unarchived
   const node = parts.replica.get({ service, nodeId })
   if (!node || gone.length === 0) return
   dropAttachments(parts, node, gone)

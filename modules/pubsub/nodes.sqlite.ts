@@ -10,6 +10,7 @@ import { forgetMoved, rememberMoved } from './moved.sqlite.ts'
 import { itemLimit, normalized } from './node-config.ts'
 import { countNode, nodeCount } from './node-counts.sqlite.ts'
 import { branchOf, parentsOf } from './parents.sqlite.ts'
+import { archiving, clearPast } from './past-items.sqlite.ts'
 import { subscribersListOf } from './public-names.ts'
 import {
   configColumns,
@@ -215,7 +216,7 @@ export const ensureNode: PubsubStore['ensureNode'] = {
 export const configureNode: PubsubStore['configureNode'] = {
   name: 'pubsub.configureNode',
   kind: 'write',
-  run(tx, { actor, changes, itemsMax, ...ref }) {
+  run(tx, { actor, changes, itemsMax, archiveMax, ...ref }) {
     const before = nodeOf(tx, ref)
     enforce(mayManage(standingOf(tx, before, actor)))
     const config = normalized({ ...configOf(before), ...changes })
@@ -225,14 +226,16 @@ export const configureNode: PubsubStore['configureNode'] = {
     const isPurged = before.persistItems && !config.persistItems
     const row = tx.use(queries).configure.get({ id: before.id, ...configColumns(config) }) ?? before
     const hasNewAccess = config.accessModel !== before.accessModel
-    if (isPurged) removeAll(tx, row)
-    return {
+    if (isPurged) removeAll(tx, row, 'nothing')
+    // What goes with its publisher is in no archive either.
+    if (config.purgeOffline && !before.purgeOffline) clearPast(tx, row)
+    return archiving(tx, { archiveMax }, () => ({
       node: recordOf(row),
       ...(hasNewAccess ? reviewSubscriptions(tx, row) : { ended: [], approved: [] }),
       endedBeside: follow(tx, before, row),
-      pruned: isPurged ? [] : pruneItems(tx, row, itemLimit(config.maxItems, itemsMax)),
+      pruned: isPurged ? [] : pruneItems(tx, nodeOf(tx, ref), itemLimit(config.maxItems, itemsMax)),
       isPurged: isPurged && before.itemCount > 0,
-    }
+    }))
   },
 }
 
@@ -252,7 +255,9 @@ export const deleteNode: PubsubStore['deleteNode'] = {
       removeNode(tx, each)
     }
     if (request.redirect) rememberMoved(tx, node, request.redirect, isBelow)
-    if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
-    return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
+    return archiving(tx, request, () => {
+      if (node.target !== null && node.targetItem !== null) unsummarize(tx, node.target, [{ itemId: node.targetItem }])
+      return { nodes: branch.map(({ service, nodeId }) => ({ service, nodeId })) }
+    })
   },
 }

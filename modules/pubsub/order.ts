@@ -23,7 +23,8 @@ export const PUBLICATION_ORDER: Order = { by: 'modification', isDescending: fals
 
 /**
  * The order that `<order/>` in the request names; the order of publication without one. No two items are equal in
- * either order, so that a second `<order/>` is never asked (XEP-0413 §6).
+ * either order, so that a second `<order/>` is never asked (XEP-0413 §6); versions of one item, which are in archives, stand in
+ * the order of publication.
  * @throws StanzaError feature-not-implemented for another order, bad-request for one that is none
  */
 export function parseOrder(parent: Element): Order {

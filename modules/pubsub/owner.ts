@@ -15,6 +15,7 @@ import {
 import { applyCreated, applyOrphaned, applyRelinked, placed, refuseClaimed } from './collections.ts'
 import {
   type Asker,
+  archivingOf,
   boundsOf,
   checkNewId,
   dropAllAttachments,
@@ -105,7 +106,7 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
   parts.claims.refuseOwner({ service, nodeId })
   refuseClaimed(parts, service, place)
   const { itemsMax } = boundsOf(parts.config(), service)
-  const args = { service, nodeId, actor, changes, itemsMax }
+  const args = { service, nodeId, actor, changes, itemsMax, ...archivingOf(parts) }
   await placed(
     parts,
     parts.store.configureNode,
@@ -127,6 +128,7 @@ export async function configure(parts: PubsubParts, asker: Asker, request: Reque
 function applyConfigured(parts: PubsubParts, result: NodeConfigured, isChange: boolean): void {
   const before = parts.replica.get(result.node)?.record.config
   parts.replica.configured(result)
+  parts.counts.unarchived += result.unarchived
   const { nodeId, config } = result.node
   const node = parts.replica.get(result.node)
   if (!node) return
@@ -153,8 +155,10 @@ export async function deleteNode(parts: PubsubParts, asker: Asker, request: Requ
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
   const { redirectsMax: keptMax } = parts.config()
-  const deleted = { service, nodeId, actor, ...(redirect !== undefined && { redirect: { uri: redirect, keptMax } }) }
-  const applied = ({ nodes }: NodesDeleted) => {
+  const moved = redirect !== undefined && { redirect: { uri: redirect, keptMax } }
+  const deleted = { service, nodeId, actor, ...archivingOf(parts), ...moved }
+  const applied = ({ nodes, unarchived }: NodesDeleted) => {
+    parts.counts.unarchived += unarchived
     const node = parts.replica.get({ service, nodeId })
     for (const gone of nodes) applyDeleted(parts, gone, gone.nodeId === nodeId ? redirect : undefined)
     if (node) dropSummary(parts, node)
@@ -178,7 +182,8 @@ function applyDeleted(parts: PubsubParts, gone: NodeRef, redirect: string | unde
 export async function purge(parts: PubsubParts, asker: Asker, { nodeId }: Request<'purge'>): Promise<undefined> {
   const { service, actor } = asker
   parts.claims.refuseOwner({ service, nodeId })
-  await run(parts, parts.store.purgeNode, { service, nodeId, actor }, (purged) => {
+  await run(parts, parts.store.purgeNode, { service, nodeId, actor, ...archivingOf(parts) }, (purged) => {
+    parts.counts.unarchived += purged.unarchived
     const node = parts.replica.get(purged)
     if (node?.record.config.notifyRetract) parts.notifier.toAll(node, { kind: 'purge', nodeId })
     if (node) dropAllAttachments(parts, node)

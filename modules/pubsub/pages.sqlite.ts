@@ -1,25 +1,33 @@
-/** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; XEP-0413; DESIGN decision 11. */
+/** Items on SQLite, read by id and by page. XEP-0060 §6.5; XEP-0059; XEP-0413; XEP-0313; DESIGN decision 11. */
 
-import { and, eq, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, or, type SQL, sql } from 'drizzle-orm'
 import type { Db, Tx } from '../../server/module/api.ts'
-import { keptKey, rangeOf, spanOf } from './archive.sqlite.ts'
+import { countPast, keptPlace, rangeOf, spanOf } from './archive.sqlite.ts'
 import { stepsByCreation } from './by-creation.sqlite.ts'
 import {
+  EVERYWHERE,
   inOrder,
-  inWindow,
+  inRange,
   isVisible,
   itemColumns,
   itemOf,
-  type Key,
+  KEYS,
+  overlap,
+  placeholders,
+  positionOf,
+  type Range,
   type ItemRow as Row,
+  rangeOfSeqs,
+  STEP_ROWS,
   takeRows,
   type Window,
   itemRow as whole,
 } from './item-rows.sqlite.ts'
 import type { Order } from './order.ts'
+import { merged, pastByCreation, pastSteps, type Steps } from './past-steps.sqlite.ts'
 import { type ReadNode, readingOf, refuse } from './queries.sqlite.ts'
 import type { ItemPage, PageStart, Place, ReadPage, Visible } from './reads.ts'
-import type { ItemRecord } from './records.ts'
+import type { ItemRecord, Position } from './records.ts'
 import { items, nodes, scopeCounts } from './schema.sqlite.ts'
 import type { PubsubStore } from './store.ts'
 
@@ -31,39 +39,41 @@ const inScopes = or(isNull(items.scope), sql`${items.scope} in (select value fro
 const ofScope = sql`${items.scope} is ${ph('scope')}`
 
 const queries = (db: Db) => {
-  const direction = (key: Key, isAscending: boolean) => {
+  const direction = (by: Order['by'], isUp: boolean) => {
+    const order = inOrder(KEYS[by], isUp)
     const rows = (where?: SQL) =>
-      db.select(whole).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
+      db.select(whole).from(items).where(inRange(by, where)).orderBy(order).limit(ph('max')).prepare()
     const idRows = (where?: SQL) =>
-      db.select(itemColumns).from(items).where(inWindow(key, where)).orderBy(inOrder(key, isAscending)).limit(ph('max'))
+      db.select(itemColumns).from(items).where(inRange(by, where)).orderBy(order).limit(ph('max')).prepare()
     const atIndex = (where?: SQL) =>
       db
         .select({ seq: items.seq, created: items.created })
         .from(items)
-        .where(and(eq(items.node, ph('node')), where))
-        .orderBy(inOrder(key, isAscending))
+        .where(and(eq(items.node, ph('node')), gt(items.seq, ph('floor')), where))
+        .orderBy(order)
         .limit(1)
         .offset(ph('offset'))
+        .prepare()
     return {
-      all: rows().prepare(),
-      allIds: idRows().prepare(),
-      some: rows(inScopes).prepare(),
-      someIds: idRows(inScopes).prepare(),
-      atIndex: atIndex().prepare(),
-      someAtIndex: atIndex(inScopes).prepare(),
+      all: rows(),
+      allIds: idRows(),
+      some: rows(inScopes),
+      someIds: idRows(inScopes),
+      atIndex: atIndex(),
+      someAtIndex: atIndex(inScopes),
     }
   }
-  const seqsOf = (isAscending: boolean) =>
+  const seqsOf = (isUp: boolean) =>
     db
       .select({ seq: items.seq })
       .from(items)
-      .where(inWindow(items.seq, ofScope))
-      .orderBy(inOrder(items.seq, isAscending))
+      .where(inRange('modification', ofScope))
+      .orderBy(inOrder(items.seq, isUp))
       .limit(ph('max'))
       .prepare()
   return {
-    modification: { up: direction(items.seq, true), down: direction(items.seq, false) },
-    creation: { up: direction(items.creation, true), down: direction(items.creation, false) },
+    modification: { up: direction('modification', true), down: direction('modification', false) },
+    creation: { up: direction('creation', true), down: direction('creation', false) },
     seqsOf: { up: seqsOf(true), down: seqsOf(false) },
     at: db
       .select(whole)
@@ -73,7 +83,7 @@ const queries = (db: Db) => {
     one: db
       .select({ ...whole, scope: items.scope })
       .from(items)
-      .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId'))))
+      .where(and(eq(items.node, ph('node')), eq(items.itemId, ph('itemId')), gt(items.seq, ph('floor'))))
       .prepare(),
     /** An item in one step, its node with it. */
     content: db
@@ -83,11 +93,14 @@ const queries = (db: Db) => {
         payload: items.payload,
         scope: items.scope,
       })
-      .from(items)
+      .from(nodes)
+      .innerJoin(items, eq(items.node, nodes.id))
       .where(
         and(
-          sql`${items.node} = (select ${nodes.id} from ${nodes} where ${and(eq(nodes.service, ph('service')), eq(nodes.nodeId, ph('nodeId')))})`,
+          eq(nodes.service, ph('service')),
+          eq(nodes.nodeId, ph('nodeId')),
           eq(items.itemId, ph('itemId')),
+          gt(items.seq, nodes.prunedSeq),
         ),
       )
       .prepare(),
@@ -109,22 +122,20 @@ export const readPage: PubsubStore['readPage'] = {
   kind: 'read',
   run(tx, request): ItemPage {
     const node = readingOf(tx, request)
-    const { start, visible, order } = request
-    const range = request.within && rangeOf(tx, node, request.within, order.by, visible)
-    const span = request.within && spanOf(tx, node, request.within, request.lastSeq)
-    const count = isPart(request) ? undefined : countVisible(tx, node, visible)
+    const { start, order, within } = request
+    const range = within && rangeOf(tx, node, within, request.visible)
+    const span = within && spanOf(tx, node, within, request.lastSeq)
+    const count = countOf(tx, node, request)
     const isForward = start.at !== 'end' && start.at !== 'before'
     const isUp = isForward !== order.isDescending
-    const isByCreation = order.by === 'creation' && (span !== undefined || visible !== 'all')
-    const all = overlap(windowFrom(tx, node, request, count, isUp), range)
-    const window = isByCreation ? all : overlap(all, span)
-    const direct = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
-    const steps = (asked: ReadPage, left: Window) =>
-      isByCreation ? stepsByCreation(tx, node.id, asked, left, span, isUp) : direct(tx, node, asked, left, isUp)
-    const rows = takeRows(steps(request, window), request)
+    const all = overlap(rangeFrom(tx, node, request, count, isUp), range, order.by)
+    const bySpan = span && order.by === 'modification' ? rangeOfSeqs(span) : undefined
+    const left = overlap(all, bySpan, order.by)
+    const steps = (asked: ReadPage, part: Range) => stepsOf(tx, node, asked, part, span, isUp)
+    const rows = takeRows(steps(request, left), request)
     const rest = { ...request, max: 1, withPayloads: false }
-    const isMoreLeft = () => !steps(rest, leftOf(window, rows.at(-1), order.by, isUp)).next().done
-    const hasMore = range !== undefined && isMoreLeft()
+    const isMoreLeft = () => !steps(rest, leftOf(left, rows.at(-1), isUp)).next().done
+    const hasMore = within !== undefined && isMoreLeft()
     // Few enough to be the last ones, if they were not too large for one page. Of other pages it is known without asking.
     const isBeside = start.at === 'after' || start.at === 'before'
     const isAtEnd = isBeside && count !== undefined && rows.length < request.max && !isMoreLeft()
@@ -134,22 +145,42 @@ export const readPage: PubsubStore['readPage'] = {
   },
 }
 
+/** What stands up to there is none of the items, or was dropped from the archive. */
+function floorOf({ prunedSeq, archiveCut }: ReadNode, { within }: Pick<ReadPage, 'within'>): number {
+  return within ? archiveCut : prunedSeq
+}
+
+function hasPast({ pastCount }: ReadNode, { within }: Pick<ReadPage, 'within'>): boolean {
+  return within !== undefined && pastCount > 0
+}
+
+/** Rows of that range in the order asked for; of an archive, those of the past among them. */
+function stepsOf(
+  tx: Tx,
+  node: ReadNode,
+  asked: ReadPage,
+  range: Range,
+  span: Window | undefined,
+  isUp: boolean,
+): Generator<Row> {
+  const { visible, order } = asked
+  const steps: Steps = { node: node.id, asked, range, floor: floorOf(node, asked), isUp }
+  const now = order.by === 'creation' && (span !== undefined || visible !== 'all')
+  const direct = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
+  const current = now ? stepsByCreation(tx, steps, span) : direct(tx, order.by, steps)
+  if (!hasPast(node, asked)) return current
+  const past = order.by === 'creation' ? pastByCreation(tx, steps, span) : pastSteps(tx, steps)
+  return merged(current, past, order.by, isUp)
+}
+
 function isPart({ within }: ReadPage): boolean {
   return within !== undefined && Object.values(within).some((bound) => bound !== undefined)
 }
 
-function overlap(one: Window, other: Window | undefined): Window {
-  return other ? { low: Math.max(one.low, other.low), high: Math.min(one.high, other.high) } : one
-}
-
-/** What is left of a window behind the last row that was taken. */
-function leftOf(window: Window, last: Row | undefined, by: Order['by'], isUp: boolean): Window {
-  if (!last) return window
-  return isUp ? { ...window, low: keyIn(last, by) } : { ...window, high: keyIn(last, by) }
-}
-
-function keyIn({ seq, created }: Pick<Row, 'seq' | 'created'>, by: Order['by']): number {
-  return by === 'creation' ? (created ?? seq) : seq
+/** What is left of a range behind the last row that was taken. */
+function leftOf(range: Range, last: Row | undefined, isUp: boolean): Range {
+  if (!last) return range
+  return isUp ? { ...range, low: positionOf(last) } : { ...range, high: positionOf(last) }
 }
 
 /**
@@ -173,25 +204,29 @@ function indexOf(start: PageStart, count: number, rows: number, isAtEnd: boolean
 }
 
 /** What the page is taken from, in the direction that it is read. */
-function windowFrom(tx: Tx, node: ReadNode, request: ReadPage, count: number | undefined, isUp: boolean): Window {
+function rangeFrom(tx: Tx, node: ReadNode, request: ReadPage, count: number | undefined, isUp: boolean): Range {
   const { start, order, lastSeq } = request
-  const everything = { low: 0, high: order.by === 'creation' ? Number.MAX_SAFE_INTEGER : lastSeq + 1 }
+  const told = rangeOfSeqs({ low: 0, high: lastSeq + 1 })
+  const everything = order.by === 'creation' ? EVERYWHERE : told
   if (start.at === 'start' || start.at === 'end') return everything
-  const isIndex = start.at === 'index'
-  const key = isIndex ? keyAt(tx, node, request, start.index, count, isUp) : keyOf(tx, node, request, start.place, isUp)
-  if (key === undefined) return { low: 0, high: 0 }
-  return isUp ? { ...everything, low: key } : { ...everything, high: Math.min(key, everything.high) }
+  const place =
+    start.at === 'index'
+      ? besideIndex(tx, node, request, start.index, count, isUp)
+      : endAt(tx, node, request, start.place, isUp)
+  if (place === undefined) return { low: EVERYWHERE.low, high: EVERYWHERE.low }
+  const part = isUp ? { ...EVERYWHERE, low: place } : { ...EVERYWHERE, high: place }
+  return overlap(everything, part, order.by)
 }
 
-/** The key just before the item at that index; undefined beyond the last. XEP-0059 §2.6. */
-function keyAt(
+/** The place just before the item at that index; undefined beyond the last. XEP-0059 §2.6. */
+function besideIndex(
   tx: Tx,
   node: ReadNode,
   request: ReadPage,
   index: number,
   count: number | undefined,
   isUp: boolean,
-): number | undefined {
+): Position | undefined {
   if (count === undefined) return refuse('pageByIndex', 'a part of the archive is not counted')
   if (index >= count) return undefined
   const { order, visible, indexMax } = request
@@ -200,13 +235,31 @@ function keyAt(
   const isNear = index <= fromEnd
   const offset = Math.min(index, fromEnd)
   if (offset >= indexMax) refuse('pageByIndex', `pages by index are for the first and last ${indexMax} items`)
-  const directions = tx.use(queries)[order.by]
-  const q = isNear === isUp ? directions.up : directions.down
-  const query = visible === 'all' ? q.atIndex : q.someAtIndex
-  const row = query.get({ node: node.id, offset, scopes: visible === 'all' ? '[]' : JSON.stringify(visible) })
+  const row = rowAt(tx, node, request, offset, isNear === isUp)
   if (!row) return undefined
-  const key = keyIn(row, order.by)
-  return isUp ? key - 1 : key + 1
+  const { seq, creation } = positionOf(row)
+  return { creation, seq: isUp ? seq - 1 : seq + 1 }
+}
+
+/** Counted from either end. */
+function rowAt(tx: Tx, node: ReadNode, request: ReadPage, offset: number, isUp: boolean) {
+  const { order, visible } = request
+  if (hasPast(node, request)) {
+    const asked = { ...request, max: offset + 1, withPayloads: false }
+    return takeRows(stepsOf(tx, node, asked, EVERYWHERE, undefined, isUp), asked).at(offset)
+  }
+  const q = tx.use(queries)[order.by][isUp ? 'up' : 'down']
+  const query = visible === 'all' ? q.atIndex : q.someAtIndex
+  const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
+  return query.get({ node: node.id, offset, floor: floorOf(node, request), scopes })
+}
+
+/** Of a part nothing is counted. */
+function countOf(tx: Tx, node: ReadNode, request: ReadPage): number | undefined {
+  const { visible, within, passedMax } = request
+  if (isPart(request)) return undefined
+  const past = within ? countPast(tx, node, visible, passedMax) : 0
+  return past === undefined ? undefined : countVisible(tx, node, visible) + past
 }
 
 function countVisible(tx: Tx, node: ReadNode, visible: Visible): number {
@@ -216,61 +269,62 @@ function countVisible(tx: Tx, node: ReadNode, visible: Visible): number {
 }
 
 /**
- * The key of a place in the order that is asked for. XEP-0059 §2.4: a place that is no more, and cannot be told from what
- * is left, is item-not-found.
+ * The end of a range at a place, in the order that is asked for. XEP-0059 §2.4: a place that is no more, and cannot be told
+ * from what is left, is item-not-found.
  */
-function keyOf(tx: Tx, node: ReadNode, { order, visible, within }: ReadPage, place: Place, isUp: boolean): number {
+function endAt(tx: Tx, node: ReadNode, request: ReadPage, place: Place, isUp: boolean): Position {
+  const { order, visible, within } = request
   const q = tx.use(queries)
+  // Of the items, one that was published anew since stands where it stood.
+  const beside = (creation: number) => ({ creation, seq: isUp ? Number.MAX_SAFE_INTEGER : 0 })
   if ('itemId' in place) {
-    const row = q.one.get({ node: node.id, itemId: place.itemId })
-    if (!row || !isVisible(row.scope, visible)) refuse('pageNotFound')
-    if (order.by === 'creation') return row.created ?? row.seq
+    const row = q.one.get({ node: node.id, itemId: place.itemId, floor: node.prunedSeq })
+    if (!row || !isVisible(row.scope, visible)) return refuse('pageNotFound')
+    if (order.by === 'creation') return beside(row.created ?? row.seq)
     // What was published between its two places would be missed by who means the first.
     if (row.created !== null)
       refuse('pageNotFound', 'that item was published anew; page by the ids in <first/>, <last/>')
-    return row.seq
+    return positionOf(row)
   }
-  if (within) return keptKey(tx, node, place, order.by, visible)
-  if (order.by === 'creation') return place.creation
+  if (within) return keptPlace(tx, node, place, visible)
+  if (order.by === 'creation') return beside(place.creation)
   // What followed this place may be gone, and nobody would be told.
   if (isUp && place.seq < node.droppedSeq) refuse('pageNotFound')
-  return place.seq
+  return place
 }
 
-/** Rows read at once when they come with payloads: a page of large items stops near its bound, not far beyond it. */
-const STEP_ROWS = 32
-
 /** The node's items in order, those of other scopes left out by the index while passing. */
-function* scannedSteps(tx: Tx, node: ReadNode, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
-  const { visible, withPayloads, max, order } = request
-  const q = tx.use(queries)[order.by][isUp ? 'up' : 'down']
+function* scannedSteps(tx: Tx, by: Order['by'], { node, asked, range, floor, isUp }: Steps): Generator<Row> {
+  const { visible, withPayloads, max } = asked
+  const q = tx.use(queries)[by][isUp ? 'up' : 'down']
   const query = visible === 'all' ? (withPayloads ? q.all : q.allIds) : withPayloads ? q.some : q.someIds
   const scopes = visible === 'all' ? '[]' : JSON.stringify(visible)
-  let left = window
+  let left = range
   for (let seen = 0; seen < max; seen += STEP_ROWS) {
     const step = withPayloads ? Math.min(STEP_ROWS, max - seen) : max
-    const rows: Row[] = query.all({ node: node.id, ...left, max: step, scopes })
+    const rows: Row[] = query.all({ node, ...placeholders(left, floor, by), max: step, scopes })
     yield* rows
     const last = rows.at(-1)
     if (!last || rows.length < step) return
-    const key = keyIn(last, order.by)
-    left = isUp ? { ...left, low: key } : { ...left, high: key }
+    left = leftOf(left, last, isUp)
   }
 }
 
 /** Up to this many scopes, a page is merged from a short list per scope; a scan could pass a million foreign items. */
 const MERGED_SCOPES_MAX = 64
 
-function* mergedSteps(tx: Tx, node: ReadNode, request: ReadPage, window: Window, isUp: boolean): Generator<Row> {
-  const { visible, max } = request
+/** In the order of publication. */
+function* mergedSteps(tx: Tx, by: Order['by'], { node, asked, range, floor, isUp }: Steps): Generator<Row> {
+  const { visible, max, withPayloads } = asked
   const q = tx.use(queries)
   const query = q.seqsOf[isUp ? 'up' : 'down']
   const scopes = [null, ...(visible === 'all' ? [] : new Set(visible))]
-  const seqs = scopes.flatMap((scope) => query.all({ node: node.id, ...window, scope, max }).map(({ seq }) => seq))
+  const part = { node, ...placeholders(range, floor, by), max }
+  const seqs = scopes.flatMap((scope) => query.all({ ...part, scope }).map(({ seq }) => seq))
   seqs.sort(isUp ? (a, b) => a - b : (a, b) => b - a)
   for (const seq of seqs.slice(0, max)) {
     const row = q.at.get({ seq })
-    if (row) yield request.withPayloads ? row : { ...row, payload: null }
+    if (row) yield withPayloads ? row : { ...row, payload: null }
   }
 }
 

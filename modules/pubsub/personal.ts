@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { PersonalNode, PersonalNodes } from './api.ts'
-import { boundsOf, freshen, isThere, type PubsubParts, run } from './context.ts'
+import { archivingOf, boundsOf, freshen, isThere, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import { lastOf } from './last-item.ts'
 import type { Preconditions } from './preconditions.ts'
@@ -30,6 +30,7 @@ export function personalNodes(parts: PubsubParts): PersonalNodes {
         scope: undefined,
         itemsMax,
         payloadMaxBytes,
+        ...archivingOf(parts),
       }
       if (isThere(parts, ref)) await publishItem(parts, item)
       else await createAndPublish(parts, item, undefined, fieldsOf(node))

@@ -20,6 +20,7 @@ export const publishWire = wire(
     item.isAuthorized,
     item.scope,
     item.itemsMax,
+    item.archiveMax,
     item.payloadMaxBytes,
   ],
   (
@@ -34,6 +35,7 @@ export const publishWire = wire(
     isAuthorized,
     scope,
     itemsMax,
+    archiveMax,
     payloadMaxBytes,
   ) => ({
     service,
@@ -46,13 +48,14 @@ export const publishWire = wire(
     isAuthorized,
     scope,
     itemsMax,
+    archiveMax,
     payloadMaxBytes,
   }),
 )
 
 /** Without what the publisher's own side knows of it. */
 export const publishedWire = answerWire(
-  ({ publishedAt, scope, seenType, position, pruned, expired }: ItemPublished) => [
+  ({ publishedAt, scope, seenType, position, pruned, expired, unarchived }: ItemPublished) => [
     publishedAt,
     position?.seq,
     position?.creation === position?.seq ? undefined : position?.creation,
@@ -60,6 +63,7 @@ export const publishedWire = answerWire(
     seenType,
     pruned.length === 0 ? undefined : pruned,
     expired.length === 0 ? undefined : expired,
+    unarchived === 0 ? undefined : unarchived,
   ],
   (
     { service, nodeId, itemId, actor }: PublishItem,
@@ -70,6 +74,7 @@ export const publishedWire = answerWire(
     seenType,
     pruned = NOTHING,
     expired = NOTHING,
+    unarchived = 0,
   ) => ({
     service,
     nodeId,
@@ -81,5 +86,6 @@ export const publishedWire = answerWire(
     position: seq === undefined || creation === undefined ? undefined : { seq, creation },
     pruned,
     expired,
+    unarchived,
   }),
 )

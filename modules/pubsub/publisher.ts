@@ -10,6 +10,7 @@ import type { ClaimedNodes, PreparedPublish } from './api.ts'
 import { applyCreated, refuseClaimed } from './collections.ts'
 import {
   type Asker,
+  archivingOf,
   boundsOf,
   checkNewId,
   dropAttachments,
@@ -50,6 +51,7 @@ export function publish(parts: PubsubParts, asker: Asker, request: Request<'publ
     scope: undefined,
     itemsMax,
     payloadMaxBytes,
+    ...archivingOf(parts),
   }
   return submitPublish(parts, asker, item, prepared).then(() => renderPublished(nodeId, itemId))
 }
@@ -133,6 +135,7 @@ async function publishPrepared(parts: PubsubParts, item: PublishItem, prepared: 
 export function applyPublished(parts: PubsubParts, result: ItemPublished, payload: string | undefined, by?: Jid): void {
   const node = parts.replica.published(result)
   parts.counts.published += 1
+  parts.counts.unarchived += result.unarchived
   if (!node) return
   const { itemId, publisher, publishedAt, scope, position, pruned, expired } = result
   parts.notifier.published(node, { itemId, publisher, publishedAt, payload, position }, scope, by)
@@ -165,6 +168,7 @@ export async function publishAsServer(
     scope,
     itemsMax,
     payloadMaxBytes,
+    ...archivingOf(parts),
   }
   await publishItem(parts, item)
 }
@@ -192,7 +196,9 @@ export async function retractItem(
   },
 ): Promise<void> {
   const { service, nodeId, itemId, notify, authorized } = item
-  await run(parts, parts.store.retractItem, { service, nodeId, actor, itemId, authorized }, (gone) => {
+  const args = { service, nodeId, actor, itemId, authorized, ...archivingOf(parts) }
+  await run(parts, parts.store.retractItem, args, (gone) => {
+    parts.counts.unarchived += gone.unarchived
     const node = parts.replica.get(gone)
     if (node) dropAttachments(parts, node, [gone])
     if (node && (notify || node.record.config.notifyRetract)) parts.notifier.retracted(node, [gone])

@@ -4,7 +4,7 @@ import { type AnyColumn, and, count, eq, type SQL, sql } from 'drizzle-orm'
 import { type Db, Refusal, type Tx } from '../../server/module/api.ts'
 import { targetOf } from './attachment-names.ts'
 import { type PubsubErrorKey, REFUSAL_PREFIX } from './errors.ts'
-import { forget } from './known-nodes.sqlite.ts'
+import { forget, type Past } from './known-nodes.sqlite.ts'
 import type { NodeConfig } from './node-config.ts'
 import { parentsOf } from './parents.sqlite.ts'
 import type { Actor, NodeRecord, NodeRef } from './records.ts'
@@ -26,6 +26,10 @@ const queries = (db: Db) => ({
       itemCount: nodes.itemCount,
       scopedCount: nodes.scopedCount,
       droppedSeq: nodes.droppedSeq,
+      pastCount: nodes.pastCount,
+      prunedCount: nodes.prunedCount,
+      prunedSeq: nodes.prunedSeq,
+      archiveCut: nodes.archiveCut,
     })
     .from(nodes)
     .where(named)
@@ -90,7 +94,7 @@ export function readNode(tx: Tx, { service, nodeId }: NodeRef): NodeRow | undefi
 }
 
 /** What a read of items needs of their node, where no write is under way. */
-export type ReadNode = Pick<NodeRow, 'id' | 'itemCount' | 'scopedCount' | 'droppedSeq'>
+export type ReadNode = Pick<NodeRow, 'id' | 'itemCount' | 'scopedCount' | 'droppedSeq' | keyof Past>
 
 /** @throws Refusal nodeNotFound */
 export function readingOf(tx: Tx, { service, nodeId }: NodeRef): ReadNode {

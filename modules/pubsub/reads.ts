@@ -9,6 +9,8 @@ export type Visible = 'all' | readonly string[]
 /** An item of a page. */
 export interface PagedItem extends ItemRecord {
   readonly position: Position
+  /** Of an archive: it was taken away, and this is its place. XEP-0313 §3.2 */
+  readonly isGone?: boolean
 }
 
 /** What a page begins at: an item by its id, or a position, which outlives its item. */
@@ -36,7 +38,7 @@ export interface ReadPage extends NodeRef {
   readonly visible: Visible
   readonly start: PageStart
   readonly order: Order
-  /** As an archive: a part only, and a page begins at what is kept. */
+  /** Of the archive, which has the node's past too: a part, or all; a page begins at what is kept. */
   readonly within?: Within
   /** Items published later are left out of the order of publication: nobody has been told of them yet. */
   readonly lastSeq: number
@@ -54,7 +56,7 @@ export interface ReadPage extends NodeRef {
 export interface ItemPage {
   /** In the order asked for. */
   readonly items: readonly PagedItem[]
-  /** Undefined of a part. */
+  /** Undefined of a part, and of an archive too much of which is of before it begins, or whose past is too much. */
   readonly count: number | undefined
   /** Position of the first; undefined where counting would be dear. */
   readonly index: number | undefined
@@ -83,7 +85,7 @@ export interface ReadItems extends NodeRef {
   readonly maxChars: number
 }
 
-/** Items by their places in the order of publication. */
+/** Of an archive, by their places in the order of publication. */
 export interface ReadArchived extends NodeRef {
   readonly visible: Visible
   readonly seqs: readonly number[]

@@ -22,6 +22,16 @@ export const nodes = sqliteTable(
     scopedCount: integer().notNull().default(0),
     /** The newest place whose item went for room, age or a purge: a reader that knows no later place missed something. */
     droppedSeq: integer().notNull().default(0),
+    /**
+     * Items up to this place went for room: they stay among the rows of items, for the archive alone, and how many those are.
+     * So a full node costs no more for it; items are pruned from the oldest, and one place tells which are left.
+     */
+    prunedSeq: integer().notNull().default(0),
+    prunedCount: integer().notNull().default(0),
+    /** Rows of pastItems. */
+    pastCount: integer().notNull().default(0),
+    /** The archive begins behind this place: what stood up to there was dropped from its oldest end. XEP-0313 §3.2 */
+    archiveCut: integer().notNull().default(0),
     subscriptionCount: integer().notNull().default(0),
     title: text().notNull(),
     description: text().notNull(),
@@ -189,6 +199,35 @@ export const items = sqliteTable(
     index('pubsub_items_by_creation').on(table.node, table.creation),
     // A page for few scopes is merged from these.
     index('pubsub_items_by_scope').on(table.node, table.scope, table.seq),
+  ],
+)
+
+/**
+ * What was at a node and stays in its archive: versions that were replaced, and the places of what was taken away. What
+ * went for room stays in `items`. XEP-0442 §3; XEP-0313 §3.2. Rows are in the order in which they came here, so that they
+ * are written at the end of the table.
+ */
+export const pastItems = sqliteTable(
+  'pubsub_past_items',
+  {
+    id: integer().primaryKey(),
+    node: nodeRef(),
+    /** What it had among the items. */
+    seq: integer().notNull(),
+    created: integer(),
+    itemId: text().notNull(),
+    publisher: text().notNull(),
+    publishedAt: integer().notNull(),
+    scope: text(),
+    /** Only its place is kept: it was taken away, and is not to be read any more. */
+    isGone: integer({ mode: 'boolean' }).notNull(),
+    payload: text(),
+  },
+  (table) => [
+    index('pubsub_past_items_by_order').on(table.node, table.seq, table.scope),
+    index('pubsub_past_items_by_id').on(table.node, table.itemId),
+    // The time of the newest, where that was taken away.
+    index('pubsub_past_items_gone').on(table.publishedAt).where(sql`is_gone = 1`),
   ],
 )
 

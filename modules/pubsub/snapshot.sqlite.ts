@@ -1,6 +1,6 @@
 /** All of pubsub that the main thread keeps a copy of, read once at a start. DESIGN decision 13. */
 
-import { eq, max, sql } from 'drizzle-orm'
+import { eq, getTableName, sql } from 'drizzle-orm'
 import { alias } from 'drizzle-orm/sqlite-core'
 import type { Db } from '../../server/module/api.ts'
 import { allLinks } from './graph.sqlite.ts'
@@ -30,9 +30,11 @@ const isAsPrevious = sql.join(
 )
 
 const queries = (db: Db) => ({
+  // The newest item may be in an archive alone by now.
   lastSeq: db
-    .select({ seq: max(items.seq) })
-    .from(items)
+    .select({ seq: sql<number>`seq` })
+    .from(sql`sqlite_sequence`)
+    .where(sql`name = ${sql.raw(`'${getTableName(items)}'`)}`)
     .prepare(),
   nodes: db
     .select({

@@ -13,6 +13,7 @@ import { ensureKey, readKey } from './keys.sqlite.ts'
 import { beginAccount } from './newcomers.sqlite.ts'
 import { configureNode, createMissing, createNode, deleteNode, ensureNode } from './nodes.sqlite.ts'
 import { readItems, readPage } from './pages.sqlite.ts'
+import { longArchives, trimArchive } from './past-items.sqlite.ts'
 import { relate } from './relations.sqlite.ts'
 import { readSnapshot } from './snapshot.sqlite.ts'
 import type { PubsubStore } from './store.ts'
@@ -34,6 +35,8 @@ export const sqliteStore: PubsubStore = {
   retractItem,
   publishAttachment,
   retractAttachment,
+  longArchives,
+  trimArchive,
   expireItems,
   purgeAbsent,
   subscribe,

@@ -27,6 +27,12 @@ import type { RelationshipChanges } from './relationship-fields.ts'
 import type { Affiliation } from './rules.ts'
 import type { OptionChanges } from './subscription-options.ts'
 
+/** What may change an archive. */
+export interface Archiving {
+  /** How much of a node's past is kept: versions and places; 0: none. */
+  readonly archiveMax: number
+}
+
 export interface CreateNode extends NodeRef {
   readonly creator: string
   readonly config: NodeConfig
@@ -52,7 +58,7 @@ export interface EnsureNode extends NodeRef {
   readonly config: NodeConfig
 }
 
-export interface ConfigureNode extends NodeRef {
+export interface ConfigureNode extends NodeRef, Archiving {
   readonly actor: Actor
   readonly changes: ConfigChanges
   readonly itemsMax: number
@@ -61,7 +67,12 @@ export interface ConfigureNode extends NodeRef {
 /** Items pruned at once at most; what is left goes with the next publishes. */
 export const PRUNE_BATCH = 1_000
 
-export interface NodeConfigured {
+/** What a verb dropped from the oldest end of archives, for room or age. XEP-0313 §3.2 */
+export interface Unarchived {
+  readonly unarchived: number
+}
+
+export interface NodeConfigured extends Unarchived {
   readonly node: NodeRecord
   /** Subscriptions that the new access model ended, and pending ones that it approved. */
   readonly ended: readonly SubscriptionRecord[]
@@ -118,16 +129,18 @@ export interface Redirect {
   readonly keptMax: number
 }
 
-export interface DeleteNode extends OwnerRequest {
+export interface PurgeNode extends OwnerRequest, Archiving {}
+
+export interface DeleteNode extends OwnerRequest, Archiving {
   readonly redirect?: Redirect
 }
 
-export interface NodesDeleted {
+export interface NodesDeleted extends Unarchived {
   /** The node that was asked for, then those below it. */
   readonly nodes: readonly NodeRef[]
 }
 
-export interface PublishItem extends NodeRef {
+export interface PublishItem extends NodeRef, Archiving {
   readonly actor: Actor
   /** The publisher's own, or one that the service made; undefined when the request has no item. */
   readonly itemId: string | undefined
@@ -142,7 +155,7 @@ export interface PublishItem extends NodeRef {
   readonly payloadMaxBytes: number
 }
 
-export interface ItemPublished extends NodeRef {
+export interface ItemPublished extends NodeRef, Unarchived {
   readonly itemId: string | undefined
   readonly publisher: string
   readonly publishedAt: number
@@ -156,7 +169,7 @@ export interface ItemPublished extends NodeRef {
 }
 
 /** To an attachment node. The other nodes' publishes do not come by here. */
-export interface PublishAttachment extends NodeRef {
+export interface PublishAttachment extends NodeRef, Archiving {
   readonly actor: Actor
   readonly about: ItemName
   readonly payload: string
@@ -176,13 +189,13 @@ export type SummaryChange =
   | { readonly kind: 'published'; readonly item: ItemPublished; readonly payload: string }
   | ({ readonly kind: 'retracted' } & NodeRef & ItemKey)
   | undefined
-export interface AttachmentPublished {
+export interface AttachmentPublished extends Unarchived {
   readonly created: readonly NodeRecord[]
   readonly item: ItemPublished
   readonly summary: SummaryChange
 }
 
-export interface RetractAttachment extends NodeRef {
+export interface RetractAttachment extends NodeRef, Archiving {
   readonly actor: Actor
   readonly about: ItemName
   readonly itemId: string
@@ -190,25 +203,25 @@ export interface RetractAttachment extends NodeRef {
   readonly creator: string
 }
 
-export interface AttachmentRetracted extends NodeRef {
+export interface AttachmentRetracted extends NodeRef, Unarchived {
   readonly gone: ItemKey
   readonly summary: SummaryChange
 }
 
 /** Items whose time is over. */
-export interface ItemsExpired extends NodeRef {
+export interface ItemsExpired extends NodeRef, Unarchived {
   readonly expired: readonly ItemKey[]
 }
 
 /** Part of the items at a node whose items go with who published them: those of one account, or all. */
-export interface PurgeAbsent extends NodeRef {
+export interface PurgeAbsent extends NodeRef, Archiving {
   /** Bare JID; undefined: nobody is online. */
   readonly publisher: string | undefined
   /** Where the last part ended. */
   readonly from: { readonly seq: number; readonly before: number } | undefined
 }
 
-export interface AbsentPurged extends NodeRef {
+export interface AbsentPurged extends NodeRef, Unarchived {
   readonly gone: readonly ItemKey[]
   /** Nothing is left at the node. */
   readonly isEmpty: boolean
@@ -216,14 +229,24 @@ export interface AbsentPurged extends NodeRef {
   readonly next: PurgeAbsent['from']
 }
 
-export interface RetractItem extends NodeRef {
+export interface RetractItem extends NodeRef, Archiving {
   readonly actor: Actor
   readonly itemId: string
   /** Of a claimed node: `own` items only; `any`: the server itself; undefined: by affiliation. */
   readonly authorized: 'own' | 'any' | undefined
 }
 
-export type ItemRetracted = ItemKey & NodeRef
+export type ItemRetracted = ItemKey & NodeRef & Unarchived
+
+export type NodePurged = NodeRef & Unarchived
+
+export interface TrimArchive extends NodeRef, Archiving {}
+
+export interface ExpireItems extends NodeRef, Archiving {}
+
+export interface ArchiveTrimmed extends Unarchived {
+  readonly isDone: boolean
+}
 
 export interface Subscribe extends NodeRef {
   readonly actor: Actor
@@ -361,7 +384,7 @@ export interface PubsubStore {
   /** With all that belong to it, and the lists of their public subscribers. @throws Refusal notOwner */
   readonly deleteNode: Operation<DeleteNode, NodesDeleted>
   /** @throws Refusal notOwner, notPersistent */
-  readonly purgeNode: Operation<OwnerRequest, OwnerRequest>
+  readonly purgeNode: Operation<PurgeNode, NodePurged>
   /** @throws Refusal mayNotPublish, itemRequired and the rest of fitsNode, preconditionNotMet, nodeFull */
   readonly publishItem: Operation<PublishItem, ItemPublished>
   /** @throws Refusal mayNotRetract, notPersistent, itemNotFound */
@@ -374,8 +397,12 @@ export interface PubsubStore {
   readonly publishAttachment: Operation<PublishAttachment, AttachmentPublished>
   /** With the summary. @throws Refusal nodeNotFound, those of mayRead, mayNotRetract, itemNotFound */
   readonly retractAttachment: Operation<RetractAttachment, AttachmentRetracted>
-  /** Removes items whose time is over, at most PRUNE_BATCH; a node that is no more has none. */
-  readonly expireItems: Operation<NodeRef, ItemsExpired>
+  /** Nodes that have more of a past than that, as when less was to be kept since the last start. */
+  readonly longArchives: Operation<Archiving, readonly NodeRef[]>
+  /** Drops what is too much from the oldest end, at most PRUNE_BATCH. */
+  readonly trimArchive: Operation<TrimArchive, ArchiveTrimmed>
+  /** Removes items whose time is over, and as much of the past, at most PRUNE_BATCH each; a node that is no more has none. */
+  readonly expireItems: Operation<ExpireItems, ItemsExpired>
   /** Looks at PRUNE_BATCH items at most; at a node that is no more, or not so configured, at none. */
   readonly purgeAbsent: Operation<PurgeAbsent, AbsentPurged>
   /** @throws Refusal as maySubscribe, pendingSubscription, tooManySubscriptions */

@@ -221,8 +221,10 @@ function faultsOf(items: readonly PubsubItem[], acknowledged: ReadonlyMap<string
 
 const MISCOUNTED_NODES = `
   SELECT node_id AS name FROM pubsub_nodes AS node
-  WHERE item_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id)
-    OR scoped_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id AND scope IS NOT NULL)
+  WHERE item_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id AND seq > pruned_seq)
+    OR scoped_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id AND seq > pruned_seq AND scope IS NOT NULL)
+    OR pruned_count <> (SELECT count(*) FROM pubsub_items WHERE node = node.id AND seq <= pruned_seq)
+    OR past_count <> (SELECT count(*) FROM pubsub_past_items WHERE node = node.id)
     OR subscription_count <> (SELECT count(*) FROM pubsub_subscriptions WHERE node = node.id)`
 
 const REPORT_ITEMS = `

@@ -58,6 +58,7 @@ function item(nodeId: string, itemId: string): PublishItem {
     payload: payloadXml(itemId),
     payloadNs: PAYLOAD_NS,
     preconditions: {},
+    archiveMax: 0,
     isAuthorized: false,
     scope: undefined,
     itemsMax: BOUNDS.itemsMax,

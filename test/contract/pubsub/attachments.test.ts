@@ -14,7 +14,7 @@ import type { PublishAttachment } from '../../../modules/pubsub/store.ts'
 import { call } from '../../../server/storage/storage.ts'
 import { parseStored } from '../../../server/xml/parser.ts'
 import { random, rounds } from '../../support/random.ts'
-import { opened, refused, root, snapshot, usePubsubStore } from './fixture.ts'
+import { NO_PAST, opened, refused, root, snapshot, usePubsubStore } from './fixture.ts'
 
 const BOUNDS = { itemsMax: 1_000, childrenMax: 100, payloadMaxBytes: 10_000 }
 const CONFIG = { ...defaultConfig(BOUNDS), publishNodeFull: 'reject' } as const
@@ -33,6 +33,7 @@ async function create(config: Partial<NodeConfig> = {}): Promise<void> {
 
 const publish = (itemId: string) =>
   opened.storage.run(store.publishItem, {
+    ...NO_PAST,
     ...{ service, nodeId: 'n', actor: actorOf('alice'), itemId, payload: '<p xmlns="urn:p"/>', payloadNs: 'urn:p' },
     ...{ preconditions: {}, isAuthorized: false, scope: undefined, ...BOUNDS },
   })
@@ -40,6 +41,7 @@ const publish = (itemId: string) =>
 function attachment(local: string, itemId: string, inner: string): PublishAttachment {
   const payload = `<attachments xmlns="${NS_ATTACHMENTS}">${inner}</attachments>`
   return {
+    ...NO_PAST,
     ...{ service, nodeId: nameOf(itemId), actor: actorOf(local), about: { nodeId: 'n', itemId }, payload },
     attached: attachedIn(parseStored(payload)),
     creator: 'pubsub.test',
@@ -54,6 +56,7 @@ const attach = (local: string, itemId: string, inner: string) =>
   opened.storage.run(store.publishAttachment, attachment(local, itemId, inner))
 const takeBack = (local: string, itemId: string, by = actorOf(local)) =>
   opened.storage.run(store.retractAttachment, {
+    ...NO_PAST,
     ...{ service, nodeId: nameOf(itemId), about: { nodeId: 'n', itemId }, creator: 'pubsub.test' },
     ...{ actor: by, itemId: actorOf(local).bareJid },
   })
@@ -98,7 +101,7 @@ test('what is refused, or rolled back, leaves neither', async () => {
   await attach('bob', 'i', reactions('a', 'b', 'c', 'd'))
   const before = [await summaries(), await itemsOf(nameOf('i'))]
   await expect(attach('carol', 'i', reactions('e'))).rejects.toMatchObject(refused('tooManyReactions'))
-  const missing = call(store.deleteNode, { service, nodeId: 'missing', actor: root })
+  const missing = call(store.deleteNode, { ...NO_PAST, service, nodeId: 'missing', actor: root })
   const changing = call(store.publishAttachment, attachment('carol', 'i', '<noticed/>'))
   await expect(opened.storage.submit([changing, missing])).rejects.toMatchObject(refused('nodeNotFound'))
   await publish('j')
@@ -120,7 +123,7 @@ test('nodes are made for items that are there, up to their own bound, and as the
   expect(await nodeIds()).toEqual(['n'])
   await attach('alice', 'i', '<noticed/>')
   const configure = (changes: Partial<NodeConfig>) =>
-    opened.storage.run(store.configureNode, { service, nodeId: 'n', actor: root, changes, itemsMax: 100 })
+    opened.storage.run(store.configureNode, { ...NO_PAST, service, nodeId: 'n', actor: root, changes, itemsMax: 100 })
   await configure({ publishModel: 'open', accessModel: 'authorize' })
   const { nodes } = await snapshot()
   const models = nodes.map(({ config: { accessModel, publishModel } }) => [accessModel, publishModel])
@@ -144,7 +147,7 @@ test('a node that was called so before stands in the way until it is deleted', a
   await opened.storage.run(store.createNode, older)
   await expect(attach('carol', 'i', '<noticed/>')).rejects.toMatchObject(refused('nodeExists'))
   await expect(takeBack('carol', 'i')).rejects.toMatchObject(refused('nodeNotFound'))
-  await opened.storage.run(store.deleteNode, { service, nodeId: nameOf('i'), actor: actorOf('bob') })
+  await opened.storage.run(store.deleteNode, { ...NO_PAST, service, nodeId: nameOf('i'), actor: actorOf('bob') })
   await attach('carol', 'i', '<noticed/>')
 })
 
@@ -165,11 +168,12 @@ test('whatever happens, the summary is that of what is attached to the items tha
       )
     if (kind < 16) return takeBack(local, itemId, chance.pick([actorOf(local), root]))
     const actor = root
-    if (kind === 16) return opened.storage.run(store.purgeNode, { service, nodeId: nameOf(itemId), actor })
-    if (kind === 17) return opened.storage.run(store.deleteNode, { service, nodeId: nameOf(itemId), actor })
-    if (kind === 18 && chance.int(3) === 0) return opened.storage.run(store.purgeNode, { service, nodeId: 'n', actor })
+    if (kind === 16) return opened.storage.run(store.purgeNode, { ...NO_PAST, service, nodeId: nameOf(itemId), actor })
+    if (kind === 17) return opened.storage.run(store.deleteNode, { ...NO_PAST, service, nodeId: nameOf(itemId), actor })
+    if (kind === 18 && chance.int(3) === 0)
+      return opened.storage.run(store.purgeNode, { ...NO_PAST, service, nodeId: 'n', actor })
     const own = { actor, itemId, authorized: undefined }
-    return opened.storage.run(store.retractItem, { service, nodeId: 'n', ...own })
+    return opened.storage.run(store.retractItem, { ...NO_PAST, service, nodeId: 'n', ...own })
   }
   await create({ maxItems: 2, publishNodeFull: 'retract-oldest' })
   let refusals = 0

@@ -13,6 +13,8 @@ import type { PublishItem } from '../../../modules/pubsub/store.ts'
 import { type OpenedStorage, openModules } from '../open-modules.ts'
 
 export const BOUNDS = { itemsMax: 1_000_000, childrenMax: 100, payloadMaxBytes: 1_000 }
+/** Most tests are about what a node keeps now; archive.test.ts is about the rest. */
+export const NO_PAST = { archiveMax: 0 }
 export const at = (nodeId: string, service = SHARED_SERVICE) => ({ service, nodeId })
 export const n = at('n')
 export const alice: Actor = { bareJid: 'alice@test', isAdmin: false }
@@ -32,7 +34,7 @@ export function usePubsubStore(): void {
     for (const { service, nodeId, target } of nodes) {
       const isBelow = relations.some((relation) => relation.service === service && relation.nodeId === nodeId)
       // What belongs to another node goes with it.
-      if (!isBelow && !target) await opened.storage.run(store.deleteNode, { service, nodeId, actor: root })
+      if (!isBelow && !target) await opened.storage.run(store.deleteNode, { ...NO_PAST, service, nodeId, actor: root })
     }
   })
 }
@@ -57,6 +59,7 @@ export function item(itemId: string | undefined, options: Partial<PublishItem> =
     isAuthorized: false,
     scope: undefined,
     ...BOUNDS,
+    ...NO_PAST,
     ...options,
   }
 }

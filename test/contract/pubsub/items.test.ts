@@ -12,6 +12,7 @@ import {
   create,
   ids,
   item,
+  NO_PAST,
   n,
   opened,
   page,
@@ -31,7 +32,7 @@ describe('items', () => {
     expect((await publish('3')).pruned).toEqual([{ itemId: '1', scope: undefined }])
     expect((await publish('3')).pruned).toEqual([])
     expect(await page()).toMatchObject({ count: 2 })
-    const lowered = { ...n, actor: alice, changes: { maxItems: 1 }, itemsMax: 100 }
+    const lowered = { ...NO_PAST, ...n, actor: alice, changes: { maxItems: 1 }, itemsMax: 100 }
     expect((await opened.storage.run(store.configureNode, lowered)).pruned).toEqual([{ itemId: '2', scope: undefined }])
     expect(await ids()).toEqual(['3'])
   })
@@ -56,7 +57,11 @@ describe('items', () => {
     await create('n', { itemExpireSeconds: 3_600 })
     await publish('1')
     await publish('2')
-    expect(await opened.storage.run(store.expireItems, n)).toEqual({ ...n, expired: [] })
+    expect(await opened.storage.run(store.expireItems, { ...NO_PAST, ...n })).toEqual({
+      ...n,
+      expired: [],
+      unarchived: 0,
+    })
     expect((await page()).count).toBe(2)
   })
 
@@ -91,10 +96,10 @@ describe('items', () => {
     await publish('2', { actor: bob })
     await publish('3', { actor: bob })
     const retract = (actor: Actor, itemId: string, authorized?: 'own' | 'any') =>
-      opened.storage.run(store.retractItem, { ...n, actor, itemId, authorized })
+      opened.storage.run(store.retractItem, { ...NO_PAST, ...n, actor, itemId, authorized })
     await expect(retract(bob, '1')).rejects.toMatchObject(refused('mayNotRetract'))
     await expect(retract(bob, '1', 'own')).rejects.toMatchObject(refused('mayNotRetract'))
-    expect(await retract(bob, '2')).toEqual({ ...n, itemId: '2', scope: undefined })
+    expect(await retract(bob, '2')).toEqual({ ...n, itemId: '2', scope: undefined, unarchived: 0 })
     await expect(retract(bob, '2')).rejects.toMatchObject(refused('itemNotFound'))
     await retract(alice, '3')
     await retract(bob, '1', 'any')
@@ -105,7 +110,7 @@ describe('items', () => {
     await create()
     await publish('1', { scope: 'e', isAuthorized: true })
     await publish('2')
-    const purge = (actor: Actor) => opened.storage.run(store.purgeNode, { ...n, actor })
+    const purge = (actor: Actor) => opened.storage.run(store.purgeNode, { ...NO_PAST, ...n, actor })
     await expect(purge(bob)).rejects.toMatchObject(refused('notOwner'))
     await purge(alice)
     expect(await page()).toMatchObject({ items: [], count: 0 })
@@ -115,7 +120,7 @@ describe('items', () => {
 
 describe('items that go with who published them', () => {
   const purge = (publisher: string | undefined, from?: { seq: number; before: number }) =>
-    opened.storage.run(store.purgeAbsent, { ...n, publisher, from })
+    opened.storage.run(store.purgeAbsent, { ...NO_PAST, ...n, publisher, from })
 
   test('only where the node is so, and only those of that account', async () => {
     await create('n', { publishModel: 'open' })
@@ -127,7 +132,7 @@ describe('items that go with who published them', () => {
       await publish(itemId, { actor })
     expect(await purge('bob@test')).toMatchObject({ gone: [], isEmpty: false, next: undefined })
     const changes = { purgeOffline: true }
-    await opened.storage.run(store.configureNode, { ...n, actor: alice, changes, itemsMax: 9 })
+    await opened.storage.run(store.configureNode, { ...NO_PAST, ...n, actor: alice, changes, itemsMax: 9 })
     expect(await purge('bob@test', { seq: 0, before: 0 })).toMatchObject({ gone: [] }) // published since
     expect(await purge('bob@test')).toMatchObject({ gone: [{ itemId: '2' }, { itemId: '3' }], isEmpty: false })
     expect(await page()).toMatchObject({ count: 1, items: [{ itemId: '1' }] })

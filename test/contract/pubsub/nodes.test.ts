@@ -13,6 +13,7 @@ import {
   bob,
   create,
   ids,
+  NO_PAST,
   n,
   opened,
   page,
@@ -52,10 +53,14 @@ describe('nodes', () => {
     })
     expect(config).toMatchObject({ notifyConfig: true, notifyRetract: true, publishNodeFull: 'retract-oldest' })
     const quiet = { notifyRetract: false, presenceBasedDelivery: true }
-    const args = { ...n, actor: alice, changes: quiet, itemsMax: 9 }
+    const args = { ...NO_PAST, ...n, actor: alice, changes: quiet, itemsMax: 9 }
     const kept = await opened.storage.run(store.configureNode, args)
     expect(kept.node.config).toMatchObject({ notifyRetract: true, presenceBasedDelivery: false })
-    const free = await opened.storage.run(store.configureNode, { ...args, changes: { ...quiet, alwaysNotify: false } })
+    const free = await opened.storage.run(store.configureNode, {
+      ...NO_PAST,
+      ...args,
+      changes: { ...quiet, alwaysNotify: false },
+    })
     expect(free.node.config).toMatchObject({ notifyConfig: true, ...quiet })
   })
 
@@ -83,7 +88,7 @@ describe('nodes', () => {
     }
     expect((await snapshot()).nodes).toEqual(made)
     for (const gone of [1, 3]) {
-      await opened.storage.run(store.deleteNode, { ...at(`n${gone}`), actor: root })
+      await opened.storage.run(store.deleteNode, { ...NO_PAST, ...at(`n${gone}`), actor: root })
       made.splice(gone === 1 ? 1 : 2, 1)
       expect((await snapshot()).nodes).toEqual(made)
     }
@@ -93,7 +98,7 @@ describe('nodes', () => {
   test('are configured by owners and the administrator only; an option not named stays', async () => {
     await create('n', { title: 'before' })
     const configure = (actor: Actor, changes: Partial<NodeConfig>) =>
-      opened.storage.run(store.configureNode, { ...n, actor, changes, itemsMax: 100 })
+      opened.storage.run(store.configureNode, { ...NO_PAST, ...n, actor, changes, itemsMax: 100 })
     await expect(configure(bob, { title: 'x' })).rejects.toMatchObject(refused('notOwner'))
     expect((await configure(root, { maxItems: 3 })).node.config).toMatchObject({ title: 'before', maxItems: 3 })
     expect((await configure(alice, { maxItems: 'max' })).node.config.maxItems).toBe('max')
@@ -103,8 +108,10 @@ describe('nodes', () => {
     await create()
     await publish('1')
     await subscribe(bob)
-    await expect(opened.storage.run(store.deleteNode, { ...n, actor: bob })).rejects.toMatchObject(refused('notOwner'))
-    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    await expect(opened.storage.run(store.deleteNode, { ...NO_PAST, ...n, actor: bob })).rejects.toMatchObject(
+      refused('notOwner'),
+    )
+    await opened.storage.run(store.deleteNode, { ...NO_PAST, ...n, actor: alice })
     await expect(page()).rejects.toMatchObject(refused('nodeNotFound'))
     expect(await snapshot()).toEqual({
       links: [],
@@ -135,7 +142,7 @@ describe('nodes', () => {
     expect(nodes).toMatchObject([n, hers])
     expect(affiliations).toMatchObject([n, hers])
     expect(subscriptions).toMatchObject([hers])
-    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    await opened.storage.run(store.deleteNode, { ...NO_PAST, ...n, actor: alice })
     expect(await ids(hers)).toEqual(['2'])
   })
 
@@ -157,7 +164,7 @@ describe('nodes', () => {
     const friend = (relation?: { seesPresence: boolean; groups: string[] }) => ({ ...bob, relation })
     await expect(subscribe(friend(), 'bob@test', hers)).rejects.toMatchObject(refused('presenceSubscriptionRequired'))
     const { subscription } = await subscribe(friend({ seesPresence: true, groups: [] }), 'bob@test', hers)
-    const toRoster = { ...hers, actor: alice, changes: { accessModel: 'roster' as const }, itemsMax: 9 }
+    const toRoster = { ...NO_PAST, ...hers, actor: alice, changes: { accessModel: 'roster' as const }, itemsMax: 9 }
     expect((await opened.storage.run(store.configureNode, toRoster)).ended).toEqual([])
     const stranger = friend({ seesPresence: true, groups: ['Servants'] })
     await expect(subscribe(stranger, 'bob@test/r', hers)).rejects.toMatchObject(refused('notInRosterGroup'))
@@ -202,7 +209,7 @@ describe('collections', () => {
     opened.storage.run(store.dissociate, { ...pair(parent, child), actor })
   const links = async () => (await snapshot()).links
   const configure = (nodeId: string, changes: Partial<NodeConfig>) =>
-    opened.storage.run(store.configureNode, { ...at(nodeId), actor: alice, changes, itemsMax: 9 })
+    opened.storage.run(store.configureNode, { ...NO_PAST, ...at(nodeId), actor: alice, changes, itemsMax: 9 })
 
   test('hold nodes, from either side, over a restart, and until one of both goes', async () => {
     await collection('a')
@@ -217,7 +224,7 @@ describe('collections', () => {
     expect(await links()).toEqual([pair('a', 'n'), pair('a', 'b'), pair('b', 'n')])
     expect(await dissociate('a', 'n')).toEqual({ added: [], removed: [pair('a', 'n')] })
     await expect(dissociate('a', 'n')).rejects.toMatchObject(refused('notAssociated'))
-    await opened.storage.run(store.deleteNode, { ...at('b'), actor: alice })
+    await opened.storage.run(store.deleteNode, { ...NO_PAST, ...at('b'), actor: alice })
     expect(await links()).toEqual([])
   })
 

@@ -8,7 +8,20 @@ import { SHARED_SERVICE } from '../../../modules/pubsub/records.ts'
 import { sqliteStore as store } from '../../../modules/pubsub/store.sqlite.ts'
 import { openDirectStorage } from '../../support/direct-storage.ts'
 import { random } from '../../support/random.ts'
-import { alice, BOUNDS, create, ids, item, n, opened, page, publish, refused, usePubsubStore } from './fixture.ts'
+import {
+  alice,
+  BOUNDS,
+  create,
+  ids,
+  item,
+  NO_PAST,
+  n,
+  opened,
+  page,
+  publish,
+  refused,
+  usePubsubStore,
+} from './fixture.ts'
 
 usePubsubStore()
 
@@ -79,7 +92,7 @@ describe('items', () => {
     // Published anew: which of its places is meant is not known.
     const again = { at: 'after', place: { itemId: '2' } } as const
     await expect(ids({ start: again })).rejects.toMatchObject(refused('pageNotFound'))
-    await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
+    await opened.storage.run(store.retractItem, { ...NO_PAST, ...n, actor: alice, itemId: '1', authorized: undefined })
     expect(await ids({ start: { at: 'after', place: first } })).toEqual(['3', '4', '2'])
     // Nothing as old is kept, and yet nothing is left out.
     for (const id of ['3', '4']) await publish(id)
@@ -97,11 +110,11 @@ describe('items', () => {
     await opened.reopen()
     await expect(idsAfter(first)).rejects.toMatchObject(refused('pageNotFound'))
     expect(await idsAfter(second)).toEqual(['3', '4'])
-    await opened.storage.run(store.purgeNode, { ...n, actor: alice })
+    await opened.storage.run(store.purgeNode, { ...NO_PAST, ...n, actor: alice })
     const fifth = await positionOf('5')
     await expect(idsAfter(third)).rejects.toMatchObject(refused('pageNotFound'))
     // Made anew, it is another node.
-    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    await opened.storage.run(store.deleteNode, { ...NO_PAST, ...n, actor: alice })
     await create()
     await publish('6')
     await expect(idsAfter(fifth)).rejects.toMatchObject(refused('pageNotFound'))
@@ -192,7 +205,7 @@ describe('items', () => {
       expect(await read({ after, before })).toEqual(['2', false])
       expect(await read({ after, toMs: 300 }, { max: 1 })).toEqual(['2', true])
       expect(await read({ fromMs: 200 }, { max: 1, start: { at: 'end' } })).toEqual(['4', true])
-      await storage.run(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
+      await storage.run(store.retractItem, { ...NO_PAST, ...n, actor: alice, itemId: '1', authorized: undefined })
       await expect(read({ after })).rejects.toMatchObject(refused('pageNotFound'))
       const start = { at: 'after', place: after } as const
       await expect(read({}, { start })).rejects.toMatchObject(refused('pageNotFound'))
@@ -327,7 +340,7 @@ describe('scopes', () => {
   test('are counted right when items change scope, go, and the server starts again', async () => {
     await publish('1', { scope: 'b' })
     await publish('3', { scope: 'c' })
-    await opened.storage.run(store.retractItem, { ...n, actor: alice, itemId: '4', authorized: undefined })
+    await opened.storage.run(store.retractItem, { ...NO_PAST, ...n, actor: alice, itemId: '4', authorized: undefined })
     await opened.reopen()
     expect((await page({ visible: ['a'] })).count).toBe(0)
     expect((await page({ visible: ['b'] })).count).toBe(2)

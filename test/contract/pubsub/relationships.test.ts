@@ -5,7 +5,20 @@ import type { NodeConfig } from '../../../modules/pubsub/node-config.ts'
 import type { RelationshipChanges } from '../../../modules/pubsub/relationship-fields.ts'
 import type { Affiliation } from '../../../modules/pubsub/rules.ts'
 import { sqliteStore as store } from '../../../modules/pubsub/store.sqlite.ts'
-import { alice, at, BOUNDS, bob, create, n, opened, refused, root, snapshot, usePubsubStore } from './fixture.ts'
+import {
+  alice,
+  at,
+  BOUNDS,
+  bob,
+  create,
+  NO_PAST,
+  n,
+  opened,
+  refused,
+  root,
+  snapshot,
+  usePubsubStore,
+} from './fixture.ts'
 
 usePubsubStore()
 
@@ -13,11 +26,13 @@ const relations = async () => (await snapshot()).relations
 const link = (nodeId: string, target: string) => ({ ...at(nodeId), kind: 'link', target })
 const parent = (nodeId: string, target: string) => ({ ...at(nodeId), kind: 'parent', target })
 
-const remove = (nodeId: string, actor = alice) => opened.storage.run(store.deleteNode, { ...at(nodeId), actor })
+const remove = (nodeId: string, actor = alice) =>
+  opened.storage.run(store.deleteNode, { ...NO_PAST, ...at(nodeId), actor })
 const relate = (nodeId: string, changes: RelationshipChanges, actor = alice, depthMax = 4) =>
   opened.storage.run(store.relate, { ...at(nodeId), actor, changes, depthMax })
 const publish = (nodeId: string, itemId: string, actor = alice) =>
   opened.storage.run(store.publishItem, {
+    ...NO_PAST,
     ...at(nodeId),
     actor,
     itemId,
@@ -37,7 +52,7 @@ test('are kept over a restart, until they are taken back or either node goes', a
   expect(await relations()).toEqual([parent('b', 'a'), link('n', 'b')])
   expect(await relate('b', { parent: '' })).toEqual({ ...at('b'), relation: undefined })
   expect(await relations()).toEqual([link('n', 'b')])
-  expect(await remove('n')).toEqual({ nodes: [n] })
+  expect(await remove('n')).toEqual({ nodes: [n], unarchived: 0 })
   expect(await relations()).toEqual([])
 })
 
@@ -86,7 +101,7 @@ test('take a whole branch along, whoever owns what is in it', async () => {
   await relate('n', { parent: 'a' }, bob)
   await relate('b', { link: 'n' })
   await publish('b', '1')
-  expect(await remove('a')).toEqual({ nodes: [at('a'), n, at('b')] })
+  expect(await remove('a')).toEqual({ nodes: [at('a'), n, at('b')], unarchived: 0 })
   expect((await snapshot()).nodes).toEqual([])
   await create('b')
   expect(await relations()).toEqual([])
@@ -111,7 +126,7 @@ test('let nobody subscribe, publish or retract whom a parent does not, as it is 
   await relate('n', { parent: 'p' }, bob)
   await publish('n', '2', bob)
   const configure = (changes: Partial<NodeConfig>) =>
-    opened.storage.run(store.configureNode, { ...at('p'), actor: alice, changes, itemsMax: 9 })
+    opened.storage.run(store.configureNode, { ...NO_PAST, ...at('p'), actor: alice, changes, itemsMax: 9 })
   const affiliate = (affiliation: Affiliation) =>
     opened.storage.run(store.modifyAffiliations, {
       ...at('p'),

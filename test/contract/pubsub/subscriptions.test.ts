@@ -12,6 +12,7 @@ import {
   BOUNDS,
   bob,
   create,
+  NO_PAST,
   n,
   opened,
   publish,
@@ -75,7 +76,7 @@ describe('subscriptions', () => {
     await subscribe(bob, 'bob@test', list)
     const second = { ...at('m'), creator: 'alice@test', config: defaultConfig(BOUNDS), nodesMax: 2 }
     await opened.storage.run(store.createNode, second)
-    await opened.storage.run(store.deleteNode, { ...n, actor: alice })
+    await opened.storage.run(store.deleteNode, { ...NO_PAST, ...n, actor: alice })
     const { nodes, subscriptions } = await snapshot()
     expect([nodes.map(({ nodeId }) => nodeId), subscriptions]).toEqual([['m'], []])
   })
@@ -120,7 +121,7 @@ describe('subscriptions', () => {
     await subscribe(bob)
     await affiliate([{ bareJid: 'alice@test', affiliation: 'owner' }])
     await subscribe(alice)
-    const closed = { ...n, actor: alice, changes: { accessModel: 'whitelist' as const }, itemsMax: 9 }
+    const closed = { ...NO_PAST, ...n, actor: alice, changes: { accessModel: 'whitelist' as const }, itemsMax: 9 }
     const { ended } = await opened.storage.run(store.configureNode, closed)
     expect(ended.map(({ jid }) => jid)).toEqual(['bob@test'])
     await expect(subscribe(bob)).rejects.toMatchObject(refused('closedNode'))
@@ -206,7 +207,7 @@ describe('subscriptions with options', () => {
       refused('invalidOptions'),
     )
     const type = 'http://www.w3.org/2005/Atom'
-    await opened.storage.run(store.configureNode, { ...n, actor: alice, changes: { type }, itemsMax: 9 })
+    await opened.storage.run(store.configureNode, { ...NO_PAST, ...n, actor: alice, changes: { type }, itemsMax: 9 })
     expect((await opened.storage.run(store.setOptions, includeBody)).options).toMatchObject({ includeBody: true })
   })
 
@@ -233,6 +234,7 @@ describe('subscriptions with options', () => {
     const keys = [key(lasting.subid), key(brief.subid), { ...key('x'), ...at('m') }]
     expect(await opened.storage.run(store.endTemporary, keys)).toEqual({ ended: [brief] })
     await opened.storage.run(store.configureNode, {
+      ...NO_PAST,
       ...n,
       actor: alice,
       changes: { tempSub: true },
@@ -267,7 +269,7 @@ describe('subscriptions that owners approve', () => {
     const { approved } = await affiliate([{ bareJid: 'bob@test', affiliation: 'publisher' }])
     expect(approved).toMatchObject([{ jid: 'bob@test', state: 'subscribed' }])
     await subscribe(root, 'x@test', { actor: { bareJid: 'x@test', isAdmin: false } })
-    const open = { ...n, actor: alice, changes: { accessModel: 'open' as const }, itemsMax: 9 }
+    const open = { ...NO_PAST, ...n, actor: alice, changes: { accessModel: 'open' as const }, itemsMax: 9 }
     expect(await opened.storage.run(store.configureNode, open)).toMatchObject({
       approved: [{ jid: 'x@test' }],
       ended: [],

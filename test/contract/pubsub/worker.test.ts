@@ -16,7 +16,7 @@ import { migrate } from '../../../server/storage/migrate.ts'
 import { isFault } from '../../../server/storage/protocol.ts'
 import { openWriter } from '../../../server/storage/sqlite.ts'
 import { type Call, call, type Operation } from '../../../server/storage/storage.ts'
-import { alice, at, BOUNDS, bob, item, n, refused, root } from './fixture.ts'
+import { alice, at, BOUNDS, bob, item, NO_PAST, n, refused, root } from './fixture.ts'
 
 const FOLDERS = {
   workerEntry: new URL('../../../modules/worker.ts', import.meta.url),
@@ -94,7 +94,13 @@ describe('what the worker knows of a node', () => {
     changes: [{ bareJid: 'bob@test', affiliation: 'outcast' }],
     perNodeMax: 3,
   })
-  const open = call(store.configureNode, { ...n, actor: alice, changes: { publishModel: 'open' }, itemsMax: 9 })
+  const open = call(store.configureNode, {
+    ...NO_PAST,
+    ...n,
+    actor: alice,
+    changes: { publishModel: 'open' },
+    itemsMax: 9,
+  })
   const asBob = { actor: bob }
   const kinds = (outcomes: readonly Done[]) => outcomes.map(({ kind }) => kind).join(' ')
 
@@ -110,8 +116,14 @@ describe('what the worker knows of a node', () => {
 
   test('is on disk whenever another verb looks, and survives that verb being undone', () => {
     inWorker(({ commit, countOf }) => {
-      const retract = call(store.retractItem, { ...n, actor: alice, itemId: '1', authorized: undefined })
-      const refusing = call(store.retractItem, { ...n, actor: alice, itemId: 'none', authorized: undefined })
+      const retract = call(store.retractItem, { ...NO_PAST, ...n, actor: alice, itemId: '1', authorized: undefined })
+      const refusing = call(store.retractItem, {
+        ...NO_PAST,
+        ...n,
+        actor: alice,
+        itemId: 'none',
+        authorized: undefined,
+      })
       const outcomes = commit([
         [create],
         [put('1')],
@@ -123,9 +135,9 @@ describe('what the worker knows of a node', () => {
       ])
       expect(kinds(outcomes)).toBe('done done done refused done done done')
       expect(countOf('n')).toEqual([3, 3])
-      commit([[put('7')], [call(store.purgeNode, { ...n, actor: alice })], [put('8')]])
+      commit([[put('7')], [call(store.purgeNode, { ...NO_PAST, ...n, actor: alice })], [put('8')]])
       expect(countOf('n')).toEqual([1, 1])
-      commit([[put('9')], [call(store.deleteNode, { ...n, actor: alice })], [create], [put('10')]])
+      commit([[put('9')], [call(store.deleteNode, { ...NO_PAST, ...n, actor: alice })], [create], [put('10')]])
       expect(countOf('n')).toEqual([1, 1])
     })
   })
@@ -138,7 +150,7 @@ describe('what the worker knows of a node', () => {
     })
     inWorker(({ commit, countOf }) => {
       // The second node gets the first one's place in the table, and only its own count.
-      const look = call(store.expireItems, n)
+      const look = call(store.expireItems, { ...NO_PAST, ...n })
       commit([[create, put('1'), put('2', asBob)], [create], [put('3')], [put('4')], [look]])
       expect(countOf('n')).toEqual([2, 2])
     })
@@ -172,7 +184,7 @@ test('the worker knows how many nodes there are, whatever is undone', () => {
         config: defaultConfig(BOUNDS),
         nodesMax: 2,
       })
-    const remove = (nodeId: string) => call(store.deleteNode, { ...at(nodeId), actor: root })
+    const remove = (nodeId: string) => call(store.deleteNode, { ...NO_PAST, ...at(nodeId), actor: root })
     const gone = call(store.forgetAccount, { bareJid: 'bob@test' })
     const kinds = (...groups: readonly (readonly Call[])[]) =>
       commit(groups)
@@ -210,8 +222,10 @@ describe('items that go by themselves', () => {
         results: [{ expired: [{ itemId: '1', scope: undefined }], pruned: [] }],
       })
       atTime(121_000)
-      expect(run(store.expireItems, n)).toMatchObject({ results: [{ expired: [{ itemId: '2' }] }] })
-      expect(run(store.expireItems, at('none'))).toMatchObject({ results: [{ ...at('none'), expired: [] }] })
+      expect(run(store.expireItems, { ...NO_PAST, ...n })).toMatchObject({ results: [{ expired: [{ itemId: '2' }] }] })
+      expect(run(store.expireItems, { ...NO_PAST, ...at('none') })).toMatchObject({
+        results: [{ ...at('none'), expired: [] }],
+      })
     })
   })
 })

@@ -236,7 +236,11 @@ class Real {
     if (request.kind === 'archive') {
       const found: string[] = []
       const query = parseFragment(`<query xmlns="urn:xmpp:mam:2" node="${request.node}"/>`)
-      await queryArchive(this.#parts, asker, query, (message) => found.push(itemsIn(serialize(message))))
+      await queryArchive(this.#parts, asker, query, (message) => {
+        const xml = serialize(message)
+        const retracted = /<retract id="(\d)"/.exec(xml)
+        found.push(retracted ? `retract ${retracted[1]}` : itemsIn(xml))
+      })
       return found.join()
     }
     const { type, ns, content } = stanzaOf(actor, request)

@@ -39,8 +39,19 @@ interface Node {
   readonly config: Config
   readonly affiliations: Map<Actor, Affiliation>
   readonly subscriptions: Map<Actor, 'subscribed' | 'pending'>
-  items: { readonly id: string; readonly publisher: Actor }[]
+  items: Item[]
+  /** Each version, in the order of publication; from the first on that no older one was dropped behind. XEP-0442 §3 */
+  archive: Item[]
 }
+
+interface Item {
+  readonly id: string
+  readonly publisher: Actor
+  isGone: boolean
+}
+
+/** pubsub.archiveMaxItems */
+const PAST_MAX = 20
 
 /** What a node gets that a publish makes. XEP-0163 §3.5, §5 */
 const DEFAULTS: Config = {
@@ -138,7 +149,14 @@ export class AccountModel {
 
   #create(name: string, config: Config): void {
     const affiliations = new Map<Actor, Affiliation>([[OWNER, 'owner']])
-    this.#nodes.set(name, { name, config: { ...config }, affiliations, subscriptions: new Map(), items: [] })
+    this.#nodes.set(name, {
+      name,
+      config: { ...config },
+      affiliations,
+      subscriptions: new Map(),
+      items: [],
+      archive: [],
+    })
   }
 
   /** To a stranger a closed node, and one that is not there, are the same. */
@@ -214,18 +232,25 @@ export class AccountModel {
         this.#tellAll(node, `item ${request.id} by ${actor}`)
         if (!config.persist_items) return 'ok'
         const others = node.items.filter(({ id }) => id !== request.id)
-        const gone = others.length >= config.max_items ? others.shift() : undefined
-        node.items = [...others, { id: request.id, publisher: actor }]
+        const item = { id: request.id, publisher: actor, isGone: false }
+        node.items = [...others, item]
+        node.archive.push(item)
+        trim(node)
+        const gone = node.items.length > config.max_items ? node.items.shift() : undefined
+        trim(node)
         if (gone && config.notify_retract) this.#tellAll(node, `retract ${gone.id}`)
         return 'ok'
       }
       case 'retract': {
         if (!config.persist_items) refuse('feature-not-implemented/unsupported')
-        const item = node.items.find(({ id }) => id === request.id)
+        const isThere = (each: Item) => each.id === request.id && !each.isGone
+        const item = node.items.find(isThere) ?? node.archive.findLast(isThere)
         const isOwn = !item || item.publisher === actor
         if (actor !== OWNER && !(this.#mayPublish(node, actor) && isOwn)) refuse('forbidden')
         if (!item) refuse('item-not-found')
         node.items = node.items.filter((each) => each !== item)
+        for (const each of node.archive) if (each.id === request.id) each.isGone = true
+        trim(node)
         if (config.notify_retract) this.#tellAll(node, `retract ${request.id}`)
         return 'ok'
       }
@@ -244,7 +269,9 @@ export class AccountModel {
         if (isRestricted && !isKnown && node.subscriptions.get(actor) !== 'subscribed')
           refuse('not-authorized/not-subscribed')
         if (!config.persist_items) refuse('feature-not-implemented/unsupported')
-        return node.items.map(({ id, publisher }) => `${id} by ${publisher}`).join()
+        return (request.kind === 'items' ? node.items : node.archive)
+          .map(({ id, publisher, isGone }) => (isGone ? `retract ${id}` : `${id} by ${publisher}`))
+          .join()
       }
       default:
         if (actor !== OWNER) refuse('forbidden')
@@ -277,6 +304,8 @@ export class AccountModel {
       case 'purge':
         if (!config.persist_items) refuse('feature-not-implemented/unsupported')
         node.items = []
+        for (const each of node.archive) each.isGone = true
+        trim(node)
         if (config.notify_retract) this.#tellAll(node, 'purge')
         return 'ok'
       case 'delete':
@@ -319,4 +348,11 @@ export class AccountModel {
         return 'ok'
     }
   }
+}
+
+/** XEP-0313 §3.2: only the oldest end is dropped, and what is older than that goes with it. */
+function trim(node: Node): void {
+  const past = node.archive.filter((each) => !node.items.includes(each))
+  const last = past.at(-PAST_MAX - 1)
+  if (last) node.archive = node.archive.slice(node.archive.indexOf(last) + 1)
 }

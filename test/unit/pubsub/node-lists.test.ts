@@ -44,6 +44,7 @@ function change(from: Random, replica: Replica): void {
       pruned: [],
       isPurged: false,
       endedBeside: [],
+      unarchived: 0,
     }
     replica.configured(configured)
   } else if (changes === 2) replica.relinked(isPut ? { added: [link], removed: [] } : { added: [], removed: [link] })

@@ -175,7 +175,8 @@ test('what is about a node has its affiliations and its models, and goes out of 
   expect(affiliations.map(({ nodeId }) => nodeId)).toEqual(['a'])
   replica.unsubscribed(subscription('summary', 'bob@test'))
   const changed = { ...node('a'), config: { ...config, accessModel: 'whitelist', publishModel: 'open' } } as const
-  replica.configured({ node: changed, ended: [], approved: [], pruned: [], endedBeside: [], isPurged: false })
+  const none = { pruned: [], isPurged: false, unarchived: 0 }
+  replica.configured({ node: changed, ended: [], approved: [], endedBeside: [], ...none })
   expect(view('summary').record.config).toMatchObject({ accessModel: 'whitelist', publishModel: 'open' })
   expect(replica.ancestors(view('summary'))).toEqual([])
   replica.deleted(at('attachments'))
@@ -194,7 +195,7 @@ test('its watcher hears of each change of a subscription, by whatever road, and 
   replica.subscribed({ ...own, isPublic: true })
   replica.subscribed({ ...subscription('b', 'carol@test'), state: 'pending' })
   replica.configured({
-    ...{ node: node('b'), pruned: [], endedBeside: [], isPurged: false },
+    ...{ node: node('b'), pruned: [], endedBeside: [], isPurged: false, unarchived: 0 },
     approved: [subscription('b', 'carol@test')],
     ended: [subscription('b', 'bob@test/1'), subscription('b', 'bob@test/9')],
   })
