@@ -17,7 +17,7 @@ import {
 } from './archive-xml.ts'
 import { canonicalName } from './attachment-names.ts'
 import { refuseReader } from './attachment-targets.ts'
-import { type Asker, addressesOf, boundsOf, freshen, nodeView, type PubsubParts, run } from './context.ts'
+import { type Asker, addressesOf, archivingOf, boundsOf, freshen, nodeView, type PubsubParts, run } from './context.ts'
 import { pubsubError } from './errors.ts'
 import type { NodeView } from './node-view.ts'
 import { itemEvent } from './notify.ts'
@@ -163,7 +163,7 @@ export async function archiveMetadata(parts: PubsubParts, asker: Asker, payload:
 
 /** Nodes that have more of a past than is kept, of before the option was lowered. */
 export function longArchives(parts: PubsubParts): Promise<readonly NodeRef[]> {
-  return run(parts, parts.store.longArchives, { archiveMax: parts.config().archiveMaxItems })
+  return parts.storage.scan(parts.store.longArchives, archivingOf(parts))
 }
 
 /** Drops what these archives have too much. @returns those that are left */
@@ -172,13 +172,17 @@ export async function trimArchives(
   refs: readonly NodeRef[],
   signal: AbortSignal,
 ): Promise<readonly NodeRef[]> {
-  const { archiveMaxItems: archiveMax } = parts.config()
   for (const [at, { service, nodeId }] of refs.entries())
     for (let isDone = false; !isDone; ) {
       if (signal.aborted) return refs.slice(at)
-      const result = await run(parts, parts.store.trimArchive, { service, nodeId, archiveMax }, ({ unarchived }) => {
-        parts.counts.unarchived += unarchived
-      })
+      const result = await run(
+        parts,
+        parts.store.trimArchive,
+        { service, nodeId, ...archivingOf(parts) },
+        ({ unarchived }) => {
+          parts.counts.unarchived += unarchived
+        },
+      )
       isDone = result.isDone
     }
   return []

@@ -128,20 +128,19 @@ export const pubsub = defineModule<PubsubConfig>({
     })
     registerCounts(ctx.metrics, parts.counts, () => parts.replica.size)
     ctx.provide(PUBSUB, pubsubSeam(parts))
-    let overfull: readonly NodeRef[] = []
     ctx.starting(async () => {
       cursors = new Cursors(await cursorKey(parts), ctx.storage.epoch)
       parts.replica.load(await run(parts, parts.store.readSnapshot, undefined))
       parts.elsewhere.load(await run(parts, parts.store.allElsewhere, undefined))
-      overfull = await longArchives(parts)
       await ensureRoot(parts)
       await endAllTemporary(parts)
       await purgeAllAbsent(parts)
       await reviewAll(parts)
     })
+    let long: readonly NodeRef[] | undefined
     ctx.every(ctx.config().sweepSeconds * 1000, async (signal) => {
       await sweep(parts, signal)
-      overfull = await trimArchives(parts, overfull, signal)
+      long = await trimArchives(parts, long ?? (await longArchives(parts)), signal)
     })
     followPresence(ctx, parts)
     parts.offline.review((kept, session) => reviewKept(parts, kept, session))

@@ -34,7 +34,7 @@ async function value(name: string): Promise<number> {
 }
 
 test('counts what happens, pruned items too, for who holds the token', async () => {
-  server = await startServer({ set: { 'pubsub.create': 'anyone' } })
+  server = await startServer({ set: { 'pubsub.create': 'anyone', 'pubsub.archiveMaxItems': '2' } })
   expect(statSync(tokenFile()).mode & 0o777).toBe(0o600)
   const scraped = await scrape(`Bearer ${readFileSync(tokenFile(), 'utf8').trim()}`)
   expect(scraped.status).toBe(200)
@@ -60,6 +60,7 @@ test('counts what happens, pruned items too, for who holds the token', async () 
   expect(await value('sacm_pubsub_nodes')).toBe(nodes + 1)
   expect(await value('sacm_pubsub_items_published_total')).toBe(5)
   expect(await value('sacm_pubsub_items_pruned_total')).toBe(3)
+  expect(await value('sacm_pubsub_items_unarchived_total')).toBe(1)
   expect(await value('sacm_stanzas_received_total')).toBeGreaterThan(stanzas + 5)
   alice.destroy()
 })
