@@ -6,7 +6,7 @@
 
 import { constants, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
+import * as tls from 'node:tls'
 import type { Logger } from '../log.ts'
 import { afterFirstBytes } from './first-bytes.ts'
 import { SniContexts, type TlsPair } from './sni.ts'
@@ -36,7 +36,7 @@ const CIPHERS = [
 ].join(':')
 
 /** What any TLS server of ours is made with, HTTPS too: versions, ciphers, certificate. */
-export function tlsContextOptions(material: TlsPair): TlsOptions {
+export function tlsContextOptions(material: TlsPair): tls.TlsOptions {
   return {
     key: material.key,
     cert: material.cert,
@@ -52,7 +52,7 @@ export function tlsContextOptions(material: TlsPair): TlsOptions {
 
 const ALPN = 'xmpp-client'
 
-type Secured = (socket: TLSSocket) => void
+type Secured = (socket: tls.TLSSocket) => void
 
 interface Waiting {
   readonly socket: Socket
@@ -65,7 +65,7 @@ export class TlsAcceptor {
   #material: TlsMaterial
   readonly #handshakeTimeoutMs: number
   readonly #log: Logger
-  #server: Server | undefined
+  #server: tls.Server | undefined
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
   readonly #waiting = new Map<string, Waiting>()
 
@@ -110,8 +110,9 @@ export class TlsAcceptor {
     this.#material = material
   }
 
-  #serverWith(material: TlsMaterial): Server {
-    const server = createServer({
+  #serverWith(material: TlsMaterial): tls.Server {
+    forgetPublicAuthorities()
+    const server = tls.createServer({
       ...contextOptions(material, material),
       ...choiceOf(material),
       // XEP-0368 §3. Not ALPNProtocols: of those every connection keeps a copy, and with it a page of Node's buffer pool.
@@ -136,8 +137,17 @@ export class TlsAcceptor {
   }
 }
 
+/**
+ * This process is no client, and a server of ours trusts whom it is told to. But a context that is given an authority is
+ * held against the store of all public ones, for which Node reads them first: a twentieth of a start. Node has this from
+ * 22.19 on.
+ */
+function forgetPublicAuthorities(): void {
+  tls.setDefaultCACertificates?.([])
+}
+
 /** With one certificate there is nothing to choose: a handshake that asks stops on its way, and is entered once more. */
-function choiceOf(material: TlsMaterial): Pick<TlsOptions, 'SNICallback'> {
+function choiceOf(material: TlsMaterial): Pick<tls.TlsOptions, 'SNICallback'> {
   if (!material.others?.length) return {}
   const contexts = new SniContexts()
   contexts.reload(material.others, (pair) => contextOptions(pair, material))
@@ -145,7 +155,7 @@ function choiceOf(material: TlsMaterial): Pick<TlsOptions, 'SNICallback'> {
 }
 
 /** Asks for a certificate and lets go on without one; SASL EXTERNAL decides. An empty `ca` trusts no public authority. */
-function contextOptions({ key, cert }: TlsPair, { clientCa }: TlsMaterial): TlsOptions {
+function contextOptions({ key, cert }: TlsPair, { clientCa }: TlsMaterial): tls.TlsOptions {
   return {
     ...tlsContextOptions({ key, cert: withIssuer(cert, clientCa) }),
     requestCert: true,
