@@ -29,8 +29,8 @@ const GREATER_THAN = 0x3e
 const NONCHARACTERS = 0xfffe
 
 /** ASCII that may stand in text, in values whatever their quotes, at the beginning of a name and within. */
-const IN_TEXT = table(/[^&<>\p{Cc}]|[\t\n]/u)
-const IN_VALUE = table(/[^&<"'\p{Cc}]/u)
+const IN_TEXT = table(/[\t\n -%'-;=?-~]/)
+const IN_VALUE = table(/[ !#-%(-;=-~]/)
 const NAME_START = table(/[A-Za-z_]/)
 const IN_NAME = table(/[\w.-]/)
 
