@@ -65,15 +65,17 @@ const STEP = 256
 
 /**
  * @param steps.range  in the order of first publication
- * @param span         in that of publication, where a time is asked for
+ * @param span         in that of publication, where all but that part are not to be passed over
  * @throws Refusal orderUnsupported where more items than the bound are in the span, and stand in between
  */
 export function* stepsByCreation(tx: Tx, steps: Steps, span: Window | undefined): Generator<ItemRow> {
   const { node, asked, range, floor, isUp } = steps
   const { visible, passedMax, withPayloads } = asked
-  const wanted = (each: Spot) => isVisible(each.scope, visible) && (!span || isIn(span, each.seq))
-  const few = span && ordered(tx, node, { ...span, low: Math.max(span.low, floor) }, passedMax, isUp)
-  for (const each of few ?? walked(tx, steps, span, wanted)) {
+  const { low, high } = span ?? { low: 0, high: Number.MAX_SAFE_INTEGER }
+  const part = { low: Math.max(low, floor), high }
+  const wanted = (each: Spot) => isVisible(each.scope, visible) && isIn(part, each.seq)
+  const few = span ? ordered(tx, node, part, passedMax, isUp) : undefined
+  for (const each of few ?? walked(tx, steps, part, wanted)) {
     if (!wanted(each) || !isWithin(positionOf(each), range, 'creation')) continue
     const row = tx.use(queries).at.get({ seq: each.seq })
     if (row) yield withPayloads ? row : { ...row, payload: null }
@@ -94,17 +96,17 @@ function ordered(tx: Tx, node: number, span: Window, max: number, isUp: boolean)
 
 function* walked(
   tx: Tx,
-  { node, asked: { passedMax }, range, floor, isUp }: Steps,
-  span: Window | undefined,
+  { node, asked: { passedMax }, range, isUp }: Steps,
+  span: Window,
   wanted: (spot: Spot) => boolean,
 ): Generator<Spot> {
   const query = tx.use(queries)[isUp ? 'up' : 'down']
   let passed = 0
   // Nothing was published before it was first published.
-  const before = span && { low: { seq: 0, creation: 0 }, high: { seq: 0, creation: span.high } }
+  const before = { low: { seq: 0, creation: 0 }, high: { seq: 0, creation: span.high } }
   let left: Range = overlap(range, before, 'creation')
   for (;;) {
-    const spots: Spot[] = query.all({ node, ...placeholders(left, floor, 'creation'), max: STEP })
+    const spots: Spot[] = query.all({ node, ...placeholders(left, 0, 'creation'), max: STEP })
     for (const each of spots) {
       if (wanted(each)) yield each
       else if (++passed > passedMax)

@@ -164,13 +164,20 @@ function stepsOf(
   isUp: boolean,
 ): Generator<Row> {
   const { visible, order } = asked
-  const steps: Steps = { node: node.id, asked, range, floor: floorOf(node, asked), isUp }
-  const now = order.by === 'creation' && (span !== undefined || visible !== 'all')
+  const floor = floorOf(node, asked)
+  const steps: Steps = { node: node.id, asked, range, floor, isUp }
+  const part = span ?? (isFar(node, asked) ? { low: floor, high: Number.MAX_SAFE_INTEGER } : undefined)
+  const isChosen = order.by === 'creation' && (part !== undefined || visible !== 'all')
   const direct = visible !== 'all' && visible.length <= MERGED_SCOPES_MAX ? mergedSteps : scannedSteps
-  const current = now ? stepsByCreation(tx, steps, span) : direct(tx, order.by, steps)
+  const current = isChosen ? stepsByCreation(tx, steps, part) : direct(tx, order.by, steps)
   if (!hasPast(node, asked)) return current
   const past = order.by === 'creation' ? pastByCreation(tx, steps, span) : pastSteps(tx, steps)
   return merged(current, past, order.by, isUp)
+}
+
+/** In the order of first publication, there may be more in front of what is meant than a page should pass over. */
+function isFar({ prunedCount, prunedSeq, archiveCut }: ReadNode, { within, passedMax }: ReadPage): boolean {
+  return within ? archiveCut > prunedSeq : prunedCount > passedMax
 }
 
 function isPart({ within }: ReadPage): boolean {
@@ -244,7 +251,7 @@ function besideIndex(
 /** Counted from either end. */
 function rowAt(tx: Tx, node: ReadNode, request: ReadPage, offset: number, isUp: boolean) {
   const { order, visible } = request
-  if (hasPast(node, request)) {
+  if (hasPast(node, request) || (order.by === 'creation' && isFar(node, request))) {
     const asked = { ...request, max: offset + 1, withPayloads: false }
     return takeRows(stepsOf(tx, node, asked, EVERYWHERE, undefined, isUp), asked).at(offset)
   }

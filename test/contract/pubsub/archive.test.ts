@@ -134,6 +134,12 @@ async function check(storage: Storage, model: ArchiveModel, from: Random, now: n
   const part = { visible, order }
   const items = await readAll(storage, part, isForward)
   expect(items.map(shown), said).toEqual(inOrder(model.items(visible), order).map(shown))
+  // With less to pass over it is the same, or refused.
+  const few = await readAll(storage, { ...part, passedMax: 2 }, isForward).catch((error: unknown) => {
+    expect(order.by).toBe('creation')
+    expect(error).toMatchObject(refused('orderUnsupported'))
+  })
+  if (few) expect(few.map(shown), said).toEqual(items.map(shown))
   const archive = inOrder(model.archive(visible), order)
   const all = await readAll(storage, { ...part, within: WHOLE }, isForward)
   expect(all.map(shown), said).toEqual(archive.map(shown))
