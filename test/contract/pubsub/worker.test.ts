@@ -53,6 +53,8 @@ function inWorker(
     readonly run: <A, R>(operation: Operation<A, R>, args: A) => Done | undefined
     readonly countOf: (nodeId: string) => readonly [kept: number, counted: number]
     readonly atTime: (now: number) => void
+    /** What went for room, and what is in the past besides; both are counted as they are. */
+    readonly pastOf: (nodeId: string) => readonly [number, number]
   }) => void,
 ): void {
   const folder = mkdtempSync(join(tmpdir(), 'sacm-worker-'))
@@ -65,13 +67,24 @@ function inWorker(
       commitGroups(groups.map((calls) => calls.map(({ operation, args }) => [operation.name, args] as const))).map(
         (outcome) => (isFault(outcome) ? outcome : { kind: 'done', results: outcome }),
       )
+    const pasts = connection.sqlite.prepare<[string], Record<'pruned' | 'prunedRows' | 'past' | 'pastRows', number>>(
+      `select pruned_count pruned, past_count past,
+         (select count(*) from pubsub_items where node = n.id and seq <= n.pruned_seq) prunedRows,
+         (select count(*) from pubsub_past_items where node = n.id) pastRows
+       from pubsub_nodes n where node_id = ?`,
+    )
     const counts = connection.sqlite.prepare<[string], { kept: number; counted: number }>(
       `select count(i.seq) kept, n.item_count counted
-       from pubsub_nodes n left join pubsub_items i on i.node = n.id where n.node_id = ?`,
+       from pubsub_nodes n left join pubsub_items i on i.node = n.id and i.seq > n.pruned_seq where n.node_id = ?`,
     )
     act({
       commit,
       run: (operation, args) => commit([[call(operation, args)]])[0],
+      pastOf: (nodeId) => {
+        const { pruned = -1, prunedRows, past = -1, pastRows } = pasts.get(nodeId) ?? {}
+        expect({ pruned, past }).toEqual({ pruned: prunedRows, past: pastRows })
+        return [pruned, past]
+      },
       countOf: (nodeId) => {
         const { kept = -1, counted = -1 } = counts.get(nodeId) ?? {}
         return [kept, counted]
@@ -139,6 +152,41 @@ describe('what the worker knows of a node', () => {
       expect(countOf('n')).toEqual([1, 1])
       commit([[put('9')], [call(store.deleteNode, { ...NO_PAST, ...n, actor: alice })], [create], [put('10')]])
       expect(countOf('n')).toEqual([1, 1])
+    })
+  })
+
+  test('is right of its past, whatever is undone', () => {
+    inWorker(({ commit, countOf, pastOf }) => {
+      const full = { ...defaultConfig(BOUNDS), maxItems: 2 }
+      const make = call(store.createNode, { ...n, creator: 'alice@test', config: full, nodesMax: 3 })
+      const keeping = { archiveMax: 4 }
+      const keep = (id: string) => put(id, keeping)
+      const refusing = put('x', asBob)
+      const retract = (itemId: string) =>
+        call(store.retractItem, { ...keeping, ...n, actor: alice, itemId, authorized: undefined })
+      commit([[make], [keep('1')], [keep('2')], [keep('3')], [keep('3'), keep('4'), refusing]])
+      expect([countOf('n'), pastOf('n')]).toEqual([
+        [2, 2],
+        [1, 0],
+      ])
+      // 3 is replaced, 2 goes for room; then 4, and 1 is published anew, whose old version was pruned.
+      commit([[keep('3'), keep('4')], [retract('1'), refusing], [keep('1')]])
+      expect([countOf('n'), pastOf('n')]).toEqual([
+        [2, 2],
+        [2, 2],
+      ])
+      // The oldest go: nothing that a refusal brings back.
+      commit([[keep('5'), keep('6'), keep('7'), refusing], [keep('5')], [retract('2'), refusing]])
+      expect(pastOf('n').reduce((a, b) => a + b)).toBe(4)
+      commit([[call(store.purgeNode, { ...keeping, ...n, actor: alice }), refusing], [keep('8')], [retract('5')]])
+      expect(countOf('n')).toEqual([1, 1])
+      expect(pastOf('n').reduce((a, b) => a + b)).toBe(4)
+      commit([[call(store.purgeNode, { ...keeping, ...n, actor: alice })], [call(endTransaction, undefined)]])
+      commit([[call(store.purgeNode, { ...keeping, ...n, actor: alice })]])
+      expect([countOf('n'), pastOf('n')]).toEqual([
+        [0, 0],
+        [0, 4],
+      ])
     })
   })
 
