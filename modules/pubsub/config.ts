@@ -17,7 +17,7 @@ export const pubsubConfig = {
   ),
   archiveMaxItems: option(
     integer(20, 0, 1_000_000),
-    'items that were replaced or went for room, and places of retracted ones, kept in the archive of a node at most; the oldest go; 0: none',
+    'items that were replaced or went for room, and places of retracted ones, kept in the archive of a node, or as many as it has items where those are more; the oldest go; 0: none',
   ),
   childrenMax: option(
     integer(10_000, 1, 1_000_000),

@@ -114,7 +114,8 @@ const queries = (db: Db) => {
       .select({ service: nodes.service, nodeId: nodes.nodeId })
       .from(nodes)
       .where(
-        sql`${nodes.pastCount} + ${nodes.prunedCount} > ${ph('max')} or (${ph('max')} = 0 and ${nodes.archiveCut} > 0)`,
+        sql`${nodes.pastCount} + ${nodes.prunedCount} > iif(${ph('max')} = 0, 0, max(${ph('max')}, ${nodes.itemCount}))
+          or (${ph('max')} = 0 and ${nodes.archiveCut} > 0)`,
       )
       .prepare(),
   }
@@ -123,7 +124,7 @@ const queries = (db: Db) => {
 /** What the verb that is under way keeps per node at most; and how much was dropped since the start. */
 const state = () => ({ max: 0, dropped: 0 })
 
-type PastNode = KnownNode | (Pick<NodeRow, 'id' | 'purgeOffline'> & Past)
+type PastNode = KnownNode | (Pick<NodeRow, 'id' | 'itemCount' | 'purgeOffline'> & Past)
 
 interface Spot {
   readonly seq: number
@@ -154,7 +155,7 @@ export function droppedSoFar(tx: Tx): number {
 export function archivePruned(tx: Tx, node: PastNode, rows: readonly Spot[]): void {
   const last = rows.at(-1)
   if (!last || tx.use(state).max === 0 || node.purgeOffline) {
-    move(tx, node, rows, 'place')
+    move(tx, node, rows, 'place', rows.length)
     return
   }
   const past = pastOf(node)
@@ -162,12 +163,12 @@ export function archivePruned(tx: Tx, node: PastNode, rows: readonly Spot[]): vo
   const lost = rows.filter(({ seq }) => seq <= past.archiveCut)
   for (const { seq } of lost) tx.use(queries).deleteItem.run({ seq })
   const prunedCount = past.prunedCount + rows.length - lost.length
-  save(tx, node, trimmed(tx, node, { ...past, prunedCount, prunedSeq: last.seq }))
+  save(tx, node, trimmed(tx, node, { ...past, prunedCount, prunedSeq: last.seq }, rows.length))
 }
 
 /** An item is replaced, or one of its id that went for room: as it was, it goes into the archive. */
 export function archiveReplaced(tx: Tx, node: PastNode, old: Spot): void {
-  move(tx, node, [old], node.purgeOffline ? 'place' : 'version')
+  move(tx, node, [old], node.purgeOffline ? 'place' : 'version', 0)
 }
 
 /**
@@ -176,11 +177,11 @@ export function archiveReplaced(tx: Tx, node: PastNode, old: Spot): void {
  */
 export function archiveTaken(tx: Tx, node: PastNode, rows: readonly (Spot & { readonly itemId: string })[]): void {
   if (node.pastCount > 0) for (const { itemId } of rows) clearVersions(tx, node, itemId)
-  move(tx, node, rows, 'place')
+  move(tx, node, rows, 'place', rows.filter(({ seq }) => seq > node.prunedSeq).length)
 }
 
-/** Rows of items go into the past, or nowhere. */
-function move(tx: Tx, node: PastNode, rows: readonly Spot[], kept: 'version' | 'place'): void {
+/** Rows of items go into the past, or nowhere; the node has so many items less then. */
+function move(tx: Tx, node: PastNode, rows: readonly Spot[], kept: 'version' | 'place', less: number): void {
   const past = pastOf(node)
   const isKept = tx.use(state).max > 0
   const q = tx.use(queries)
@@ -195,7 +196,7 @@ function move(tx: Tx, node: PastNode, rows: readonly Spot[], kept: 'version' | '
     q.deleteItem.run({ seq })
   }
   if (pastCount === past.pastCount && prunedCount === past.prunedCount) return
-  save(tx, node, trimmed(tx, node, { ...past, pastCount, prunedCount }))
+  save(tx, node, trimmed(tx, node, { ...past, pastCount, prunedCount }, less))
 }
 
 /** All items of a node are taken away: the places of the newest stay, as many as an archive holds. */
@@ -252,9 +253,18 @@ export function dropExpiredPast(tx: Tx, node: PastNode, before: number): void {
   save(tx, node, shortened(tx, node, pastOf(node), PRUNE_BATCH, before))
 }
 
-/** What is too much goes from the oldest end. */
-function trimmed(tx: Tx, node: PastNode, past: Past): Past {
-  return shortened(tx, node, past, past.pastCount + past.prunedCount - tx.use(state).max)
+/** What is too much goes from the oldest end: at most PRUNE_BATCH, as a node may have lost all its items. */
+function trimmed(tx: Tx, node: PastNode, past: Past, less: number): Past {
+  const over = past.pastCount + past.prunedCount - pastMax(tx.use(state).max, node.itemCount - less)
+  return shortened(tx, node, past, Math.min(over, PRUNE_BATCH))
+}
+
+/**
+ * How much of the past is kept: at least as much as there are items, so that one that changes all the time does not push
+ * all the others out of the archive.
+ */
+function pastMax(max: number, itemCount: number): number {
+  return max === 0 ? 0 : Math.max(max, itemCount)
 }
 
 /** Drops so many of the oldest, as far as they were published up to then. */
@@ -299,7 +309,7 @@ export const trimArchive: PubsubStore['trimArchive'] = {
   run(tx, { archiveMax: max, ...ref }) {
     const node = findNode(tx, ref)
     if (!node) return { unarchived: 0, isDone: true }
-    const over = Math.max(0, node.pastCount + node.prunedCount - max)
+    const over = Math.max(0, node.pastCount + node.prunedCount - pastMax(max, node.itemCount))
     const unarchived = Math.min(over, PRUNE_BATCH)
     const past = shortened(tx, node, pastOf(node), unarchived)
     const isDone = unarchived === over

@@ -13,7 +13,12 @@ import { ArchiveModel, type Version } from './archive-model.ts'
 import { alice, BOUNDS, item, n, refused } from './fixture.ts'
 
 const STEPS = 120
-const IDS = ['1', '2', '3', '4', '5']
+/** Items of the node, and what it is told to keep of the past: never less than it has items, as then it would keep more. */
+const SIZES = [
+  { ids: ['1', '2', '3', '4', '5'], bounds: [0, 5, 6, 100] },
+  { ids: ['1', '2'], bounds: [0, 2, 3, 6] },
+  { ids: ['1'], bounds: [0, 1, 3] },
+] as const
 const WHOLE: Within = { after: undefined, before: undefined, fromMs: undefined, toMs: undefined }
 
 async function withNode(config: Partial<NodeConfig>, act: (storage: Storage) => Promise<void>): Promise<void> {
@@ -63,9 +68,10 @@ test.each(Array.from({ length: rounds(6) }, (_, at) => at + 1))('an archive of s
   const isExpiring = from.int(3) === 0
   await withNode(isExpiring ? { itemExpireSeconds: 1 } : {}, async (storage) => {
     const model = new ArchiveModel()
+    const { ids, bounds } = from.pick<(typeof SIZES)[number]>(SIZES)
     let unarchived = 0
     const bound = async () => {
-      model.max = from.pick([0, 1, 3, 6, 100])
+      model.max = from.pick<number>(bounds)
       const archiveMax = model.max
       for (const ref of await storage.run(store.longArchives, { archiveMax }))
         unarchived += (await storage.run(store.trimArchive, { ...ref, archiveMax })).unarchived
@@ -77,7 +83,7 @@ test.each(Array.from({ length: rounds(6) }, (_, at) => at + 1))('an archive of s
       now += from.int(4) === 0 ? 400 : 5
       vi.setSystemTime(now)
       if (isExpiring) model.expire(now - 1_000)
-      const itemId = from.pick(IDS)
+      const itemId = from.pick<string>(ids)
       const kind = from.pick([
         'publish',
         'publish',
@@ -123,6 +129,35 @@ test.each(Array.from({ length: rounds(6) }, (_, at) => at + 1))('an archive of s
       // Of what is purged not even the places of more than an archive holds were ever in it.
       expect(unarchived).toBeLessThanOrEqual(model.dropped)
     }
+  })
+})
+
+test('as much of the past is kept as there are items, where those are more than the bound', async () => {
+  await withNode({}, async (storage) => {
+    const publish = (itemId: string, payload: string) =>
+      storage.run(store.publishItem, item(itemId, { payload: `<p xmlns="urn:p">${payload}</p>`, archiveMax: 2 }))
+    const archive = async () => (await readAll(storage, { within: WHOLE }, true)).map(({ itemId }) => itemId)
+    for (let at = 0; at < 6; at++) await publish(`i${at}`, 'first')
+    for (let round = 0; round < 4; round++) await publish('i5', `${round}`)
+    // What changes all the time leaves the others where they are.
+    expect(await archive()).toEqual(['i0', 'i1', 'i2', 'i3', 'i4', ...Array.from({ length: 5 }, () => 'i5')])
+    for (let at = 0; at < 5; at++) await publish(`i${at}`, 'second')
+    expect(await archive()).toEqual([
+      'i3',
+      'i4',
+      ...Array.from({ length: 5 }, () => 'i5'),
+      'i0',
+      'i1',
+      'i2',
+      'i3',
+      'i4',
+    ])
+    const take = { ...n, actor: alice, authorized: undefined, archiveMax: 2 }
+    for (let at = 0; at < 5; at++) await storage.run(store.retractItem, { ...take, itemId: `i${at}` })
+    await publish('i5', 'last')
+    expect((await archive()).length).toBe(3)
+    expect(await storage.run(store.longArchives, { archiveMax: 2 })).toEqual([])
+    expect(await storage.run(store.longArchives, { archiveMax: 1 })).toHaveLength(1)
   })
 })
 
