@@ -81,8 +81,6 @@ export class TcpTransport implements Transport {
   #handler: TransportHandler | undefined
   #out = ''
   #dirty = false
-  /** TLS is in force, and nothing came over it so far. */
-  #isFresh = false
   #ended = false
   #closed = false
   #cause: Error | undefined
@@ -152,7 +150,6 @@ export class TcpTransport implements Transport {
       if (this.#closed) return
       this.#tls = secured
       this.#socket = secured
-      this.#isFresh = true
       this.#listen(secured)
       this.#handler?.onSecure()
     })
@@ -188,13 +185,7 @@ export class TcpTransport implements Transport {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#ended) return
-    this.#handler?.onData(chunk)
-    if (!this.#isFresh) return
-    // The client's first words mostly come with the end of its handshake: an answer given now leaves in one write with
-    // the session tickets.
-    this.#isFresh = false
-    this.flush()
+    if (!this.#ended) this.#handler?.onData(chunk)
   }
 
   /** The peer closed its side: what it still waits for is sent, then ours is closed too. */
