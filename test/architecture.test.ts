@@ -23,10 +23,11 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
   'server/option.ts': { any: [] },
   'server/log.ts': { any: [] },
   'server/metrics.ts': { any: [] },
+  'server/renewed-map.ts': { any: [] },
   'server/version.ts': { any: ['package.json'] },
   'server/specs.ts': { any: [], types: ['server/module/api.ts'] },
   'server/storage/': { any: ['server/storage/'], types: ['server/log.ts'] },
-  'server/net/': { any: ['server/net/', 'server/xml/', 'server/stanza/', 'server/log.ts'] },
+  'server/net/': { any: ['server/net/', 'server/xml/', 'server/stanza/', 'server/log.ts', 'server/renewed-map.ts'] },
   'server/auth/': {
     any: [
       'server/auth/',
@@ -52,6 +53,7 @@ const RULES: Readonly<Record<string, { readonly any: readonly string[]; readonly
       'server/xml/',
       'server/stanza/',
       'server/log.ts',
+      'server/renewed-map.ts',
     ],
     types: ['server/module/api.ts'],
   },

@@ -38,19 +38,27 @@ export class ChannelBindings {
     const hasEndPoint = this.#haveEndPoints || endPointOf(tls) !== undefined
     return [
       // RFC 9266 §4.2: before TLS 1.3 it needs the extended master secret, of which Node tells nothing.
-      ...(isLatest ? [bindingOf('tls-exporter', () => exported(tls))] : []),
-      ...(hasEndPoint ? [bindingOf('tls-server-end-point', () => endPointOf(tls))] : []),
-      ...(isLatest ? [bindingOf('tls-unique', () => finishedMessage(tls))] : []),
+      ...(isLatest ? [new Computed('tls-exporter', tls, exported)] : []),
+      ...(hasEndPoint ? [new Computed('tls-server-end-point', tls, endPointOf)] : []),
+      ...(isLatest ? [new Computed('tls-unique', tls, finishedMessage)] : []),
     ]
   }
 }
 
-function bindingOf(type: ChannelBinding['type'], compute: () => Buffer | undefined): ChannelBinding {
-  return {
-    type,
-    get data() {
-      return compute()
-    },
+/** A class, as each object with a getter of its own would be of a kind of its own to V8. */
+class Computed implements ChannelBinding {
+  readonly type: ChannelBinding['type']
+  readonly #tls: TLSSocket
+  readonly #compute: (tls: TLSSocket) => Buffer | undefined
+
+  constructor(type: ChannelBinding['type'], tls: TLSSocket, compute: (tls: TLSSocket) => Buffer | undefined) {
+    this.type = type
+    this.#tls = tls
+    this.#compute = compute
+  }
+
+  get data(): Buffer | undefined {
+    return this.#compute(this.#tls)
   }
 }
 

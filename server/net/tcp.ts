@@ -93,7 +93,7 @@ export class TcpTransport implements Transport {
     this.#socket = socket
     this.#listen(socket)
     // The raw socket outlives a failed handshake; its end is the connection's end whatever lies on top of it.
-    socket.once('close', () => this.#onClose())
+    socket.once('close', () => this.#onClose(socket))
   }
 
   get tls(): TLSSocket | undefined {
@@ -139,9 +139,7 @@ export class TcpTransport implements Transport {
     const acceptor = this.#acceptor
     if (!acceptor) return false
     const raw = this.#socket
-    raw.removeListener('data', this.#onData)
-    raw.removeListener('end', this.#onEnd)
-    raw.removeListener('drain', this.#onDrain)
+    this.#unlisten(raw)
     raw.pause()
     if (raw.readableLength > 0) return false
     this.#out += lastWords
@@ -177,6 +175,19 @@ export class TcpTransport implements Transport {
     socket.on('error', this.#onError)
   }
 
+  #unlisten(socket: Socket): void {
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('drain', this.#onDrain)
+  }
+
+  /** Young collections spare what Node's TLS holds, closed or not, and what that refers to: nothing of ours any more. */
+  #leave(socket: Socket): void {
+    this.#unlisten(socket)
+    socket.off('error', this.#onError)
+    socket.on('error', ignore)
+  }
+
   #writeAll(): void {
     if (this.#out === '') return
     const out = this.#out
@@ -204,10 +215,15 @@ export class TcpTransport implements Transport {
     this.#cause = error
   }
 
-  #onClose(): void {
+  #onClose(raw: Socket): void {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#grace)
+    this.#leave(raw)
+    if (this.#tls) this.#leave(this.#tls)
     this.#handler?.onClosed(this.#cause)
   }
 }
+
+/** Of a connection that is gone. */
+function ignore(): void {}

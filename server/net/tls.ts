@@ -8,6 +8,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import * as tls from 'node:tls'
 import type { Logger } from '../log.ts'
+import { RenewedMap } from '../renewed-map.ts'
 import { afterFirstBytes } from './first-bytes.ts'
 import { SniContexts, type TlsPair } from './sni.ts'
 
@@ -67,7 +68,7 @@ export class TlsAcceptor {
   readonly #log: Logger
   #server: tls.Server | undefined
   /** Sockets in their handshake, by the connection's two addresses: the server hands back a new object. */
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new RenewedMap<string, Waiting>()
 
   constructor(material: TlsMaterial, handshakeTimeoutMs: number, log: Logger) {
     this.#material = material

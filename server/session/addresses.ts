@@ -1,10 +1,11 @@
 /** Connections by the network they come from: nobody takes all of them. RFC 6120 §13.12. */
 
 import { networkOf } from '../auth/throttle.ts'
+import { RenewedMap } from '../renewed-map.ts'
 
 export class Addresses {
   readonly #max: number
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new RenewedMap<string, number>()
 
   constructor(max: number) {
     this.#max = max

@@ -10,6 +10,7 @@ import { TcpListener } from '../net/tcp.ts'
 import { TlsAcceptor, type TlsMaterial } from '../net/tls.ts'
 import type { Transport } from '../net/transport.ts'
 import { type UpgradeSource, WebSocketListener } from '../net/websocket.ts'
+import { RenewedMap } from '../renewed-map.ts'
 import { StreamError } from '../stanza/errors.ts'
 import type { Nonza, StreamContext, StreamHandle } from '../stream/context.ts'
 import type { ExtraFeatures } from '../stream/features.ts'
@@ -171,7 +172,7 @@ export class C2s {
   readonly #nonzas: StreamContext['nonzas']
   readonly #addresses: Addresses
   readonly #turn = new FlushTurn()
-  readonly #streams = new Set<StreamHandle>()
+  readonly #streams = new RenewedMap<StreamHandle, StreamHandle>()
   readonly #tcp: TcpListener[] = []
   #websocket: WebSocketListener | undefined
   #sessionCount = 0
@@ -244,7 +245,7 @@ export class C2s {
     const listeners = this.#tcp.splice(0).map((listener) => listener.close())
     this.#websocket?.close()
     this.#websocket = undefined
-    for (const stream of [...this.#streams]) stream.fail(reason)
+    for (const stream of [...this.#streams.values()]) stream.fail(reason)
     for (const session of [...this.registry.all()]) if (session.isLost) session.end()
     await this.#allGone()
     await Promise.all(listeners)
@@ -253,7 +254,7 @@ export class C2s {
   #allGone(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const cut = setTimeout(() => {
-      for (const stream of this.#streams) stream.destroy()
+      for (const stream of this.#streams.values()) stream.destroy()
     }, this.#timeouts.closeMs)
     this.#onStreamGone = () => {
       if (this.#streams.size > 0) return
@@ -326,7 +327,7 @@ export class C2s {
     }
     return (transport) => {
       const stream = new Stream(transport, context)
-      this.#streams.add(stream)
+      this.#streams.set(stream, stream)
       if (this.#addresses.enter(transport.remoteAddress)) return
       log.warn({ what: 'too_many_connections', address: transport.remoteAddress })
       stream.fail(new StreamError('resource-constraint', 'too many connections from this address'))

@@ -1,6 +1,7 @@
 /** All bound sessions, by account and by full JID; decides which resource a client gets. RFC 6120 §7. */
 
 import { randomText } from '../auth/random.ts'
+import { RenewedMap } from '../renewed-map.ts'
 import { StanzaError, StreamError } from '../stanza/errors.ts'
 import { type Jid, JidError, withResource } from '../stanza/jid.ts'
 import type { Element } from '../xml/element.ts'
@@ -19,8 +20,8 @@ const NOBODY: CatchUp = { deliver: () => false, done: () => {} }
 
 export class SessionRegistry {
   readonly #maxResources: number
-  readonly #byAccount = new Map<string, Session[]>()
-  readonly #byFullJid = new Map<string, Session>()
+  readonly #byAccount = new RenewedMap<string, Session[]>()
+  readonly #byFullJid = new RenewedMap<string, Session>()
 
   /** @param maxResources  bound at a time by one account */
   constructor(maxResources: number) {
