@@ -93,7 +93,7 @@ export class TcpTransport implements Transport {
     this.#socket = socket
     this.#listen(socket)
     // The raw socket outlives a failed handshake; its end is the connection's end whatever lies on top of it.
-    socket.once('close', () => this.#onClose(socket))
+    socket.once('close', () => this.#onClose())
   }
 
   get tls(): TLSSocket | undefined {
@@ -181,13 +181,6 @@ export class TcpTransport implements Transport {
     socket.off('drain', this.#onDrain)
   }
 
-  /** Young collections spare what Node's TLS holds, closed or not, and what that refers to: nothing of ours any more. */
-  #leave(socket: Socket): void {
-    this.#unlisten(socket)
-    socket.off('error', this.#onError)
-    socket.on('error', ignore)
-  }
-
   #writeAll(): void {
     if (this.#out === '') return
     const out = this.#out
@@ -215,15 +208,10 @@ export class TcpTransport implements Transport {
     this.#cause = error
   }
 
-  #onClose(raw: Socket): void {
+  #onClose(): void {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#grace)
-    this.#leave(raw)
-    if (this.#tls) this.#leave(this.#tls)
     this.#handler?.onClosed(this.#cause)
   }
 }
-
-/** Of a connection that is gone. */
-function ignore(): void {}
