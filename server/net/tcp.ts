@@ -67,6 +67,7 @@ export class TcpListener {
     const { security, tls, turn, accept } = this.#options
     const transport = new TcpTransport(socket, tls, turn)
     if (security === 'direct') transport.startTls('')
+    else transport.listen()
     accept(transport)
   }
 }
@@ -91,7 +92,7 @@ export class TcpTransport implements Transport {
     this.#acceptor = acceptor
     this.#turn = turn
     this.#socket = socket
-    this.#listen(socket)
+    socket.on('error', this.#onError)
     // The raw socket outlives a failed handshake; its end is the connection's end whatever lies on top of it.
     socket.once('close', () => this.#onClose())
   }
@@ -102,6 +103,14 @@ export class TcpTransport implements Transport {
 
   get outputBytes(): number {
     return this.#out.length + this.#socket.writableLength
+  }
+
+  /** Input counts from now on; over TLS from its first byte it does with the handshake's end. */
+  listen(): void {
+    const socket = this.#socket
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
   }
 
   attach(handler: TransportHandler): void {
@@ -139,7 +148,9 @@ export class TcpTransport implements Transport {
     const acceptor = this.#acceptor
     if (!acceptor) return false
     const raw = this.#socket
-    this.#unlisten(raw)
+    raw.off('data', this.#onData)
+    raw.off('end', this.#onEnd)
+    raw.off('drain', this.#onDrain)
     raw.pause()
     if (raw.readableLength > 0) return false
     this.#out += lastWords
@@ -148,7 +159,8 @@ export class TcpTransport implements Transport {
       if (this.#closed) return
       this.#tls = secured
       this.#socket = secured
-      this.#listen(secured)
+      secured.on('error', this.#onError)
+      this.listen()
       this.#handler?.onSecure()
     })
     return true
@@ -166,19 +178,6 @@ export class TcpTransport implements Transport {
 
   destroy(): void {
     this.#socket.destroy()
-  }
-
-  #listen(socket: Socket): void {
-    socket.on('data', this.#onData)
-    socket.on('end', this.#onEnd)
-    socket.on('drain', this.#onDrain)
-    socket.on('error', this.#onError)
-  }
-
-  #unlisten(socket: Socket): void {
-    socket.off('data', this.#onData)
-    socket.off('end', this.#onEnd)
-    socket.off('drain', this.#onDrain)
   }
 
   #writeAll(): void {

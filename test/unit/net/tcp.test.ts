@@ -52,6 +52,7 @@ class Handler implements TransportHandler {
 
 function transport(): { transport: TcpTransport; handler: Handler } {
   const made = new TcpTransport(pair.near, new TlsAcceptor(tlsMaterial(), 1000, silent), turn)
+  made.listen()
   const handler = new Handler()
   made.attach(handler)
   return { transport: made, handler }
