@@ -21,7 +21,7 @@ const NOT_MOVED: Relinked = { added: [], removed: [] }
 export async function placed<A, R>(
   parts: PubsubParts,
   operation: Operation<A, R>,
-  args: A,
+  args: NoInfer<A>,
   { links, relationships, ...node }: OwnerArgs & PlaceChanges,
   applied: (result: R, relinked: Relinked, related: Related | undefined) => void,
 ): Promise<void> {

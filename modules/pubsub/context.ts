@@ -65,7 +65,7 @@ export function askerOf(accounts: AccountView, jid: Jid, address: string, servic
 export function run<A, R>(
   parts: PubsubParts,
   operation: Operation<A, R>,
-  args: A,
+  args: NoInfer<A>,
   applied?: (result: R) => void,
 ): Promise<R> {
   return parts.storage.run(operation, args, applied).catch(rejectAsPubsub)

@@ -45,7 +45,7 @@ export class Roster {
   }
 
   /** Runs an operation that changes a component; once committed, the copy and the inventory follow. */
-  change<A>(operation: Operation<A, Component>, args: A): Promise<Component> {
+  change<A>(operation: Operation<A, Component>, args: NoInfer<A>): Promise<Component> {
     return this.#ctx.storage.run(operation, args, (component) => {
       this.#put(component)
       this.announce(component)

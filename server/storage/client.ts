@@ -203,7 +203,7 @@ class StorageClient implements OpenStorage {
     return waiter.promise
   }
 
-  run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R> {
+  run<A, R>(operation: Operation<A, R>, args: NoInfer<A>, applied?: (result: R) => void): Promise<R> {
     if (operation.kind === 'read') return this.#read(operation, args, applied)
     const { name, wire } = operation
     // What comes back is of this operation's type.
@@ -217,7 +217,7 @@ class StorageClient implements OpenStorage {
     return this.#write(group, (results) => results as Results<C>, applied)
   }
 
-  scan<A, R>(operation: Operation<A, R>, args: A): Promise<R> {
+  scan<A, R>(operation: Operation<A, R>, args: NoInfer<A>): Promise<R> {
     // The operation's own result, as it was run there.
     return this.#scans.run(operation.name, args) as Promise<R>
   }

@@ -126,7 +126,7 @@ export interface Call<A = unknown, R = unknown> {
 }
 
 /** Pairs an operation with its arguments, keeping their types. */
-export function call<A, R>(operation: Operation<A, R>, args: A): Call<A, R> {
+export function call<A, R>(operation: Operation<A, R>, args: NoInfer<A>): Call<A, R> {
   return { operation, args }
 }
 
@@ -156,7 +156,7 @@ export interface Storage {
    *                 the place to update the replica in memory and to take fan-out recipients (DESIGN decision 13)
    * @throws Refusal, StorageUnavailable (both as rejections)
    */
-  run<A, R>(operation: Operation<A, R>, args: A, applied?: (result: R) => void): Promise<R>
+  run<A, R>(operation: Operation<A, R>, args: NoInfer<A>, applied?: (result: R) => void): Promise<R>
   /** Runs several writes in one savepoint: all or none. Results in the order of the calls. */
   submit<const C extends readonly Call[]>(calls: C, applied?: (results: Results<C>) => void): Promise<Results<C>>
   /**
@@ -164,7 +164,7 @@ export interface Storage {
    * the writes its caller was told are done. DESIGN decision 11.
    * @throws Refusal `scanTooLarge` beyond a limit, StorageUnavailable (both as rejections)
    */
-  scan<A, R>(operation: Operation<A, R>, args: A): Promise<R>
+  scan<A, R>(operation: Operation<A, R>, args: NoInfer<A>): Promise<R>
   /** The number of the last write submitted by anyone; grows by one per `run` or `submit` of writes. */
   readonly submitted: number
   /** Resolves when every write up to this number has been committed or refused; undefined when that is so already. */
