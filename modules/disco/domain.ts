@@ -7,9 +7,7 @@ import type { DiscoItem } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import type { Page, RsmRequest } from '../../server/stanza/rsm.ts'
 
-/** Listed in one answer. */
-const MAX_ITEMS = 500
-
+type BoundRequest = RsmRequest & { readonly max: number }
 type Rest = (page: RsmRequest) => Promise<Page<DiscoItem> | undefined>
 
 const NONE: Page<DiscoItem> = { items: [], count: 0, first: undefined, last: undefined }
@@ -17,15 +15,16 @@ const NONE: Page<DiscoItem> = { items: [], count: 0, first: undefined, last: und
 /**
  * @param heads  what comes first
  * @param rest  a page of the others, in the order that was asked for; they are at the domain itself
+ * @param request  for no more than is to be listed in one answer
  * @throws StanzaError item-not-found for a place that is none
  */
 export async function domainItems(
   domain: string,
   heads: readonly DiscoItem[],
   rest: Rest,
-  request: RsmRequest = { max: undefined },
+  request: BoundRequest,
 ): Promise<Page<DiscoItem>> {
-  const max = Math.min(request.max ?? MAX_ITEMS, MAX_ITEMS)
+  const { max } = request
   const { count: others = 0 } = (await rest({ max: 0 })) ?? NONE
   const count = heads.length + others
   const found = await (request.before === undefined ? forward : backward)({ domain, heads, rest, request, max })

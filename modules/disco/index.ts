@@ -3,11 +3,15 @@
 import {
   type DiscoInfo,
   type DiscoItem,
+  defineModule,
   ENDPOINTS,
   type Endpoints,
   type EndpointView,
   type IqHandler,
-  type Module,
+  integer,
+  type Options,
+  option,
+  type ValuesOf,
 } from '../../server/module/api.ts'
 import { StanzaError } from '../../server/stanza/errors.ts'
 import { renderForm } from '../../server/stanza/forms.ts'
@@ -19,13 +23,22 @@ import { domainItems } from './domain.ts'
 export const NS_DISCO_INFO = 'http://jabber.org/protocol/disco#info'
 export const NS_DISCO_ITEMS = 'http://jabber.org/protocol/disco#items'
 
-export const disco: Module = {
+const config = {
+  pageMaxItems: option(
+    integer(500, 1, 10_000),
+    'services, components, nodes and others that the domain lists in one answer; the rest by RSM',
+  ),
+} satisfies Options
+
+export const disco = defineModule<ValuesOf<typeof config>>({
   name: 'disco',
   specs: [
     { doc: 'XEP-0030', version: '2.5rc3', status: 'complete' },
     { doc: 'XEP-0128', version: '1.0.1', status: 'complete' },
   ],
+  config,
   setup(ctx) {
+    const { pageMaxItems } = ctx.config()
     const endpoints = ctx.use(ENDPOINTS)
     const services: EndpointView[] = []
     ctx.endpoint('server').identity('server', 'im', 'sacm')
@@ -54,7 +67,7 @@ export const disco: Module = {
               endpoint.address,
               servicesOf(services, endpoints),
               async (part) => endpoint.itemsOf({ ...asked, page: part }),
-              page,
+              { ...page, max: Math.min(page?.max ?? pageMaxItems, pageMaxItems) },
             )
           : await endpoint.itemsOf({ ...asked, page })
         if (!listed && node) throw new StanzaError('cancel', 'item-not-found', 'no such node here')
@@ -67,7 +80,7 @@ export const disco: Module = {
       })
     })
   },
-}
+})
 
 /** What an address says of itself: identities, features and forms as registered. */
 export function ownInfo(endpoint: EndpointView): DiscoInfo {

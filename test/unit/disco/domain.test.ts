@@ -21,7 +21,7 @@ test.each([1, 2, 3])('pages of seed %i', async (seed) => {
     const all = [...heads, ...nodes]
     const max = from.pick([0, 1, 3, 5, 20])
     const place = all.length > 0 ? idOf(from.pick(all)) : ''
-    const places: RsmRequest[] = [{ max }, { max, index: from.int(15) }, { max, before: '' }]
+    const places: (RsmRequest & { max: number })[] = [{ max }, { max, index: from.int(15) }, { max, before: '' }]
     if (place !== '') places.push({ max, after: place }, { max, before: place })
     const request = from.pick(places)
     const expected = pageOf(all, idOf, request, 500)
