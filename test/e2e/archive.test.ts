@@ -3,6 +3,7 @@
  * nothing left of what was taken away, and only the oldest end is dropped.
  */
 
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +13,7 @@ import { databaseFaults } from '../support/publishers.ts'
 import { random } from '../support/random.ts'
 import { Connection } from '../support/scenario/connection.ts'
 import type { Tree } from '../support/scenario/tree.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { SACM, startServer, type TestServer } from '../support/server.ts'
 
 const NS = 'http://jabber.org/protocol/pubsub'
 const MAM = 'urn:xmpp:mam:2'
@@ -165,6 +166,34 @@ test(`${KILLS} kills: archives have each version, without a gap, and what was ac
     for (let at = length; at < (replaced?.length ?? 0); at += 1)
       await ask(alice, 'set', publishing('full', `f${at + 1}`, at + 1))
     last = Math.max(length, replaced?.length ?? 0)
+  }
+})
+
+test('a backup has the past in it, and what came after the backup is nowhere after a restore', async () => {
+  const folder = dataDir
+  dataDir = join(folder, 'live')
+  let alice = await start(5)
+  await create(alice, 'n', 'max')
+  for (let at = 1; at <= 3; at += 1) await ask(alice, 'set', publishing('n', 'hot', at))
+  const then = await archive(alice, 'n')
+  expect(contents(then)).toEqual(['1', '2', '3'])
+  const file = join(folder, 'then.backup')
+  execFileSync(process.execPath, [SACM, 'backup', file, '--data-dir', dataDir], { timeout: 60_000, stdio: 'pipe' })
+  await ask(alice, 'set', publishing('n', 'hot', 4))
+  const later = await archive(alice, 'n')
+  expect(contents(later)).toEqual(['1', '2', '3', '4'])
+
+  dataDir = join(folder, 'restored')
+  execFileSync(process.execPath, [SACM, 'restore', file, '--data-dir', dataDir], { timeout: 60_000, stdio: 'pipe' })
+  try {
+    alice = await start(5)
+    expect(contents(await archive(alice, 'n'))).toEqual(['1', '2', '3'])
+    await ask(alice, 'set', publishing('n', 'hot', 5))
+    expect(contents(await archive(alice, 'n'))).toEqual(['1', '2', '3', '5'])
+    // No place of before is one: the numbers from the backup on have been given twice.
+    for (const place of [then?.[0], later?.at(-1)]) expect(await archive(alice, 'n', place?.id)).toBeUndefined()
+  } finally {
+    dataDir = folder
   }
 })
 
