@@ -1,4 +1,4 @@
-/** Storage without a worker: each call runs at once in a transaction of its own, on a real SQLite file. For unit tests. */
+/** Storage without a worker: each call runs soon in a transaction of its own, on a real SQLite file. For unit tests. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -40,6 +40,7 @@ export function openDirectStorage(): Storage {
     applied?: (results: Results<C>) => void,
   ): Promise<Results<C>> {
     submitted += 1
+    await Promise.resolve()
     // One result per call, in their order.
     const results = transact((tx) => calls.map(({ operation, args }) => operation.run(tx, args))) as Results<C>
     applied?.(results)
@@ -50,6 +51,8 @@ export function openDirectStorage(): Storage {
     epoch: connection.epoch,
     submit,
     async run(operation, args, applied) {
+      // Never within another one's `applied`.
+      await Promise.resolve()
       const result = transact((tx) => operation.run(tx, args))
       applied?.(result)
       return result

@@ -26,6 +26,8 @@ export const ROLES: Readonly<Record<string, readonly Role[]>> = {
 
 export interface PubsubPartsOptions extends Partial<Pick<PubsubParts, 'audience' | 'emit'>> {
   readonly send: NotifyParts['send']
+  /** Options with other values than their defaults. */
+  readonly set?: Partial<ReturnType<PubsubParts['config']>>
   /** Default: whom the claims let. */
   readonly maySee?: NotifyParts['maySee']
   /** Default: nobody gets anything by a collection. */
@@ -36,15 +38,16 @@ export interface PubsubPartsOptions extends Partial<Pick<PubsubParts, 'audience'
 /** The parts, as index.ts puts them together. */
 export function pubsubParts(storage: Storage, options: PubsubPartsOptions): PubsubParts {
   const claims = new Claims()
-  const config = () => fallbacks(pubsubConfig)
   const {
     send,
+    set,
     audience = noAudience(),
     emit = (_hook, event) => event,
     maySee = (bareJid, node, scope) => claims.maySee(bareJid, node.record, scope),
     inheritance = { of: () => [], ofLink: () => [], mayGet: () => true, letsThrough: () => true },
     exists = () => true,
   } = options
+  const config = () => ({ ...fallbacks(pubsubConfig), ...set })
   return {
     domain: 'test',
     serviceAddress: 'pubsub.test',

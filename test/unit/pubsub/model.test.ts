@@ -155,6 +155,8 @@ class Real {
 
   constructor(storage: Storage) {
     this.#parts = pubsubParts(storage, {
+      // What went for room can be retracted from the archive, of which the model knows nothing.
+      set: { archiveMaxItems: 0 },
       send: (_address, { to, xml }) => this.#note(actorOf(to.bare), what(xml)),
       maySee: () => true,
       inheritance: {
