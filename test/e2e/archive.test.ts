@@ -144,29 +144,41 @@ test(`${KILLS} kills: archives have each version, without a gap, and what was ac
   let alice = await start(PUBLISHES_MAX)
   await create(alice, 'replaced', 'max')
   await create(alice, 'full', '3')
+  const moment = random(KILLS)
+  const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => String(from + at + 1))
+  /** What is known to be there in both, and where it ends in each. */
   let last = 0
+  const ends: Record<string, string | undefined> = {}
   for (let kill = 1; kill <= KILLS; kill += 1) {
     const running = server
     if (!running) throw new Error('not running')
-    const acknowledged = await publishUntilDead(alice, last, () => running.kill(), 100 * kill)
+    const acknowledged = await publishUntilDead(alice, last, () => running.kill(), 50 + moment.int(500))
     server = undefined
     alice = await start(PUBLISHES_MAX)
-    const [replaced, full] = [await archive(alice, 'replaced'), await archive(alice, 'full')]
-    for (const kept of [replaced, full]) {
-      expect(kept?.length).toBeGreaterThanOrEqual(acknowledged)
-      expect(contents(kept)).toEqual(kept?.map((_, at) => String(at + 1)))
+    const found: number[] = []
+    for (const node of ['replaced', 'full']) {
+      const kept = (await archive(alice, node, ends[node])) ?? []
+      const length = last + kept.length
+      expect(length).toBeGreaterThanOrEqual(acknowledged)
+      expect(contents(kept)).toEqual(numbers(last, length))
+      found.push(length)
     }
     expect((await items(alice, 'full')).length).toBe(3)
     expect((await items(alice, 'replaced')).length).toBeLessThanOrEqual(4)
     expect(databaseFaults(join(dataDir, 'sacm.sqlite'))).toEqual([])
     // Both go on with the same number.
-    const { length } = full ?? []
-    for (let at = replaced?.length ?? 0; at < length; at += 1)
-      await ask(alice, 'set', publishing('replaced', 'i0', at + 1))
-    for (let at = length; at < (replaced?.length ?? 0); at += 1)
-      await ask(alice, 'set', publishing('full', `f${at + 1}`, at + 1))
-    last = Math.max(length, replaced?.length ?? 0)
+    const [replaced = 0, full = 0] = found
+    for (let at = replaced; at < full; at += 1) await ask(alice, 'set', publishing('replaced', 'i0', at + 1))
+    for (let at = full; at < replaced; at += 1) await ask(alice, 'set', publishing('full', `f${at + 1}`, at + 1))
+    const now = Math.max(replaced, full)
+    for (const node of ['replaced', 'full']) {
+      const kept = await archive(alice, node, ends[node])
+      expect(contents(kept)).toEqual(numbers(last, now))
+      ends[node] = kept?.at(-1)?.id ?? ends[node]
+    }
+    last = now
   }
+  for (const node of ['replaced', 'full']) expect(contents(await archive(alice, node))).toEqual(numbers(0, last))
 })
 
 test('a backup has the past in it, and what came after the backup is nowhere after a restore', async () => {
